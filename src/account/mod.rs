@@ -1,0 +1,179 @@
+//! Who exists: the records of accounts, and the traits behind which a database answers for them.
+//! `sqlite` and `mysql` implement them over `store`'s pools, `cache` stands before either. What a
+//! database returns is compared again here, in Rust, with what was asked: see [`Lookup::matches`].
+
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::config::{DigestAlgorithm, LookupKind};
+use futures_util::future::BoxFuture;
+
+/// Somebody who may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The name that applications know; unique, compared exactly.
+    pub username: String,
+    /// The main e-mail address, in the form of [`normalise_email`].
+    pub email: Option<String>,
+    /// What people call them.
+    pub display_name: Option<String>,
+    /// Whether they may pass.
+    pub status: Status,
+    /// The upstream server that keeps their data, for routes by account.
+    pub home: Option<String>,
+    /// Other names and addresses, sorted.
+    pub aliases: Vec<String>,
+    /// Groups, sorted.
+    pub groups: Vec<String>,
+}
+
+/// Whether an account may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It may.
+    Active,
+    /// Not for now.
+    Locked,
+    /// Not any more.
+    Closed,
+}
+
+/// One question for an account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// What the name is.
+    pub kind: LookupKind,
+    /// The name; an e-mail address in the form of [`normalise_email`].
+    pub name: String,
+}
+
+/// The hash of `username:realm:password` (RFC 7616, section 3.4.2): as good as the password in that
+/// realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ha1(pub Secret);
+
+/// A certificate as revocation knows it (RFC 5280, section 5.3: issuer and serial number).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CertificateKey {
+    /// SHA-256 of the issuer's Name in DER followed by SHA-256 of the issuer's SubjectPublicKeyInfo.
+    pub issuer: [u8; 32],
+    /// The serial's octets, without leading zeros.
+    pub serial: Vec<u8>,
+}
+
+/// The store gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what} failed on {store}: {why}")]
+pub struct Unavailable {
+    /// What was being done: `looking up an account`.
+    pub what: &'static str,
+    /// The store, without any secret: `wicketgate.db`, `db1.example.org:3306`.
+    pub store: String,
+    /// Why, in the words of the driver.
+    pub why: String,
+}
+
+/// What the gate asks of a store: it only reads.
+pub trait Directory: Send + Sync + 'static {
+    /// All accounts that the question matches, compared again by [`Lookup::matches`], none twice.
+    fn find<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<Vec<Account>, Unavailable>>;
+
+    /// The HA1 of a user in a realm, if there is one for this algorithm.
+    fn ha1<'a>(
+        &'a self,
+        username: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+    ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>>;
+
+    /// For each certificate, when it was revoked if it was: by `revocations` or by `certificates`.
+    fn revoked<'a>(
+        &'a self,
+        certificates: &'a [CertificateKey],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, Unavailable>>;
+}
+
+/// What `account`, `db` and the authority do to a store besides asking it.
+pub trait Registry: Directory {
+    /// Adds an account with its aliases and groups.
+    fn add<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Replaces an account's record, aliases and groups (found by its user name).
+    fn update<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Removes an account with its aliases, groups and digest credentials. Certificates issued to it stay
+    /// on record, revoked.
+    fn remove<'a>(&'a self, username: &'a str) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// All accounts, by user name; `after` and `limit` page through them.
+    fn list<'a>(&'a self, after: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Vec<Account>, RegistryError>>;
+
+    /// Sets (or with `None` removes) the HA1 of an account in a realm.
+    fn set_ha1<'a>(
+        &'a self,
+        username: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+        ha1: Option<&'a Ha1>,
+    ) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Records a certificate before it leaves the machine.
+    fn record_issued<'a>(&'a self, certificate: &'a IssuedCertificate) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Revokes a certificate of any issuer from `at` on. Revoking twice keeps the first time.
+    fn revoke<'a>(
+        &'a self,
+        certificate: &'a CertificateKey,
+        at: Timestamp,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), RegistryError>>;
+}
+
+/// A certificate that our authority issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// Issuer and serial.
+    pub key: CertificateKey,
+    /// The issuer's name as RFC 4514 writes it, for people.
+    pub issuer_name: String,
+    /// The account it was issued to, if to one.
+    pub username: Option<String>,
+    /// The subject as RFC 4514 writes it.
+    pub subject: String,
+    /// The first second in which it is valid.
+    pub not_before: Timestamp,
+    /// The last second in which it is valid.
+    pub not_after: Timestamp,
+    /// SHA-256 of its DER.
+    pub fingerprint: [u8; 32],
+    /// The profile that it was issued by.
+    pub profile: String,
+}
+
+/// A store did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryError {
+    /// No answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// There is no such account.
+    #[error("there is no account {0:?}")]
+    NoSuchAccount(String),
+    /// Another account has this name, address or alias.
+    #[error("{what} {value:?} belongs to another account")]
+    Taken {
+        /// `the user name`, `the e-mail address`, `the alias`.
+        what: &'static str,
+        /// Which.
+        value: String,
+    },
+    /// A value cannot be stored.
+    #[error("{what} {value:?} is not acceptable: {why}")]
+    Unacceptable {
+        /// What it was to be.
+        what: &'static str,
+        /// The value, escaped.
+        value: String,
+        /// Why.
+        why: &'static str,
+    },
+}

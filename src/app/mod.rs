@@ -1,0 +1,1 @@
+//! The composition root: builds every part from the configuration, reloads and drains them.

@@ -1,0 +1,117 @@
+//! Points in time, in UTC with the grain of a second, as certificates have them (RFC 5280, section
+//! 4.1.2.5), and the one place that reads the wall clock. Everything else is given the time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Later than any date a certificate can carry.
+    pub const FAR_FUTURE: Timestamp = Timestamp(253_402_300_799);
+
+    /// The time now, by the machine's clock.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub fn now() -> Self {
+        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
+            // A clock before 1970 makes every certificate not yet valid, which is the safe side.
+            Err(_) => Self(0),
+        }
+    }
+
+    /// From seconds since the epoch.
+    #[must_use]
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// As seconds since the epoch.
+    #[must_use]
+    pub const fn as_unix(self) -> i64 {
+        self.0
+    }
+
+    /// This time and a duration more; stays at the end of the range instead of wrapping.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)))
+    }
+
+    /// This time and a duration less; stays at the start of the range instead of wrapping.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long from `earlier` to this time; zero if it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC: `2026-11-21T09:53:32Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp(self.0).ok().and_then(|at| at.format(&Rfc3339).ok());
+        match text {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "@{}", self.0),
+        }
+    }
+}
+
+/// The text is neither RFC 3339 nor whole seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time: write RFC 3339 (2026-11-21T09:53:32Z) or seconds since the epoch")]
+pub struct NotATime(String);
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        if let Ok(seconds) = text.parse::<i64>() {
+            return Ok(Self(seconds));
+        }
+        OffsetDateTime::parse(text, &Rfc3339).map(|at| Self(at.unix_timestamp())).map_err(|_| NotATime(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_rfc_3339_or_as_seconds() {
+        let cases = [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-11-21T10:53:32+01:00", Some(1_795_254_812)),
+            ("1795254812", Some(1_795_254_812)),
+            ("-5", Some(-5)),
+            ("yesterday", None),
+            ("2026-11-21", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Timestamp>().ok().map(Timestamp::as_unix), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_as_rfc_3339() {
+        assert_eq!(Timestamp::from_unix(1_795_254_812).to_string(), "2026-11-21T09:53:32Z");
+        assert_eq!(Timestamp::FAR_FUTURE.to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn arithmetic_stays_in_range() {
+        assert_eq!(Timestamp::from_unix(i64::MAX).plus(Duration::from_secs(9)).as_unix(), i64::MAX);
+        assert_eq!(Timestamp::from_unix(10).since(Timestamp::from_unix(20)), Duration::ZERO);
+    }
+}

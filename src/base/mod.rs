@@ -1,0 +1,9 @@
+//! The words that every other module uses: time, secrets, addresses and the reasons of a refusal.
+//!
+//! Nothing here knows of certificates, of HTTP or of a database.
+
+pub mod address;
+pub mod clock;
+pub mod hex;
+pub mod reason;
+pub mod secret;

@@ -1,0 +1,1 @@
+//! From the raw shape to the checked model.

@@ -1,0 +1,581 @@
+//! The configuration as every other part sees it: plain, checked types. `raw` holds the shape of the
+//! YAML file, `check` turns it into these types and reports all its faults at once; neither opens any
+//! other file than the configuration itself, so that what needs keys, chains or a database is left to
+//! `app::preflight`.
+
+pub mod check;
+pub mod raw;
+
+use crate::base::secret::SecretSource;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that the administrator wants. All paths are absolute or relative to the working
+/// directory (the file's own are resolved against the folder it stands in).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where clients come in; at least one, names and addresses unique.
+    pub listeners: Vec<Listener>,
+    /// Named sets of authorities. Every name that a listener or host mentions is here.
+    pub trust: BTreeMap<String, Trust>,
+    /// The rules that turn a certificate into an account's name, in the order in which they are tried.
+    pub identity: Vec<IdentityRule>,
+    /// Where accounts are kept.
+    pub accounts: Accounts,
+    /// HTTP Digest; present whenever a route lists `digest`.
+    pub digest: Option<Digest>,
+    /// What goes where, in the order of the file; the router orders them by how specific they are.
+    pub routes: Vec<Route>,
+    /// Named upstreams. Every name that a route mentions is here.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+    /// How much a client may send and hold.
+    pub limits: Limits,
+    /// Logs.
+    pub log: Log,
+}
+
+/// One address that clients connect to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Its name in logs and in `routes[].listeners`.
+    pub name: String,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// What is asked of clients whose SNI names none of `hosts`, or who send none.
+    pub policy: ClientPolicy,
+    /// Certificates and protocol versions.
+    pub tls: Tls,
+    /// Host names of this listener with another policy.
+    pub hosts: Vec<Host>,
+}
+
+/// Another policy for one SNI name of a listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Exact (`public.example.org`) or wildcard (`*.example.org`), lower case.
+    pub name: HostPattern,
+    /// What takes the place of the listener's policy for it.
+    pub policy: ClientPolicy,
+}
+
+/// What is asked of a client about its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientPolicy {
+    /// Whether a certificate is asked for.
+    pub client_certificate: ClientCertificate,
+    /// What happens to a client that has none where one is needed.
+    pub on_missing: OnMissing,
+    /// What happens to a certificate that is refused.
+    pub on_rejected: OnRejected,
+    /// The name of the trust set; `None` only where no certificate is asked for.
+    pub trust: Option<String>,
+    /// Which authorities the browser is told of.
+    pub advertise: Advertise,
+}
+
+/// `off`, `want` or `need`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClientCertificate {
+    /// No certificate is asked for.
+    Off,
+    /// A certificate is asked for; a client may have none.
+    Want,
+    /// A certificate is asked for and needed on every route.
+    Need,
+}
+
+/// What happens to a client without a certificate where one is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OnMissing {
+    /// The handshake fails.
+    Alert,
+    /// The handshake succeeds, every request is answered by a page.
+    Page,
+}
+
+/// What happens to a client whose certificate is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OnRejected {
+    /// Path, dates and CRLs are judged during the handshake, which fails; no session tickets; later
+    /// refusals close the connection without a response.
+    Alert,
+    /// The handshake succeeds, every request is answered by a page.
+    Page,
+}
+
+/// Which authorities stand in the CertificateRequest (RFC 8446, section 4.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Advertise {
+    /// All of the trust set.
+    All,
+    /// None: the browser offers every certificate that it has.
+    None,
+    /// The subjects of the certificates in these files.
+    Files(Vec<PathBuf>),
+}
+
+/// Certificates and protocol versions of a listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// At least one; the first whose names match the SNI is used, the very first if none does.
+    pub certificates: Vec<CertificateFiles>,
+    /// The oldest version spoken.
+    pub min_version: TlsVersion,
+    /// The secret that session tickets are sealed with; random, and of this process alone, if absent.
+    pub ticket_secret: Option<SecretSource>,
+}
+
+/// A TLS version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// Leaf first, then intermediates.
+    pub chain: PathBuf,
+    /// Unencrypted PKCS#8, PKCS#1 or SEC 1.
+    pub key: PathBuf,
+}
+
+/// A named set of authorities, and how their certificates may be taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trust {
+    /// PEM files of trust anchors; at least one.
+    pub authorities: Vec<PathBuf>,
+    /// The longest path accepted, leaf and anchor included.
+    pub max_depth: usize,
+    /// Revocation sources.
+    pub revocation: Revocation,
+}
+
+/// Where it is asked whether a certificate was revoked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Revocation {
+    /// Certificate revocation lists.
+    pub crl: Option<CrlSource>,
+    /// Our own store: `certificates` and `revocations`.
+    pub database: bool,
+}
+
+/// Certificate revocation lists in files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlSource {
+    /// PEM or DER files; the last component may hold `*`.
+    pub files: Vec<PathBuf>,
+    /// What an issuer without a current list means.
+    pub unknown: Unknown,
+}
+
+/// What no answer of a revocation source means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// A refusal.
+    #[default]
+    Reject,
+    /// The other sources decide.
+    Accept,
+}
+
+/// One rule that turns a certificate into names of accounts.
+#[derive(Debug, Clone)]
+pub struct IdentityRule {
+    /// The part of the certificate that is read.
+    pub source: IdentitySource,
+    /// If present, a value must match; the first group is the name, or the whole match without one.
+    pub pattern: Option<regex::Regex>,
+    /// What the name is looked up as.
+    pub lookup: LookupKind,
+    /// If not empty, one of these must occur in the validated path.
+    pub issuers: Vec<IssuerPin>,
+    /// What happens when none of the names has an account.
+    pub if_unknown: IfUnknown,
+}
+
+impl PartialEq for IdentityRule {
+    fn eq(&self, other: &Self) -> bool {
+        let pattern = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        self.source == other.source
+            && pattern(self) == pattern(other)
+            && self.lookup == other.lookup
+            && self.issuers == other.issuers
+            && self.if_unknown == other.if_unknown
+    }
+}
+
+/// A part of a certificate that may name somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentitySource {
+    /// `san.email`: rfc822Name.
+    SanEmail,
+    /// `san.dns`: dNSName.
+    SanDns,
+    /// `san.uri`: uniformResourceIdentifier.
+    SanUri,
+    /// `san.upn`: otherName 1.3.6.1.4.1.311.20.2.3.
+    SanUpn,
+    /// `subject.cn`: commonName.
+    SubjectCn,
+    /// `subject.email`: emailAddress (PKCS #9).
+    SubjectEmail,
+    /// `subject.uid`: userid (RFC 4519).
+    SubjectUid,
+    /// `subject.dn`: the whole subject, as RFC 4514 writes it.
+    SubjectDn,
+    /// `serial`: `<serial in hex>@<issuer as RFC 4514 writes it>`; never without the issuer.
+    SerialAndIssuer,
+    /// `fingerprint`: SHA-256 of the certificate in lower-case hex.
+    Fingerprint,
+}
+
+/// What a name is looked up as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LookupKind {
+    /// The account's e-mail address or one of its aliases.
+    Email,
+    /// The account's user name.
+    Username,
+    /// One of the account's aliases.
+    Alias,
+}
+
+/// An authority that must occur in the validated path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerPin {
+    /// The certificates in this PEM file: their subject public keys.
+    File(PathBuf),
+    /// SHA-256 of a SubjectPublicKeyInfo.
+    SpkiSha256([u8; 32]),
+}
+
+/// What happens when a rule yields names and none has an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfUnknown {
+    /// `account_unknown`.
+    #[default]
+    Refuse,
+    /// The next rule is tried.
+    Next,
+}
+
+/// Where accounts are kept, and for how long an answer is good.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accounts {
+    /// The database.
+    pub store: Store,
+    /// The cache before it.
+    pub cache: Cache,
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Store {
+    /// An embedded SQLite file.
+    Sqlite {
+        /// The file; made if it is absent.
+        path: PathBuf,
+    },
+    /// A MySQL or MariaDB server.
+    MySql(MySql),
+}
+
+/// How a MySQL or MariaDB server is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MySql {
+    /// `host:port`, tried in this order.
+    pub servers: Vec<ServerName>,
+    /// The database's name.
+    pub database: String,
+    /// The user's name.
+    pub user: String,
+    /// The password; none for accounts known by their client certificate.
+    pub password: Option<SecretSource>,
+    /// Transport security.
+    pub tls: MySqlTls,
+}
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerName {
+    /// A DNS name or a literal address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Transport security of a MySQL connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MySqlTls {
+    /// `off` or `verify`.
+    pub mode: MySqlTlsMode,
+    /// PEM file of the authorities that the server's certificate may come from.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and key.
+    pub client: Option<CertificateFiles>,
+}
+
+/// Whether a MySQL connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MySqlTlsMode {
+    /// In clear text.
+    #[default]
+    Off,
+    /// Encrypted, the server's certificate and name verified.
+    Verify,
+}
+
+/// The cache of account look-ups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// How long a found account is good.
+    pub ttl: Duration,
+    /// How long it is remembered that there is none.
+    pub negative_ttl: Duration,
+    /// How many answers are kept.
+    pub capacity: u64,
+}
+
+/// HTTP Digest (RFC 7616).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// The realm.
+    pub realm: String,
+    /// In order of preference; at least one, none twice.
+    pub algorithms: Vec<DigestAlgorithm>,
+    /// The secret that nonces are authenticated with; random if absent.
+    pub nonce_secret: Option<SecretSource>,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+}
+
+/// The hash of a Digest (RFC 7616, section 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DigestAlgorithm {
+    /// SHA-256.
+    Sha256,
+    /// MD5.
+    Md5,
+}
+
+impl DigestAlgorithm {
+    /// The name that stands in the header and in the database: `SHA-256`, `MD5`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Md5 => "MD5",
+        }
+    }
+}
+
+/// What happens to requests for a host and a path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// `None` is every host.
+    pub host: Option<HostPattern>,
+    /// A path prefix in whole segments, normalised, starting with `/`.
+    pub path: String,
+    /// Names of listeners; empty is all.
+    pub listeners: Vec<String>,
+    /// What identifies a client, in the order in which it is tried.
+    pub authenticate: Vec<Method>,
+    /// What happens to clients that present nothing.
+    pub anonymous: Anonymous,
+    /// If present, only these accounts pass.
+    pub allow: Option<Allow>,
+    /// Where it goes.
+    pub target: Target,
+    /// The largest request body in octets; `None` is no limit.
+    pub body_limit: Option<u64>,
+}
+
+/// A host name, or all the names one label below one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostPattern {
+    /// This name, lower case, without a trailing dot.
+    Exact(String),
+    /// `*.` and this name: one label more.
+    Wildcard(String),
+}
+
+impl HostPattern {
+    /// Whether the pattern covers a host name (lower case, no port, no trailing dot).
+    #[must_use]
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == host,
+            Self::Wildcard(parent) => {
+                host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Wildcard(parent) => write!(f, "*.{parent}"),
+        }
+    }
+}
+
+/// A way in which a client says who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// A client certificate.
+    Certificate,
+    /// HTTP Digest.
+    Digest,
+}
+
+impl Method {
+    /// The name in the configuration and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Digest => "digest",
+        }
+    }
+}
+
+/// What happens to clients that present nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Anonymous {
+    /// They are refused or challenged.
+    Deny,
+    /// They pass without an identity.
+    Allow,
+    /// They are sent to this path or URL.
+    Redirect(String),
+}
+
+/// Which accounts pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// Members of any of these groups.
+    pub groups: Vec<String>,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The upstream of this name.
+    Upstream(String),
+    /// A redirect to this URL, with status 302.
+    Redirect(String),
+    /// A fixed answer.
+    Respond {
+        /// The status.
+        status: u16,
+        /// The body, `text/plain; charset=utf-8`.
+        body: String,
+    },
+}
+
+/// Servers that answer requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// Plain HTTP/1.1 servers, used in turn; at least one.
+    pub servers: Vec<ServerName>,
+    /// How long each phase may take.
+    pub timeouts: UpstreamTimeouts,
+    /// What the application is told.
+    pub headers: IdentityHeaders,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// From the last octet of the request to the head of the response, and between parts of a body.
+    pub response: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+}
+
+/// The names under which the application is told who the client is. `None` says it nothing of that
+/// kind; the names that any upstream uses are stripped from what clients send in either case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The account's user name.
+    pub user: Option<String>,
+    /// Its e-mail address.
+    pub email: Option<String>,
+    /// Its display name.
+    pub name: Option<String>,
+    /// Its groups, as a comma-separated list.
+    pub groups: Option<String>,
+    /// Whether `Client-Cert` and `Client-Cert-Chain` are sent (RFC 9440).
+    pub client_cert: bool,
+    /// Whether `X-Forwarded-Client-Cert` is sent, as Envoy writes it.
+    pub xfcc: bool,
+}
+
+/// How long each phase may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the first octet of a request (or the end of the handshake) to the end of its head.
+    pub request_head: Duration,
+    /// How long a connection may stand without a request.
+    pub idle: Duration,
+    /// How long open requests may take to end at shutdown.
+    pub drain: Duration,
+}
+
+/// How much a client may send and hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections of one address (IPv6: of one /64).
+    pub connections_per_address: usize,
+    /// The size of a request head in octets.
+    pub head: usize,
+    /// The number of header fields.
+    pub headers: usize,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// What is logged at all: a `tracing` filter such as `info` or `wicketgate=debug`.
+    pub level: String,
+    /// The file that audit records are appended to; with the other lines on standard error if absent.
+    pub audit: Option<PathBuf>,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}

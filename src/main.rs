@@ -1,0 +1,2 @@
+//! Wicketgate.
+fn main() {}

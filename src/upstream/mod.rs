@@ -1,0 +1,1 @@
+//! Where requests go: the servers and the pools of connections to them.
