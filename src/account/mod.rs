@@ -2,6 +2,8 @@
 //! `sqlite` and `mysql` implement them over `store`'s pools, `cache` stands before either. What a
 //! database returns is compared again here, in Rust, with what was asked: see [`Lookup::matches`].
 
+pub mod ha1;
+
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{DigestAlgorithm, LookupKind};
@@ -12,7 +14,7 @@ use futures_util::future::BoxFuture;
 pub struct Account {
     /// The name that applications know; unique, compared exactly.
     pub username: String,
-    /// The main e-mail address, in the form of [`normalise_email`].
+    /// The main e-mail address, in the form of [`normalise`](crate::base::email::normalise).
     pub email: Option<String>,
     /// What people call them.
     pub display_name: Option<String>,
@@ -42,7 +44,7 @@ pub enum Status {
 pub struct Lookup {
     /// What the name is.
     pub kind: LookupKind,
-    /// The name; an e-mail address in the form of [`normalise_email`].
+    /// The name; an e-mail address in the form of [`normalise`](crate::base::email::normalise).
     pub name: String,
 }
 

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod email;
 pub mod hex;
 pub mod reason;
 pub mod secret;
