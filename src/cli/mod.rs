@@ -1,1 +1,126 @@
-//! What a person types: one file for each command.
+//! What a person types: the table of commands, the one way in which all of them report that they
+//! failed, and the way to standard output. Each command has its own file with its `Args` and a
+//! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
+
+pub mod completions;
+pub mod failure;
+pub mod man;
+
+pub use failure::{Failure, OrFail};
+
+use clap::{Parser, Subcommand};
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wicketgate",
+    version,
+    about = "A reverse proxy that lets people in by their client certificate",
+    long_about = "Wicketgate is a reverse proxy that lets people in by their client certificate and tells the \
+                  application behind it who they are.\n\nEvery command exits with 0 on success, 1 when the answer \
+                  is no or the work could not be done, and 2 on bad usage or a bad configuration.",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command
+    Man(man::Args),
+}
+
+impl Command {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
+        }
+    }
+}
+
+/// How a command that did its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to, or the answer is yes: 0.
+    Success,
+    /// The answer is no: 1.
+    No,
+    /// The usage or the configuration is bad, and the command has said so itself: 2.
+    Bad,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Success => Self::SUCCESS,
+            Exit::No => Self::from(1),
+            Exit::Bad => Self::from(2),
+        }
+    }
+}
+
+/// Runs the command and prints its failure, if it fails, on standard error.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // With standard error gone there is nobody left to tell; the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`wicketgate schema | head`) is no failure.
+///
+/// # Errors
+/// When standard output cannot be written to for another reason, such as a full disk.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new("writing", "standard output", error, "look whether the disk it goes to is full"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A runtime for a command that talks to a database or to a network. It has one thread, which is the
+/// one that blocks on it.
+///
+/// # Errors
+/// When the system gives no descriptors for it.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().or_fail(
+        "starting",
+        "the runtime",
+        "raise the limit on open files (ulimit -n)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}
