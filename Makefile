@@ -1,0 +1,43 @@
+# What must hold at every commit is `make test`; what takes longer is `make prove`.
+# Everything runs on this machine's loopback addresses and leaves nothing behind.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -e -u -o pipefail -c
+.DEFAULT_GOAL := help
+
+# How long each fuzz target runs in `make test` and in `make fuzz`, in seconds.
+FUZZ_BRIEFLY ?= 5
+FUZZ_SECONDS ?= 60
+
+CARGO ?= cargo
+
+.PHONY: help demo programs lint deny test bench prove fuzz
+
+help: ## say what there is to make
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+demo: ## a working gate in one command, on https://localhost:8443/
+	$(CARGO) run --release -- demo
+
+programs: ## install, or else name, the programs that the tests call
+	@tests/install.sh
+
+lint: ## formatting and every warning of the compiler and of clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+deny: ## licences, advisories and sources of the dependencies (needs cargo-deny and the network)
+	$(CARGO) deny check
+
+test: programs lint ## all that must hold at every commit
+	$(CARGO) test
+	if [ -x fuzz/run.sh ]; then fuzz/run.sh $(FUZZ_BRIEFLY); fi
+
+bench: ## the micro-benchmarks
+	$(CARGO) bench
+
+prove: programs ## the loads and faults that take longer, in the build that is shipped
+	$(CARGO) test --release -- --ignored --nocapture
+
+fuzz: ## each fuzz target for FUZZ_SECONDS
+	fuzz/run.sh $(FUZZ_SECONDS)
