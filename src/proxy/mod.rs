@@ -1,1 +1,3 @@
 //! One request, from its head to its answer.
+
+pub mod path;
