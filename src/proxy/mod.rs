@@ -1,3 +1,4 @@
 //! One request, from its head to its answer.
 
 pub mod path;
+pub mod router;
