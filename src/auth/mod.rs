@@ -2,3 +2,4 @@
 //! certificate (RFC 7616); this module gathers the evidence for both.
 
 pub mod decision;
+pub mod digest;
