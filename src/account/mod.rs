@@ -8,6 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{DigestAlgorithm, LookupKind};
 use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
 
 /// Somebody who may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +59,19 @@ pub struct Ha1(pub Secret);
 pub struct CertificateKey {
     /// SHA-256 of the issuer's Name in DER followed by SHA-256 of the issuer's SubjectPublicKeyInfo.
     pub issuer: [u8; 32],
-    /// The serial's octets, without leading zeros.
+    /// The serial's octets, without leading zeros (zero is one octet).
     pub serial: Vec<u8>,
+}
+
+impl CertificateKey {
+    /// The key of the certificate with this serial number from the issuer with this Name and
+    /// SubjectPublicKeyInfo, both whole SEQUENCEs in DER. Two issuers of one name differ by their keys.
+    #[must_use]
+    pub fn new(issuer_name: &[u8], issuer_spki: &[u8], serial: &[u8]) -> Self {
+        let issuer = Sha256::new().chain_update(issuer_name).chain_update(Sha256::digest(issuer_spki)).finalize();
+        let zeros = serial.iter().take_while(|octet| **octet == 0).count().min(serial.len().saturating_sub(1));
+        Self { issuer: issuer.into(), serial: serial.iter().skip(zeros).copied().collect() }
+    }
 }
 
 /// The store gave no answer.
@@ -178,4 +190,21 @@ pub enum RegistryError {
         /// Why.
         why: &'static str,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_known_by_its_issuers_name_its_issuers_key_and_its_serial() {
+        let key = CertificateKey::new(b"name", b"key", &[5]);
+        assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0, 5]), key);
+        for (name, spki, serial) in
+            [(b"eman", b"key", [5]), (b"name", b"yek", [5]), (b"name", b"key", [6]), (b"name", b"key", [0])]
+        {
+            assert_ne!(CertificateKey::new(name, spki, &serial), key);
+        }
+        assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0]).serial, [0]);
+    }
 }

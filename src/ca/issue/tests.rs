@@ -1,3 +1,5 @@
+//! What an authority puts into certificates, and what it refuses to.
+
 use super::*;
 use crate::ca::profile::AlternativeName;
 use std::collections::HashSet;
