@@ -23,7 +23,7 @@ pub enum Finding<T> {
 pub struct Evidence {
     /// What the client certificate says, as far as it was followed.
     pub certificate: CertificateEvidence,
-    /// What the Digest credentials say; asked only of clients without a certificate.
+    /// What the Digest credentials say; asked where [`Policy::asks_digest`] says so.
     pub digest: Finding<DigestEvidence>,
     /// Whether an `Authorization` header came, of whatever scheme.
     pub authorization_sent: bool,
@@ -66,14 +66,38 @@ pub struct Policy {
     pub authenticate: Vec<Method>,
     /// What happens to clients that present nothing.
     pub anonymous: Anonymous,
-    /// If present, only members of any of these groups pass.
+    /// If present, only members of any of these groups pass, and so nobody without an identity.
     pub allow_groups: Option<Vec<String>>,
     /// Whether the listener or host needs a certificate on every route.
     pub certificate_needed: bool,
 }
 
+impl Policy {
+    /// Whether the verdict depends on Digest credentials: where the route lists Digest and the client
+    /// presented no certificate, or one that holds on a route that does not take certificates for an answer.
+    /// Who gathers evidence asks here, so that a refused certificate causes no look at the rest.
+    #[must_use]
+    pub fn asks_digest(&self, certificate: &CertificateEvidence) -> bool {
+        self.authenticate.contains(&Method::Digest)
+            && match certificate {
+                CertificateEvidence::None => !self.certificate_needed,
+                CertificateEvidence::Account(account) => {
+                    account.status == Status::Active && !self.authenticate.contains(&Method::Certificate)
+                }
+                CertificateEvidence::NotAsked
+                | CertificateEvidence::Refused(_)
+                | CertificateEvidence::AccountsUnavailable => false,
+            }
+    }
+
+    /// Whether somebody passes who is nobody in particular.
+    fn lets_anybody_pass(&self) -> bool {
+        self.anonymous == Anonymous::Allow && self.allow_groups.is_none()
+    }
+}
+
 /// What happens to the request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It passes.
     Permit(Permit),
@@ -90,8 +114,13 @@ pub enum Verdict {
     Refuse(Reason),
 }
 
-/// Leave to pass, which only [`decide`] gives.
-#[derive(Debug, Clone)]
+/// Leave to pass, which only [`decide`] gives:
+///
+/// ```compile_fail,E0451
+/// use wicketgate::auth::decision::{ClientVerify, Permit};
+/// let forged = Permit { identity: None, client_verify: ClientVerify::None };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
     identity: Option<Identity>,
     client_verify: ClientVerify,
@@ -134,68 +163,72 @@ pub enum ClientVerify {
 /// The verdict on a request, by the table in section 5 of the design.
 #[must_use]
 pub fn decide(policy: &Policy, evidence: &Evidence) -> Verdict {
-    match &evidence.certificate {
+    let holder = match &evidence.certificate {
         // A listener that asks for no certificate leaves `None`, never `NotAsked`.
-        CertificateEvidence::NotAsked => Verdict::Refuse(Reason::CertificateRequired),
-        CertificateEvidence::None => without_certificate(policy, evidence),
-        CertificateEvidence::Refused(reason) => refused(policy, *reason),
-        CertificateEvidence::AccountsUnavailable => Verdict::Refuse(Reason::AccountsUnavailable),
-        CertificateEvidence::Account(account) => match account.status {
-            Status::Locked | Status::Closed => refused(policy, Reason::AccountInactive),
-            Status::Active if policy.authenticate.contains(&Method::Certificate) => {
-                authorize(policy, account, Method::Certificate, ClientVerify::Success)
-            }
-            // The route asks for Digest beside the certificate: it must be the same person's.
-            Status::Active => match by_digest(policy, evidence, ClientVerify::Success) {
-                Verdict::Permit(Permit { identity: Some(identity), .. })
-                    if identity.account.username != account.username =>
-                {
-                    Verdict::Refuse(Reason::ClaimMismatch)
-                }
-                verdict => verdict,
-            },
-        },
-    }
-}
-
-fn refused(policy: &Policy, reason: Reason) -> Verdict {
-    match policy.anonymous {
-        Anonymous::Allow if !policy.certificate_needed => {
-            Verdict::Permit(Permit { identity: None, client_verify: ClientVerify::Failed(reason) })
+        CertificateEvidence::NotAsked => return Verdict::Refuse(Reason::CertificateRequired),
+        CertificateEvidence::AccountsUnavailable => return Verdict::Refuse(Reason::AccountsUnavailable),
+        CertificateEvidence::Refused(reason) => return refused(policy, *reason),
+        CertificateEvidence::None if policy.certificate_needed => {
+            return Verdict::Refuse(Reason::CertificateRequired);
         }
-        _ => Verdict::Refuse(reason),
-    }
-}
-
-fn without_certificate(policy: &Policy, evidence: &Evidence) -> Verdict {
-    if policy.certificate_needed {
-        return Verdict::Refuse(Reason::CertificateRequired);
-    }
-    by_digest(policy, evidence, ClientVerify::None)
-}
-
-fn by_digest(policy: &Policy, evidence: &Evidence, client_verify: ClientVerify) -> Verdict {
+        CertificateEvidence::None => None,
+        CertificateEvidence::Account(account) if account.status != Status::Active => {
+            return refused(policy, Reason::AccountInactive);
+        }
+        CertificateEvidence::Account(account) if policy.authenticate.contains(&Method::Certificate) => {
+            return authorize(policy, account, Method::Certificate, ClientVerify::Success);
+        }
+        CertificateEvidence::Account(account) => Some(account),
+    };
+    let client_verify = if holder.is_some() { ClientVerify::Success } else { ClientVerify::None };
     let challenge = |reason, stale| Verdict::Challenge { reason, stale };
-    if policy.authenticate.contains(&Method::Digest) {
+    let asks_digest = policy.asks_digest(&evidence.certificate);
+    if asks_digest {
         match &evidence.digest {
+            Finding::Known(DigestEvidence::Absent) => {}
+            // Whoever gathered forgot to look, and what was not looked at lets nobody pass.
+            Finding::NotAsked => return challenge(Reason::CertificateRequired, false),
             Finding::Unavailable => return Verdict::Refuse(Reason::AccountsUnavailable),
             Finding::Known(DigestEvidence::Right(account)) => {
-                return match account.status {
-                    Status::Active => authorize(policy, account, Method::Digest, client_verify),
-                    Status::Locked | Status::Closed => Verdict::Refuse(Reason::AccountInactive),
-                };
+                return by_digest(policy, account, holder, client_verify);
             }
             Finding::Known(DigestEvidence::Stale) => return challenge(Reason::DigestFailed, true),
             Finding::Known(DigestEvidence::Wrong) => return challenge(Reason::DigestFailed, false),
             Finding::Known(DigestEvidence::Malformed) => return Verdict::Refuse(Reason::BadRequest),
-            Finding::Known(DigestEvidence::Absent) | Finding::NotAsked => {}
         }
     }
     match &policy.anonymous {
-        Anonymous::Allow => Verdict::Permit(Permit { identity: None, client_verify }),
+        _ if policy.lets_anybody_pass() => Verdict::Permit(Permit { identity: None, client_verify }),
         Anonymous::Redirect(to) if !evidence.authorization_sent => Verdict::Redirect(to.clone()),
-        _ if policy.authenticate.contains(&Method::Digest) => challenge(Reason::CertificateRequired, false),
+        _ if asks_digest => challenge(Reason::CertificateRequired, false),
         _ => Verdict::Refuse(Reason::CertificateRequired),
+    }
+}
+
+/// What a refused certificate leads to, whatever else the client sent along.
+fn refused(policy: &Policy, reason: Reason) -> Verdict {
+    // No answer is not a refusal that somebody could be told of in passing: it may have been a yes or a no.
+    let judged = reason != Reason::AccountsUnavailable;
+    if judged && policy.lets_anybody_pass() && !policy.certificate_needed {
+        return Verdict::Permit(Permit { identity: None, client_verify: ClientVerify::Failed(reason) });
+    }
+    Verdict::Refuse(reason)
+}
+
+/// Right Digest credentials of `account`, from whoever holds the certificate if there is one: it must be the
+/// same person.
+fn by_digest(
+    policy: &Policy,
+    account: &Arc<Account>,
+    holder: Option<&Arc<Account>>,
+    client_verify: ClientVerify,
+) -> Verdict {
+    if holder.is_some_and(|holder| holder.username != account.username) {
+        return Verdict::Refuse(Reason::ClaimMismatch);
+    }
+    match account.status {
+        Status::Active => authorize(policy, account, Method::Digest, client_verify),
+        Status::Locked | Status::Closed => Verdict::Refuse(Reason::AccountInactive),
     }
 }
 
@@ -207,3 +240,6 @@ fn authorize(policy: &Policy, account: &Arc<Account>, method: Method, client_ver
     }
     Verdict::Permit(Permit { identity: Some(Identity { account: Arc::clone(account), method }), client_verify })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,446 @@
+use super::*;
+
+const STATUSES: [Status; 3] = [Status::Active, Status::Locked, Status::Closed];
+
+fn account(username: &str, status: Status, groups: &[&str]) -> Arc<Account> {
+    Arc::new(Account {
+        username: username.to_owned(),
+        email: None,
+        display_name: None,
+        status,
+        home: None,
+        aliases: Vec::new(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+    })
+}
+
+fn alice() -> Arc<Account> {
+    account("alice", Status::Active, &["staff"])
+}
+
+fn policy(authenticate: &[Method], anonymous: Anonymous) -> Policy {
+    Policy { authenticate: authenticate.to_vec(), anonymous, allow_groups: None, certificate_needed: false }
+}
+
+fn redirect() -> Anonymous {
+    Anonymous::Redirect("/login".to_owned())
+}
+
+/// Evidence as it is gathered: Digest is asked where the policy says so, and `sent` is what then comes out.
+fn gathered(policy: &Policy, certificate: CertificateEvidence, sent: &DigestEvidence) -> Evidence {
+    let digest = match policy.asks_digest(&certificate) {
+        true => Finding::Known(sent.clone()),
+        false => Finding::NotAsked,
+    };
+    Evidence { certificate, digest, authorization_sent: !matches!(sent, DigestEvidence::Absent) }
+}
+
+fn permit(identity: Option<(&Arc<Account>, Method)>, client_verify: ClientVerify) -> Verdict {
+    let identity = identity.map(|(account, method)| Identity { account: Arc::clone(account), method });
+    Verdict::Permit(Permit { identity, client_verify })
+}
+
+fn challenge(reason: Reason, stale: bool) -> Verdict {
+    Verdict::Challenge { reason, stale }
+}
+
+/// Section 5 of the design, row by row, for the routes of a listener in `want` mode that list both
+/// methods; the columns are `anonymous: deny`, `{redirect}`, `allow`.
+#[test]
+fn the_table_of_the_design_holds() {
+    use CertificateEvidence as Certificate;
+    use DigestEvidence as Digest;
+    let alice = alice();
+    let bob = account("bob", Status::Locked, &[]);
+    let by_certificate = || permit(Some((&alice, Method::Certificate)), ClientVerify::Success);
+    let by_digest = || permit(Some((&alice, Method::Digest)), ClientVerify::None);
+    let refuse = Verdict::Refuse;
+    let anybody = |reason| permit(None, ClientVerify::Failed(reason));
+    let (expired, inactive) = (Reason::CertificateExpired, Reason::AccountInactive);
+    let everywhere = |verdict: Verdict| [verdict.clone(), verdict.clone(), verdict];
+    let rows = [
+        // None, and nothing or the right thing beside it.
+        (
+            Certificate::None,
+            Digest::Absent,
+            [
+                challenge(Reason::CertificateRequired, false),
+                Verdict::Redirect("/login".to_owned()),
+                permit(None, ClientVerify::None),
+            ],
+        ),
+        (Certificate::None, Digest::Right(Arc::clone(&alice)), everywhere(by_digest())),
+        // None, and something that is not right.
+        (Certificate::None, Digest::Wrong, everywhere(challenge(Reason::DigestFailed, false))),
+        (Certificate::None, Digest::Stale, everywhere(challenge(Reason::DigestFailed, true))),
+        (Certificate::None, Digest::Malformed, everywhere(refuse(Reason::BadRequest))),
+        (Certificate::None, Digest::Right(Arc::clone(&bob)), everywhere(refuse(inactive))),
+        // Accepted: what else was sent does not matter.
+        (Certificate::Account(Arc::clone(&alice)), Digest::Absent, everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Digest::Wrong, everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Digest::Malformed, everywhere(by_certificate())),
+        // Refused: never rescued by what else was sent.
+        (Certificate::Refused(expired), Digest::Absent, [refuse(expired), refuse(expired), anybody(expired)]),
+        (
+            Certificate::Refused(expired),
+            Digest::Right(Arc::clone(&alice)),
+            [refuse(expired), refuse(expired), anybody(expired)],
+        ),
+        (
+            Certificate::Account(Arc::clone(&bob)),
+            Digest::Right(Arc::clone(&alice)),
+            [refuse(inactive), refuse(inactive), anybody(inactive)],
+        ),
+        // No answer is not a yes.
+        (
+            Certificate::AccountsUnavailable,
+            Digest::Right(Arc::clone(&alice)),
+            everywhere(refuse(Reason::AccountsUnavailable)),
+        ),
+        (Certificate::NotAsked, Digest::Right(alice.clone()), everywhere(refuse(Reason::CertificateRequired))),
+    ];
+    for (certificate, digest, columns) in rows {
+        for (anonymous, expected) in [Anonymous::Deny, redirect(), Anonymous::Allow].into_iter().zip(columns) {
+            let policy = policy(&[Method::Certificate, Method::Digest], anonymous);
+            let evidence = gathered(&policy, certificate.clone(), &digest);
+            assert_eq!(decide(&policy, &evidence), expected, "{:?} {evidence:?}", policy.anonymous);
+        }
+    }
+}
+
+#[test]
+fn a_route_without_a_fallback_never_challenges() {
+    let expected = [
+        (Anonymous::Deny, false, Verdict::Refuse(Reason::CertificateRequired)),
+        (Anonymous::Deny, true, Verdict::Refuse(Reason::CertificateRequired)),
+        (redirect(), false, Verdict::Redirect("/login".to_owned())),
+        (redirect(), true, Verdict::Refuse(Reason::CertificateRequired)),
+        (Anonymous::Allow, false, permit(None, ClientVerify::None)),
+        // The application's own tokens pass through a route that is open to anybody.
+        (Anonymous::Allow, true, permit(None, ClientVerify::None)),
+    ];
+    for (anonymous, authorization_sent, verdict) in expected {
+        let policy = policy(&[Method::Certificate], anonymous);
+        let evidence =
+            Evidence { certificate: CertificateEvidence::None, digest: Finding::NotAsked, authorization_sent };
+        assert_eq!(decide(&policy, &evidence), verdict, "{:?} {authorization_sent}", policy.anonymous);
+    }
+}
+
+#[test]
+fn a_client_that_sent_another_scheme_is_challenged_and_not_redirected() {
+    let policy = policy(&[Method::Certificate, Method::Digest], redirect());
+    let evidence = Evidence {
+        certificate: CertificateEvidence::None,
+        digest: Finding::Known(DigestEvidence::Absent),
+        authorization_sent: true,
+    };
+    assert_eq!(decide(&policy, &evidence), challenge(Reason::CertificateRequired, false));
+}
+
+#[test]
+fn where_a_certificate_is_needed_nothing_takes_its_place() {
+    let alice = alice();
+    for anonymous in [Anonymous::Deny, redirect(), Anonymous::Allow] {
+        let policy = Policy { certificate_needed: true, ..policy(&[Method::Certificate, Method::Digest], anonymous) };
+        let cases = [
+            (CertificateEvidence::None, Verdict::Refuse(Reason::CertificateRequired)),
+            (CertificateEvidence::Refused(Reason::CertificateRevoked), Verdict::Refuse(Reason::CertificateRevoked)),
+            (
+                CertificateEvidence::Account(Arc::clone(&alice)),
+                permit(Some((&alice, Method::Certificate)), ClientVerify::Success),
+            ),
+        ];
+        for (certificate, expected) in cases {
+            for sent in [DigestEvidence::Absent, DigestEvidence::Right(Arc::clone(&alice))] {
+                let evidence = gathered(&policy, certificate.clone(), &sent);
+                assert_eq!(decide(&policy, &evidence), expected, "{:?} {evidence:?}", policy.anonymous);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_members_pass_a_route_that_names_groups() {
+    let groups = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let cases = [
+        (None, &[][..], true),
+        (groups(&["staff"]), &["staff"][..], true),
+        (groups(&["admin", "staff"]), &["guests", "staff"][..], true),
+        (groups(&["staff"]), &["Staff", "staff "][..], false),
+        (groups(&["staff"]), &[][..], false),
+        (groups(&[]), &["staff"][..], false),
+    ];
+    for (allow_groups, member_of, passes) in cases {
+        let account = account("alice", Status::Active, member_of);
+        let policy = Policy { allow_groups, ..policy(&[Method::Certificate, Method::Digest], Anonymous::Deny) };
+        let evidence = [
+            (CertificateEvidence::Account(Arc::clone(&account)), Method::Certificate, ClientVerify::Success),
+            (CertificateEvidence::None, Method::Digest, ClientVerify::None),
+        ];
+        for (certificate, method, client_verify) in evidence {
+            let evidence = gathered(&policy, certificate, &DigestEvidence::Right(Arc::clone(&account)));
+            let expected = match passes {
+                true => permit(Some((&account, method)), client_verify),
+                false => Verdict::Refuse(Reason::NotAuthorized),
+            };
+            assert_eq!(decide(&policy, &evidence), expected, "{policy:?} {member_of:?}");
+        }
+    }
+}
+
+/// Else a member of no group would pass by leaving the certificate at home.
+#[test]
+fn nobody_passes_anonymously_where_groups_are_named() {
+    let policy = Policy {
+        allow_groups: Some(vec!["staff".to_owned()]),
+        ..policy(&[Method::Certificate, Method::Digest], Anonymous::Allow)
+    };
+    let cases = [
+        (CertificateEvidence::None, challenge(Reason::CertificateRequired, false)),
+        (CertificateEvidence::Refused(Reason::CertificateUntrusted), Verdict::Refuse(Reason::CertificateUntrusted)),
+        (CertificateEvidence::Account(account("guest", Status::Active, &[])), Verdict::Refuse(Reason::NotAuthorized)),
+    ];
+    for (certificate, expected) in cases {
+        let evidence = gathered(&policy, certificate, &DigestEvidence::Absent);
+        assert_eq!(decide(&policy, &evidence), expected, "{evidence:?}");
+    }
+}
+
+#[test]
+fn on_a_route_for_digest_alone_the_certificate_must_be_the_same_persons() {
+    let (alice, bob) = (alice(), account("bob", Status::Active, &["staff"]));
+    // As the cache and the store may hold it: another copy, changed since, of the same account.
+    let changed = account("alice", Status::Active, &["staff", "admin"]);
+    let cases = [
+        (DigestEvidence::Right(Arc::clone(&changed)), permit(Some((&changed, Method::Digest)), ClientVerify::Success)),
+        (DigestEvidence::Right(bob), Verdict::Refuse(Reason::ClaimMismatch)),
+        (DigestEvidence::Right(account("bob", Status::Locked, &[])), Verdict::Refuse(Reason::ClaimMismatch)),
+        (DigestEvidence::Right(account("alice", Status::Locked, &[])), Verdict::Refuse(Reason::AccountInactive)),
+        (DigestEvidence::Absent, challenge(Reason::CertificateRequired, false)),
+        (DigestEvidence::Wrong, challenge(Reason::DigestFailed, false)),
+    ];
+    for certificate_needed in [false, true] {
+        let policy = Policy { certificate_needed, ..policy(&[Method::Digest], Anonymous::Deny) };
+        for (digest, expected) in &cases {
+            let evidence = gathered(&policy, CertificateEvidence::Account(Arc::clone(&alice)), digest);
+            assert_eq!(decide(&policy, &evidence), *expected, "{evidence:?}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_on_a_route_for_anybody_says_no_name() {
+    let policy = policy(&[], Anonymous::Allow);
+    let evidence = gathered(&policy, CertificateEvidence::Account(alice()), &DigestEvidence::Absent);
+    assert_eq!(decide(&policy, &evidence), permit(None, ClientVerify::Success));
+}
+
+/// Every policy there can be, but for the names.
+fn every_policy() -> Vec<Policy> {
+    use Method::{Certificate, Digest};
+    let mut all = Vec::new();
+    for authenticate in [&[][..], &[Certificate], &[Digest], &[Certificate, Digest], &[Digest, Certificate]] {
+        for anonymous in [Anonymous::Deny, Anonymous::Allow, redirect()] {
+            for groups in [None, Some(&[][..]), Some(&["staff"]), Some(&["admin", "staff"])] {
+                for certificate_needed in [false, true] {
+                    all.push(Policy {
+                        authenticate: authenticate.to_vec(),
+                        anonymous: anonymous.clone(),
+                        allow_groups: groups.map(|groups| groups.iter().map(|group| (*group).to_owned()).collect()),
+                        certificate_needed,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn every_account() -> Vec<Arc<Account>> {
+    let mut all = Vec::new();
+    for username in ["alice", "bob"] {
+        for status in STATUSES {
+            all.extend([account(username, status, &["staff"]), account(username, status, &[])]);
+        }
+    }
+    all
+}
+
+/// Every piece of certificate evidence, for two people.
+fn every_certificate() -> Vec<CertificateEvidence> {
+    let mut all =
+        vec![CertificateEvidence::NotAsked, CertificateEvidence::None, CertificateEvidence::AccountsUnavailable];
+    all.extend(Reason::ALL.iter().copied().map(CertificateEvidence::Refused));
+    all.extend(every_account().into_iter().map(CertificateEvidence::Account));
+    all
+}
+
+fn every_digest() -> Vec<Finding<DigestEvidence>> {
+    let mut all = vec![Finding::NotAsked, Finding::Unavailable];
+    all.extend(
+        [DigestEvidence::Absent, DigestEvidence::Stale, DigestEvidence::Wrong, DigestEvidence::Malformed]
+            .map(Finding::Known),
+    );
+    all.extend(every_account().into_iter().map(|account| Finding::Known(DigestEvidence::Right(account))));
+    all
+}
+
+/// Calls `check` with every policy and every evidence, sensible or not: about 177,000 cases.
+fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
+    let (certificates, digests) = (every_certificate(), every_digest());
+    for policy in every_policy() {
+        for certificate in &certificates {
+            for digest in &digests {
+                for authorization_sent in [false, true] {
+                    let (certificate, digest) = (certificate.clone(), digest.clone());
+                    let evidence = Evidence { certificate, digest, authorization_sent };
+                    let verdict = decide(&policy, &evidence);
+                    check(&policy, &evidence, verdict);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_passes_by_name_has_shown_to_be_exactly_that_active_account() {
+    let mut seen = 0;
+    for_everything(|policy, evidence, verdict| {
+        let Verdict::Permit(Permit { identity: Some(Identity { account, method }), .. }) = verdict else { return };
+        seen += 1;
+        assert_eq!(account.status, Status::Active);
+        assert!(policy.authenticate.contains(&method));
+        if let Some(groups) = &policy.allow_groups {
+            assert!(groups.iter().any(|group| account.groups.contains(group)));
+        }
+        let holder = match &evidence.certificate {
+            CertificateEvidence::Account(holder) => Some(holder),
+            CertificateEvidence::None => None,
+            other => panic!("{other:?} shows nothing"),
+        };
+        match method {
+            Method::Certificate => assert!(Arc::ptr_eq(&account, holder.unwrap())),
+            Method::Digest => {
+                assert!(matches!(&evidence.digest, Finding::Known(DigestEvidence::Right(shown))
+                    if Arc::ptr_eq(shown, &account)));
+                assert!(holder.is_none_or(|holder| holder.username == account.username));
+                assert!(holder.is_none_or(|holder| holder.status == Status::Active));
+            }
+        }
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn whoever_passes_without_a_name_may_and_has_shown_nothing_false() {
+    let mut seen = 0;
+    for_everything(|policy, evidence, verdict| {
+        let Verdict::Permit(Permit { identity: None, .. }) = verdict else { return };
+        seen += 1;
+        assert_eq!(policy.anonymous, Anonymous::Allow);
+        assert_eq!(policy.allow_groups, None);
+        if policy.asks_digest(&evidence.certificate) {
+            assert!(matches!(evidence.digest, Finding::Known(DigestEvidence::Absent)));
+        }
+        if policy.certificate_needed {
+            assert!(matches!(&evidence.certificate, CertificateEvidence::Account(holder)
+                if holder.status == Status::Active));
+        }
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn what_the_application_is_told_of_the_certificate_is_what_was_found() {
+    for_everything(|_, evidence, verdict| {
+        let Verdict::Permit(permit) = verdict else { return };
+        let expected = match &evidence.certificate {
+            CertificateEvidence::None => ClientVerify::None,
+            CertificateEvidence::Account(holder) if holder.status == Status::Active => ClientVerify::Success,
+            CertificateEvidence::Account(_) => ClientVerify::Failed(Reason::AccountInactive),
+            CertificateEvidence::Refused(reason) => ClientVerify::Failed(*reason),
+            other => panic!("{other:?} lets nobody pass"),
+        };
+        assert_eq!(permit.client_verify(), expected);
+        if expected != ClientVerify::Success && permit.identity().is_some() {
+            assert_eq!(expected, ClientVerify::None, "a refused certificate has no name beside it");
+        }
+    });
+}
+
+#[test]
+fn a_refused_certificate_is_never_rescued() {
+    for_everything(|policy, evidence, verdict| {
+        let reason = match &evidence.certificate {
+            CertificateEvidence::Refused(reason) => *reason,
+            CertificateEvidence::Account(holder) if holder.status != Status::Active => Reason::AccountInactive,
+            _ => return,
+        };
+        assert!(!policy.asks_digest(&evidence.certificate));
+        let expected = Verdict::Refuse(reason);
+        let in_passing = permit(None, ClientVerify::Failed(reason));
+        let open = policy.anonymous == Anonymous::Allow && !policy.certificate_needed && policy.allow_groups.is_none();
+        assert!(verdict == expected || (open && verdict == in_passing), "{policy:?} {evidence:?} {verdict:?}");
+    });
+}
+
+#[test]
+fn what_was_not_asked_lets_nobody_pass() {
+    for_everything(|policy, evidence, verdict| {
+        let digest_missing = policy.asks_digest(&evidence.certificate) && matches!(evidence.digest, Finding::NotAsked);
+        if digest_missing || matches!(evidence.certificate, CertificateEvidence::NotAsked) {
+            assert!(!matches!(verdict, Verdict::Permit(_)), "{policy:?} {evidence:?}");
+        }
+    });
+}
+
+#[test]
+fn without_an_answer_of_the_accounts_nobody_passes() {
+    for_everything(|policy, evidence, verdict| {
+        let unavailable = match &evidence.certificate {
+            CertificateEvidence::AccountsUnavailable | CertificateEvidence::Refused(Reason::AccountsUnavailable) => {
+                true
+            }
+            certificate => policy.asks_digest(certificate) && matches!(evidence.digest, Finding::Unavailable),
+        };
+        if unavailable {
+            assert_eq!(verdict, Verdict::Refuse(Reason::AccountsUnavailable), "{policy:?} {evidence:?}");
+        }
+    });
+}
+
+#[test]
+fn the_verdict_does_not_depend_on_digest_where_it_is_not_asked() {
+    for_everything(|policy, evidence, verdict| {
+        if !policy.asks_digest(&evidence.certificate) {
+            let unasked = Evidence { digest: Finding::NotAsked, ..evidence.clone() };
+            assert_eq!(decide(policy, &unasked), verdict, "{policy:?} {evidence:?}");
+        }
+    });
+}
+
+#[test]
+fn only_a_route_that_lists_digest_challenges_and_only_right_credentials_are_stale() {
+    let mut stale_seen = false;
+    for_everything(|policy, evidence, verdict| {
+        let Verdict::Challenge { stale, .. } = verdict else { return };
+        assert!(policy.asks_digest(&evidence.certificate));
+        assert_eq!(stale, matches!(evidence.digest, Finding::Known(DigestEvidence::Stale)));
+        stale_seen |= stale;
+    });
+    assert!(stale_seen);
+}
+
+#[test]
+fn only_who_presents_nothing_of_use_is_sent_elsewhere() {
+    for_everything(|policy, evidence, verdict| {
+        let Verdict::Redirect(to) = verdict else { return };
+        assert_eq!(policy.anonymous, Anonymous::Redirect(to));
+        assert!(!evidence.authorization_sent);
+        assert!(matches!(&evidence.certificate, CertificateEvidence::None | CertificateEvidence::Account(_)));
+        if policy.asks_digest(&evidence.certificate) {
+            assert!(matches!(evidence.digest, Finding::Known(DigestEvidence::Absent)));
+        }
+    });
+}
