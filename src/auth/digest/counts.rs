@@ -3,8 +3,7 @@
 //! the requests of a browser that come over several connections may overtake each other and yet none
 //! passes twice.
 //!
-//! Memory is fixed: [`SHARDS`] × [`NONCES_PER_SHARD`] entries of 32 octets, 4 MiB, taken as they are first
-//! used. An entry is made only for a count whose response was right, so guessing fills nothing. When
+//! Memory is fixed: [`SHARDS`] × [`NONCES_PER_SHARD`] entries of 32 octets, 3.8 MiB. An entry is made only for a count whose response was right, so guessing fills nothing. When
 //! a shard is full its oldest nonce goes and the shard's floor rises to it: a nonce at or below the floor that
 //! is not in the table may have been used before and is never good again. Its user's client is told that it
 //! is stale, and asks anew without a word to the user.
@@ -12,11 +11,12 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// How many parts the table has, each behind its own lock.
-pub const SHARDS: usize = 64;
+/// How many parts the table has, each behind its own lock. A prime: nonces of one algorithm have sequence
+/// numbers in steps of as many as there are algorithms, and must fall into all parts alike.
+pub const SHARDS: usize = 61;
 /// How many nonces each part holds.
 pub const NONCES_PER_SHARD: usize = 2048;
-/// How far behind the highest count of its nonce a count may come.
+/// How many counts of a nonce, the highest and those next below it, are known one by one.
 pub const WINDOW: u32 = 128;
 
 /// The counts that were used, of nonces of this process.

@@ -71,15 +71,30 @@ fn the_table_keeps_to_its_memory() {
     let octets = |counts: &Counts| -> usize {
         counts.shards.iter().map(|shard| shard.lock().unwrap().entries.capacity() * size_of::<Entry>()).sum()
     };
-    assert_eq!(octets(&counts), 4 * 1024 * 1024);
-    let room = (SHARDS * NONCES_PER_SHARD) as u64;
+    let all = SHARDS * NONCES_PER_SHARD * 32;
+    assert_eq!(octets(&counts), all);
+    let (shards, room) = (SHARDS as u64, (SHARDS * NONCES_PER_SHARD) as u64);
     // In order, and then with each two of a shard swapped, which puts entries in before the end.
-    let (shards, swapped) = (SHARDS as u64, 2 * room + 2 * SHARDS as u64..3 * room);
-    for sequence in (1..=2 * room).chain(swapped.map(|sequence| sequence ^ shards)) {
+    let swapped = (0..room / 2).flat_map(|step| {
+        let first = 2 * room + 1 + step / shards * 2 * shards + step % shards;
+        [first + shards, first]
+    });
+    for sequence in (1..=2 * room).chain(swapped) {
         assert_eq!(counts.use_up(sequence, 1), Count::New, "{sequence}");
     }
-    assert_eq!(octets(&counts), 4 * 1024 * 1024);
+    assert_eq!(octets(&counts), all);
     assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().entries.len() == NONCES_PER_SHARD));
+}
+
+#[test]
+fn the_nonces_of_one_algorithm_find_the_whole_table() {
+    for algorithms in 1..=3 {
+        let counts = Counts::new();
+        for number in 0..SHARDS * NONCES_PER_SHARD {
+            assert_eq!(counts.use_up((1 + number * algorithms) as u64, 1), Count::New);
+        }
+        assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().floor == 0), "none had to make room");
+    }
 }
 
 #[test]
