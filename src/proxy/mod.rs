@@ -3,3 +3,4 @@
 pub mod path;
 pub mod router;
 pub mod headers;
+pub mod reply;
