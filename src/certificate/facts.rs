@@ -2,8 +2,18 @@
 //! connection. Nothing here says whether any of it is true: that is `certificate::path`'s to find out.
 //! Values are kept as they stand, hostile ones included; `identity` decides which may be names.
 
+use super::der::{self, DerError, Reader};
+use super::fields::{self, Fields};
+use super::name;
 use crate::base::clock::Timestamp;
-use std::net::IpAddr;
+use aws_lc_rs::digest::{SHA256, digest};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+
+/// How many subject alternative names are read.
+const MAX_NAMES: usize = 256;
+/// The content of the OBJECT IDENTIFIER of Microsoft's user principal name, 1.3.6.1.4.1.311.20.2.3.
+const USER_PRINCIPAL_NAME: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x14, 0x02, 0x03];
 
 /// What one certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,3 +80,150 @@ pub struct AlternativeNames {
     /// otherName with the type 1.3.6.1.4.1.311.20.2.3: Microsoft's user principal name.
     pub upns: Vec<String>,
 }
+
+/// A certificate does not say what it should in the way it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FactsError {
+    /// More octets than are read.
+    #[error("the certificate has {0} octets; at most {max} are read", max = fields::MAX_CERTIFICATE)]
+    TooLarge(usize),
+    /// The frame is not as RFC 5280, section 4.1, demands.
+    #[error("{what} cannot be read: {why}")]
+    Malformed {
+        /// `the certificate`, `an extension`, `a name`.
+        what: &'static str,
+        /// Why.
+        why: DerError,
+    },
+    /// A known extension's value is malformed.
+    #[error("the extension {0} is malformed")]
+    Extension(&'static str),
+    /// An extension stands there twice (RFC 5280, section 4.2).
+    #[error("the extension {0} stands there twice")]
+    Twice(String),
+    /// More of something than is read.
+    #[error("there are too many {0}")]
+    TooMany(&'static str),
+    /// Text that is not in the alphabet of its string type, or a name that is no text at all.
+    #[error("{0} cannot be decoded")]
+    Undecodable(String),
+}
+
+/// Reads one certificate's facts.
+///
+/// # Errors
+/// When it is too large, malformed anywhere that is looked at, or has an extension twice. It never says
+/// only half of what a certificate says.
+pub fn parse(der: &[u8]) -> Result<CertificateFacts, FactsError> {
+    let fields = Fields::read(der)?;
+    Ok(CertificateFacts {
+        subject: name::read(fields.subject)?,
+        issuer: name::read(fields.issuer)?,
+        serial: fields.serial.to_vec(),
+        not_before: fields.not_before,
+        not_after: fields.not_after,
+        fingerprint: sha256(der),
+        spki_sha256: sha256(fields.public_key),
+        names: alternative_names(&fields)?,
+        key_usage: fields.key_usage()?,
+        extended_key_usage: fields.purposes()?,
+        policies: policies(&fields)?,
+        is_authority: fields.authority()?.is_some(),
+    })
+}
+
+/// SHA-256 of some octets.
+#[must_use]
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(digest(&SHA256, octets).as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
+
+fn policies(fields: &Fields<'_>) -> Result<Vec<String>, FactsError> {
+    const MALFORMED: FactsError = FactsError::Extension("certificatePolicies");
+    let Some(extension) = fields.extension(fields::CERTIFICATE_POLICIES) else { return Ok(Vec::new()) };
+    der::single(extension.value, der::SEQUENCE).map_err(|_| MALFORMED)?;
+    match parsed_extension(extension.whole) {
+        Some(ParsedExtension::CertificatePolicies(policies)) => policies
+            .iter()
+            .map(|policy| der::dotted(policy.policy_id.as_bytes()))
+            .collect::<Result<_, _>>()
+            .map_err(|_| MALFORMED),
+        _ => Err(MALFORMED),
+    }
+}
+
+fn parsed_extension(whole: &[u8]) -> Option<ParsedExtension<'_>> {
+    let (_, extension) = <X509Extension<'_> as x509_parser::prelude::FromDer<_>>::from_der(whole).ok()?;
+    Some(extension.parsed_extension().clone())
+}
+
+fn alternative_names(fields: &Fields<'_>) -> Result<AlternativeNames, FactsError> {
+    let mut names = AlternativeNames::default();
+    let Some(extension) = fields.extension(fields::SUBJECT_ALTERNATIVE_NAME) else { return Ok(names) };
+    let malformed = |why| FactsError::Malformed { what: "a subject alternative name", why };
+    let mut list = Reader::new(der::single(extension.value, der::SEQUENCE).map_err(malformed)?);
+    for count in 0.. {
+        if list.is_empty() {
+            break;
+        }
+        if count == MAX_NAMES {
+            return Err(FactsError::TooMany("subject alternative names"));
+        }
+        let name = list.element().map_err(malformed)?;
+        match name.tag {
+            OTHER_NAME => names.upns.extend(user_principal_name(name.content).map_err(malformed)?.transpose()?),
+            RFC822_NAME => names.emails.push(ia5_string(name.content, "a san.email")?),
+            DNS_NAME => names.dns.push(ia5_string(name.content, "a san.dns")?),
+            URI => names.uris.push(ia5_string(name.content, "a san.uri")?),
+            IP_ADDRESS => names.addresses.push(ip_address(name.content).map_err(malformed)?),
+            DIRECTORY_NAME => names.directory.push(name::read(name.content)?),
+            X400_ADDRESS | EDI_PARTY_NAME | REGISTERED_ID => {}
+            found => return Err(malformed(DerError::Tag { expected: RFC822_NAME, found })),
+        }
+    }
+    Ok(names)
+}
+
+// The alternatives of a GeneralName (RFC 5280, section 4.2.1.6).
+const OTHER_NAME: u8 = der::constructed(0);
+const RFC822_NAME: u8 = der::primitive(1);
+const DNS_NAME: u8 = der::primitive(2);
+const X400_ADDRESS: u8 = der::constructed(3);
+const DIRECTORY_NAME: u8 = der::constructed(4);
+const EDI_PARTY_NAME: u8 = der::constructed(5);
+const URI: u8 = der::primitive(6);
+const IP_ADDRESS: u8 = der::primitive(7);
+const REGISTERED_ID: u8 = der::primitive(8);
+
+fn ia5_string(content: &[u8], what: &str) -> Result<String, FactsError> {
+    const IA5_STRING: u8 = 0x16;
+    match name::decode_string(IA5_STRING, content) {
+        Some(Ok(text)) => Ok(text),
+        _ => Err(FactsError::Undecodable(what.to_owned())),
+    }
+}
+
+/// The text of an otherName if it is a user principal name: the type, and `[0]` around a UTF8String.
+fn user_principal_name(content: &[u8]) -> Result<Option<Result<String, FactsError>>, DerError> {
+    const UTF8_STRING: u8 = 0x0c;
+    let mut reader = Reader::new(content);
+    let identifier = reader.expect(der::OBJECT_IDENTIFIER)?.content;
+    let value = reader.expect(der::constructed(0))?.content;
+    reader.finish()?;
+    if identifier != USER_PRINCIPAL_NAME {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(der::single(value, UTF8_STRING)?);
+    Ok(Some(text.map(str::to_owned).map_err(|_| FactsError::Undecodable("a san.upn".to_owned()))))
+}
+
+fn ip_address(content: &[u8]) -> Result<IpAddr, DerError> {
+    let v4 = <[u8; 4]>::try_from(content).map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
+    let v6 = <[u8; 16]>::try_from(content).map(|octets| IpAddr::V6(Ipv6Addr::from(octets)));
+    v4.or(v6).map_err(|_| DerError::Value("an iPAddress"))
+}
+
+#[cfg(test)]
+mod tests;
