@@ -10,6 +10,7 @@ pub mod fields;
 pub mod name;
 pub mod path;
 pub mod pem;
+pub mod signature;
 #[cfg(test)]
 pub(crate) mod testing;
 
