@@ -1,13 +1,37 @@
 //! Who exists: the records of accounts, and the traits behind which a database answers for them.
-//! `sqlite` and `mysql` implement them over `store`'s pools, `cache` stands before either. What a
-//! database returns is compared again here, in Rust, with what was asked: see [`Lookup::matches`].
+//! `sql` implements them over either of `store`'s databases, `cache` stands before it, `names` says what
+//! may be a name. What a database returns is compared again here, in Rust, with what was asked: see
+//! [`Lookup::matches`].
 
+pub mod cache;
 pub mod ha1;
+pub mod names;
+pub mod sql;
 
 use crate::base::clock::Timestamp;
+use crate::base::email;
 use crate::base::secret::Secret;
-use crate::config::{DigestAlgorithm, LookupKind};
+use crate::config::{self, DigestAlgorithm, LookupKind};
+use crate::store::{Database, Deadlines};
 use futures_util::future::BoxFuture;
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Opens the store that the configuration names. An SQLite file is made, and brought to this program's
+/// schema, if need be; a MySQL server must have that schema already. The store is worked on by `control`,
+/// which must live as long as it; it may be asked from any runtime.
+///
+/// # Errors
+/// When the store does not answer, refuses us, or has no schema or another one; the reason says which.
+pub async fn open(store: &config::Store, control: Handle) -> Result<Arc<dyn Registry>, Unavailable> {
+    match Database::open(store, control, Deadlines::default()).await {
+        Ok(database) => Ok(Arc::new(sql::Store::new(database))),
+        Err(error) => {
+            Err(Unavailable { what: "opening the account store", store: store.to_string(), why: error.to_string() })
+        }
+    }
+}
 use sha2::{Digest, Sha256};
 
 /// Somebody who may pass.
@@ -40,6 +64,34 @@ pub enum Status {
     Closed,
 }
 
+impl Status {
+    /// As it stands in the database and on the command line: `active`, `locked`, `closed`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Locked => "locked",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// The text is no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no status: write active, locked or closed")]
+pub struct NotAStatus(String);
+
+impl FromStr for Status {
+    type Err = NotAStatus;
+
+    fn from_str(text: &str) -> Result<Self, NotAStatus> {
+        [Self::Active, Self::Locked, Self::Closed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| NotAStatus(text.to_owned()))
+    }
+}
+
 /// One question for an account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lookup {
@@ -47,6 +99,22 @@ pub struct Lookup {
     pub kind: LookupKind,
     /// The name; an e-mail address in the form of [`normalise`](crate::base::email::normalise).
     pub name: String,
+}
+
+impl Lookup {
+    /// Whether an account is one that this question asks for. A database compares by its collation,
+    /// which may make one of two names; this compares octet by octet, and alone decides.
+    #[must_use]
+    pub fn matches(&self, account: &Account) -> bool {
+        match self.kind {
+            LookupKind::Username => account.username == self.name,
+            LookupKind::Alias => account.aliases.contains(&self.name),
+            LookupKind::Email => {
+                let addresses = account.email.iter().chain(&account.aliases);
+                addresses.into_iter().any(|address| email::normalise(address).as_ref() == Some(&self.name))
+            }
+        }
+    }
 }
 
 /// The hash of `username:realm:password` (RFC 7616, section 3.4.2): as good as the password in that
@@ -115,8 +183,8 @@ pub trait Registry: Directory {
     fn update<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>>;
 
     /// Removes an account with its aliases, groups and digest credentials. Certificates issued to it stay
-    /// on record, revoked.
-    fn remove<'a>(&'a self, username: &'a str) -> BoxFuture<'a, Result<(), RegistryError>>;
+    /// on record, revoked from `at` on.
+    fn remove<'a>(&'a self, username: &'a str, at: Timestamp) -> BoxFuture<'a, Result<(), RegistryError>>;
 
     /// All accounts, by user name; `after` and `limit` page through them.
     fn list<'a>(&'a self, after: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Vec<Account>, RegistryError>>;
@@ -180,6 +248,9 @@ pub enum RegistryError {
         /// Which.
         value: String,
     },
+    /// A certificate with this issuer and serial number, or these octets, was recorded before.
+    #[error("the certificate with the serial number {0} is on record already")]
+    AlreadyRecorded(String),
     /// A value cannot be stored.
     #[error("{what} {value:?} is not acceptable: {why}")]
     Unacceptable {
@@ -193,18 +264,4 @@ pub enum RegistryError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_known_by_its_issuers_name_its_issuers_key_and_its_serial() {
-        let key = CertificateKey::new(b"name", b"key", &[5]);
-        assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0, 5]), key);
-        for (name, spki, serial) in
-            [(b"eman", b"key", [5]), (b"name", b"yek", [5]), (b"name", b"key", [6]), (b"name", b"key", [0])]
-        {
-            assert_ne!(CertificateKey::new(name, spki, &serial), key);
-        }
-        assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0]).serial, [0]);
-    }
-}
+mod tests;

@@ -288,6 +288,19 @@ pub enum Store {
     MySql(MySql),
 }
 
+impl std::fmt::Display for Store {
+    /// What it is called in messages: the file, or the servers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite { path } => path.display().fmt(f),
+            Self::MySql(settings) => {
+                let servers: Vec<String> = settings.servers.iter().map(ServerName::to_string).collect();
+                f.write_str(&servers.join(", "))
+            }
+        }
+    }
+}
+
 /// How a MySQL or MariaDB server is reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MySql {

@@ -2,9 +2,9 @@
 //! answers. `connect` makes a connection; this module keeps them, gives each wait a deadline, and sorts
 //! what the server says into [`Fault`]s.
 //!
-//! The pool is our own and not the driver's because of what must happen when a deadline passes: the
-//! answer to the abandoned statement is still on its way, and a connection that was handed on would
-//! give it to the next question. Ours is closed.
+//! The pool is our own and not the driver's, which knows one server, waits without a deadline for a
+//! connection and for the end of an abandoned answer, and keeps what a restarted server has closed until
+//! somebody stumbles over it. A connection on which a deadline passed is closed, never handed on.
 
 mod connect;
 

@@ -1,0 +1,449 @@
+//! The traits of `account` over a database of our own schema: what is asked and written, once for both
+//! dialects. The statements are in `statements`.
+//!
+//! An account is read by one statement, so that its record, aliases and groups belong to one state of the
+//! database. A writer takes its number of the feed first (`store::changes`), which lets one writer in at
+//! a time: a name that was found free is still free when it is taken.
+
+mod statements;
+
+use super::names;
+use super::{
+    Account, CertificateKey, Directory, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status, Unavailable,
+};
+use crate::base::clock::Timestamp;
+use crate::base::hex;
+use crate::base::secret::Secret;
+use crate::config::{DigestAlgorithm, LookupKind};
+use crate::store::changes::{self, Kind};
+use crate::store::{Abort, Database, Fault, Row, Session, Value};
+use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// The most accounts that one page of a list holds.
+const LARGEST_PAGE: u32 = 1000;
+
+type Written<T> = Result<T, Abort<RegistryError>>;
+
+/// Accounts in one database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Over a database that has this program's schema.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    fn unavailable(&self, what: &'static str, fault: &Fault) -> Unavailable {
+        Unavailable { what, store: self.database.name().to_owned(), why: fault.to_string() }
+    }
+
+    fn answer<T>(&self, what: &'static str, done: Result<T, Abort<Infallible>>) -> Result<T, Unavailable> {
+        done.map_err(|abort| match abort {
+            Abort::Fault(fault) => self.unavailable(what, &fault),
+            Abort::Refused(never) => match never {},
+        })
+    }
+
+    fn outcome<T>(&self, what: &'static str, done: Written<T>) -> Result<T, RegistryError> {
+        done.map_err(|abort| match abort {
+            Abort::Fault(fault) => self.unavailable(what, &fault).into(),
+            Abort::Refused(error) => error,
+        })
+    }
+}
+
+impl Directory for Store {
+    fn find<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<Vec<Account>, Unavailable>> {
+        Box::pin(async move {
+            // What cannot be stored cannot be found. The database is spared long and hostile texts.
+            if !names::is_plausible(&lookup.name) {
+                return Ok(Vec::new());
+            }
+            let found = self.database.read(lookup.clone(), |session, lookup| Box::pin(find(session, lookup))).await;
+            self.answer("looking up an account", found)
+        })
+    }
+
+    fn ha1<'a>(
+        &'a self,
+        username: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+    ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>> {
+        Box::pin(async move {
+            if !names::is_plausible(username) || !names::is_plausible(realm) {
+                return Ok(None);
+            }
+            let credential = (username.to_owned(), realm.to_owned(), algorithm);
+            let found = self.database.read(credential, |session, credential| Box::pin(ha1(session, credential))).await;
+            self.answer("looking up a digest credential", found)
+        })
+    }
+
+    fn revoked<'a>(
+        &'a self,
+        certificates: &'a [CertificateKey],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, Unavailable>> {
+        Box::pin(async move {
+            let what = "looking up a revocation";
+            // No revocation of such a certificate could be recorded, so none can be ruled out.
+            if certificates.iter().any(|certificate| names::key(certificate).is_err()) {
+                let fault = Fault::Unexpected("a serial number is empty or longer than 64 octets".to_owned());
+                return Err(self.unavailable(what, &fault));
+            }
+            let asked = certificates.to_vec();
+            let found = self.database.read(asked, |session, asked| Box::pin(revoked(session, asked))).await;
+            self.answer(what, found)
+        })
+    }
+}
+
+impl Registry for Store {
+    fn add<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let account = names::checked(account)?;
+            let done = self.database.write(account, |session, account| Box::pin(add(session, account))).await;
+            self.outcome("adding an account", done)
+        })
+    }
+
+    fn update<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let account = names::checked(account)?;
+            let done = self.database.write(account, |session, account| Box::pin(update(session, account))).await;
+            self.outcome("changing an account", done)
+        })
+    }
+
+    fn remove<'a>(&'a self, username: &'a str, at: Timestamp) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            names::username(username)?;
+            let removal = (username.to_owned(), at);
+            let done = self.database.write(removal, |session, removal| Box::pin(remove(session, removal))).await;
+            self.outcome("removing an account", done)
+        })
+    }
+
+    fn list<'a>(&'a self, after: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Vec<Account>, RegistryError>> {
+        Box::pin(async move {
+            let page = (after.unwrap_or_default().to_owned(), limit.min(LARGEST_PAGE));
+            let found = self.database.read(page, |session, page| Box::pin(list(session, page))).await;
+            Ok(self.answer("listing accounts", found)?)
+        })
+    }
+
+    fn set_ha1<'a>(
+        &'a self,
+        username: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+        ha1: Option<&'a Ha1>,
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            names::username(username)?;
+            names::realm(realm)?;
+            if let Some(ha1) = ha1 {
+                names::ha1(ha1, algorithm)?;
+            }
+            let credential =
+                Credential { username: username.to_owned(), realm: realm.to_owned(), algorithm, ha1: ha1.cloned() };
+            let done = self.database.write(credential, |session, set| Box::pin(set_ha1(session, set))).await;
+            self.outcome("setting a digest credential", done)
+        })
+    }
+
+    fn record_issued<'a>(&'a self, certificate: &'a IssuedCertificate) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            names::issued(certificate)?;
+            let issued = certificate.clone();
+            let done = self.database.write(issued, |session, issued| Box::pin(record_issued(session, issued))).await;
+            self.outcome("recording a certificate", done)
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        certificate: &'a CertificateKey,
+        at: Timestamp,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            names::key(certificate)?;
+            names::reason(reason)?;
+            let revocation = Revocation { key: certificate.clone(), at, reason: reason.to_owned() };
+            let done = self.database.write(revocation, |session, revocation| {
+                Box::pin(async move { Ok(revoke(session, revocation).await?) })
+            });
+            self.outcome("revoking a certificate", done.await)
+        })
+    }
+}
+
+struct Credential {
+    username: String,
+    realm: String,
+    algorithm: DigestAlgorithm,
+    ha1: Option<Ha1>,
+}
+
+struct Revocation {
+    key: CertificateKey,
+    at: Timestamp,
+    reason: String,
+}
+
+async fn find(session: &mut dyn Session, lookup: &Lookup) -> Result<Vec<Account>, Abort<Infallible>> {
+    let name = Value::from(lookup.name.as_str());
+    let rows = match lookup.kind {
+        LookupKind::Username => session.query(statements::FIND_BY_USERNAME, vec![name]).await?,
+        LookupKind::Alias => session.query(statements::FIND_BY_ALIAS, vec![name]).await?,
+        LookupKind::Email => session.query(statements::FIND_BY_EMAIL, vec![name.clone(), name]).await?,
+    };
+    let mut accounts = accounts(&rows)?;
+    accounts.retain(|account| lookup.matches(account));
+    Ok(accounts)
+}
+
+async fn list(session: &mut dyn Session, (after, limit): &(String, u32)) -> Result<Vec<Account>, Abort<Infallible>> {
+    let page = vec![Value::from(after.as_str()), Value::Integer((*limit).into())];
+    let mut accounts = accounts(&session.query(statements::LIST, page).await?)?;
+    accounts.sort_by(|one, other| one.username.cmp(&other.username));
+    Ok(accounts)
+}
+
+/// The accounts that rows of `statements` hold: one row for each account, one for each of its aliases and
+/// one for each of its groups, in any order.
+fn accounts(rows: &[Row]) -> Result<Vec<Account>, Fault> {
+    let mut accounts = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.integer(0) == Ok(statements::RECORD)) {
+        let status = row.text(5)?;
+        let account = Account {
+            username: row.text(2)?,
+            email: row.optional_text(3)?,
+            display_name: row.optional_text(4)?,
+            status: status.parse::<Status>().map_err(|error| Fault::Unexpected(error.to_string()))?,
+            home: row.optional_text(6)?,
+            aliases: Vec::new(),
+            groups: Vec::new(),
+        };
+        accounts.insert(row.integer(1)?, account);
+    }
+    for row in rows {
+        let part = row.integer(0)?;
+        // The account was in the same answer, which is of one state of the database.
+        let Some(account) = accounts.get_mut(&row.integer(1)?) else { continue };
+        match part {
+            statements::ALIAS => account.aliases.push(row.text(2)?),
+            statements::GROUP => account.groups.push(row.text(2)?),
+            _ => {}
+        }
+    }
+    let mut accounts: Vec<Account> = accounts.into_values().collect();
+    for account in &mut accounts {
+        account.aliases.sort();
+        account.groups.sort();
+    }
+    Ok(accounts)
+}
+
+async fn ha1(
+    session: &mut dyn Session,
+    (username, realm, algorithm): &(String, String, DigestAlgorithm),
+) -> Result<Option<Ha1>, Abort<Infallible>> {
+    let asked = [username.as_str(), realm.as_str(), algorithm.as_str()];
+    for row in session.query(statements::HA1, asked.map(Value::from).to_vec()).await? {
+        if [row.text(0)?, row.text(1)?, row.text(2)?] == asked {
+            return Ok(Some(Ha1(Secret::new(row.text(3)?.into_bytes()))));
+        }
+    }
+    Ok(None)
+}
+
+async fn revoked(
+    session: &mut dyn Session,
+    certificates: &[CertificateKey],
+) -> Result<Vec<Option<Timestamp>>, Abort<Infallible>> {
+    let mut times = Vec::with_capacity(certificates.len());
+    for certificate in certificates {
+        let (issuer, serial) = key(certificate);
+        let rows = session.query(statements::REVOKED, vec![issuer.clone(), serial.clone(), issuer, serial]).await?;
+        let mut earliest = None;
+        for row in &rows {
+            if row.blob(0)? == certificate.issuer && row.blob(1)? == certificate.serial {
+                let at = Timestamp::from_unix(row.integer(2)?);
+                earliest = Some(earliest.map_or(at, |earlier: Timestamp| earlier.min(at)));
+            }
+        }
+        times.push(earliest);
+    }
+    Ok(times)
+}
+
+async fn add(session: &mut dyn Session, account: &Account) -> Written<()> {
+    changes::record(session, Kind::Account, &account.username).await?;
+    require_free(session, None, account).await?;
+    let values = record(account).into_iter();
+    let inserted = session.execute(statements::INSERT_ACCOUNT, values.chain([text(&account.username)]).collect()).await;
+    unless_taken(inserted, account)?;
+    let Some((id, _)) = find_id(session, &account.username).await? else {
+        return Err(Fault::Unexpected("an account that was added is not there".to_owned()).into());
+    };
+    insert_names(session, id, account).await
+}
+
+async fn update(session: &mut dyn Session, account: &Account) -> Written<()> {
+    changes::record(session, Kind::Account, &account.username).await?;
+    let id = require_account(session, &account.username).await?;
+    require_free(session, Some(id), account).await?;
+    let values = record(account).into_iter();
+    let updated = session.execute(statements::UPDATE_ACCOUNT, values.chain([Value::Integer(id)]).collect()).await;
+    unless_taken(updated, account)?;
+    session.execute(statements::DELETE_ALIASES, vec![Value::Integer(id)]).await?;
+    session.execute(statements::DELETE_GROUPS, vec![Value::Integer(id)]).await?;
+    insert_names(session, id, account).await
+}
+
+async fn remove(session: &mut dyn Session, (username, at): &(String, Timestamp)) -> Written<()> {
+    changes::record(session, Kind::Account, username).await?;
+    let id = require_account(session, username).await?;
+    for row in session.query(statements::CERTIFICATES_OF, vec![text(username)]).await? {
+        let issuer = row.blob(0)?.try_into().map_err(|_| Fault::Unexpected("an issuer is not 32 octets".to_owned()))?;
+        let key = CertificateKey { issuer, serial: row.blob(1)?.to_vec() };
+        revoke(session, &Revocation { key, at: *at, reason: "cessationOfOperation".to_owned() }).await?;
+    }
+    session.execute(statements::DELETE_ACCOUNT, vec![Value::Integer(id)]).await?;
+    Ok(())
+}
+
+async fn set_ha1(session: &mut dyn Session, credential: &Credential) -> Written<()> {
+    changes::record(session, Kind::Credential, &credential.username).await?;
+    let id = require_account(session, &credential.username).await?;
+    let key = vec![Value::Integer(id), text(&credential.realm), text(credential.algorithm.as_str())];
+    session.execute(statements::DELETE_HA1, key.clone()).await?;
+    if let Some(ha1) = credential.ha1.as_ref().and_then(|ha1| ha1.0.expose_str()) {
+        session.execute(statements::INSERT_HA1, key.into_iter().chain([text(ha1)]).collect()).await?;
+    }
+    Ok(())
+}
+
+async fn record_issued(session: &mut dyn Session, certificate: &IssuedCertificate) -> Written<()> {
+    changes::record(session, Kind::Certificate, &name_of(&certificate.key)).await?;
+    if let Some(username) = &certificate.username {
+        require_account(session, username).await?;
+    }
+    let (issuer, serial) = key(&certificate.key);
+    let inserted = session.execute(
+        statements::INSERT_CERTIFICATE,
+        vec![
+            issuer,
+            serial,
+            text(&certificate.issuer_name),
+            Value::from(certificate.username.as_deref()),
+            text(&certificate.subject),
+            Value::Integer(certificate.not_before.as_unix()),
+            Value::Integer(certificate.not_after.as_unix()),
+            Value::from(certificate.fingerprint.as_slice()),
+            text(&certificate.profile),
+        ],
+    );
+    match inserted.await {
+        Ok(_) => Ok(()),
+        Err(Fault::Duplicate(_)) => {
+            Err(Abort::Refused(RegistryError::AlreadyRecorded(hex::encode(&certificate.key.serial))))
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn revoke(session: &mut dyn Session, revocation: &Revocation) -> Result<(), Fault> {
+    changes::record(session, Kind::Revocation, &name_of(&revocation.key)).await?;
+    let (issuer, serial) = key(&revocation.key);
+    let (at, reason) = (Value::Integer(revocation.at.as_unix()), text(&revocation.reason));
+    let known = session.query(statements::REVOCATION, vec![issuer.clone(), serial.clone()]).await?;
+    if known.is_empty() {
+        let row = vec![issuer.clone(), serial.clone(), at.clone(), reason.clone()];
+        session.execute(statements::INSERT_REVOCATION, row).await?;
+    }
+    session.execute(statements::REVOKE_CERTIFICATE, vec![at, reason, issuer, serial]).await?;
+    Ok(())
+}
+
+/// Refuses an account that has a name in common with another one, be it a user name, an address or an
+/// alias: names of all kinds are one space, so that no question has two answers.
+async fn require_free(session: &mut dyn Session, id: Option<i64>, account: &Account) -> Written<()> {
+    let own = Value::Integer(id.unwrap_or(-1));
+    let claims = [("the user name", &account.username)]
+        .into_iter()
+        .chain(account.email.iter().map(|email| ("the e-mail address", email)))
+        .chain(account.aliases.iter().map(|alias| ("the alias", alias)));
+    for (what, value) in claims {
+        let name = text(value);
+        let claim = vec![name.clone(), own.clone(), name.clone(), own.clone(), name, own.clone()];
+        if !session.query(statements::HOLDERS, claim).await?.is_empty() {
+            return Err(Abort::Refused(RegistryError::Taken { what, value: value.clone() }));
+        }
+    }
+    Ok(())
+}
+
+/// A unique key stands behind [`require_free`] for whoever writes without taking a number of the feed.
+fn unless_taken(written: Result<u64, Fault>, account: &Account) -> Written<()> {
+    match written {
+        Ok(_) => Ok(()),
+        Err(Fault::Duplicate(_)) => {
+            Err(Abort::Refused(RegistryError::Taken { what: "a name of", value: account.username.clone() }))
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn require_account(session: &mut dyn Session, username: &str) -> Written<i64> {
+    match find_id(session, username).await? {
+        Some((id, found)) if found == username => Ok(id),
+        _ => Err(Abort::Refused(RegistryError::NoSuchAccount(username.to_owned()))),
+    }
+}
+
+async fn find_id(session: &mut dyn Session, username: &str) -> Result<Option<(i64, String)>, Fault> {
+    let rows = session.query(statements::ID, vec![text(username)]).await?;
+    rows.first().map(|row| Ok((row.integer(0)?, row.text(1)?))).transpose()
+}
+
+async fn insert_names(session: &mut dyn Session, id: i64, account: &Account) -> Written<()> {
+    for alias in &account.aliases {
+        let inserted = session.execute(statements::INSERT_ALIAS, vec![text(alias), Value::Integer(id)]).await;
+        unless_taken(inserted, account)?;
+    }
+    for group in &account.groups {
+        session.execute(statements::INSERT_GROUP, vec![Value::Integer(id), text(group)]).await?;
+    }
+    Ok(())
+}
+
+/// The columns that `INSERT_ACCOUNT` and `UPDATE_ACCOUNT` begin with.
+fn record(account: &Account) -> [Value; 4] {
+    [
+        Value::from(account.email.as_deref()),
+        Value::from(account.display_name.as_deref()),
+        text(account.status.as_str()),
+        Value::from(account.home.as_deref()),
+    ]
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn key(key: &CertificateKey) -> (Value, Value) {
+    (Value::from(key.issuer.as_slice()), Value::from(key.serial.as_slice()))
+}
+
+fn name_of(key: &CertificateKey) -> String {
+    format!("{}:{}", hex::encode(&key.issuer), hex::encode(&key.serial))
+}

@@ -1,0 +1,98 @@
+//! The statements over our own schema, in the SQL that SQLite and MySQL have in common. Every value is
+//! a bound parameter.
+
+/// In column 0: the row is an account's own record.
+pub(super) const RECORD: i64 = 0;
+/// In column 0: the row is one of its aliases.
+pub(super) const ALIAS: i64 = 1;
+/// In column 0: the row is one of its groups.
+pub(super) const GROUP: i64 = 2;
+
+/// All that belongs to the accounts whose ids the given query finds. The columns are: which part the row
+/// is, the account's id, and of the record username, email, display name, status and home; of an alias
+/// or a group its name.
+macro_rules! accounts_found_by {
+    ($query:literal) => {
+        concat!(
+            "WITH found (id) AS (",
+            $query,
+            ") SELECT 0, a.id, a.username, a.email, a.display_name, a.status, a.home \
+             FROM found JOIN accounts a ON a.id = found.id \
+             UNION ALL SELECT 1, l.account_id, l.alias, NULL, NULL, NULL, NULL \
+             FROM found JOIN aliases l ON l.account_id = found.id \
+             UNION ALL SELECT 2, g.account_id, g.name, NULL, NULL, NULL, NULL \
+             FROM found JOIN account_groups g ON g.account_id = found.id"
+        )
+    };
+}
+
+/// Parameters: the user name.
+pub(super) const FIND_BY_USERNAME: &str = accounts_found_by!("SELECT id FROM accounts WHERE username = ?");
+/// Parameters: the alias.
+pub(super) const FIND_BY_ALIAS: &str = accounts_found_by!("SELECT account_id FROM aliases WHERE alias = ?");
+/// Parameters: the address, twice.
+pub(super) const FIND_BY_EMAIL: &str =
+    accounts_found_by!("SELECT id FROM accounts WHERE email = ? UNION SELECT account_id FROM aliases WHERE alias = ?");
+/// Parameters: the user name before the page, how many accounts.
+pub(super) const LIST: &str =
+    accounts_found_by!("SELECT id FROM accounts WHERE username > ? ORDER BY username LIMIT ?");
+
+/// Parameters: user name, realm, algorithm. Columns: the same and HA1.
+pub(super) const HA1: &str = "SELECT a.username, d.realm, d.algorithm, d.ha1 \
+    FROM accounts a JOIN digest_credentials d ON d.account_id = a.id \
+    WHERE a.username = ? AND d.realm = ? AND d.algorithm = ?";
+
+/// Parameters: issuer and serial, twice. Columns: issuer, serial, the time.
+pub(super) const REVOKED: &str = "SELECT issuer, serial, revoked_at FROM revocations WHERE issuer = ? AND serial = ? \
+    UNION ALL SELECT issuer, serial, revoked_at FROM certificates \
+    WHERE issuer = ? AND serial = ? AND revoked_at IS NOT NULL";
+
+/// Which other accounts have a name. Parameters: the name and the id of the account that wants it, three
+/// times.
+pub(super) const HOLDERS: &str = "SELECT id FROM accounts WHERE username = ? AND id <> ? \
+    UNION ALL SELECT id FROM accounts WHERE email = ? AND id <> ? \
+    UNION ALL SELECT account_id FROM aliases WHERE alias = ? AND account_id <> ?";
+
+/// Parameters: the user name. Columns: id, user name.
+pub(super) const ID: &str = "SELECT id, username FROM accounts WHERE username = ?";
+
+/// Parameters: email, display name, status, home, user name.
+pub(super) const INSERT_ACCOUNT: &str =
+    "INSERT INTO accounts (email, display_name, status, home, username) VALUES (?, ?, ?, ?, ?)";
+/// Parameters: email, display name, status, home, id.
+pub(super) const UPDATE_ACCOUNT: &str =
+    "UPDATE accounts SET email = ?, display_name = ?, status = ?, home = ? WHERE id = ?";
+/// Parameters: the id. Aliases, groups and digest credentials go with it.
+pub(super) const DELETE_ACCOUNT: &str = "DELETE FROM accounts WHERE id = ?";
+
+/// Parameters: alias, account id.
+pub(super) const INSERT_ALIAS: &str = "INSERT INTO aliases (alias, account_id) VALUES (?, ?)";
+/// Parameters: the account id.
+pub(super) const DELETE_ALIASES: &str = "DELETE FROM aliases WHERE account_id = ?";
+/// Parameters: account id, name.
+pub(super) const INSERT_GROUP: &str = "INSERT INTO account_groups (account_id, name) VALUES (?, ?)";
+/// Parameters: the account id.
+pub(super) const DELETE_GROUPS: &str = "DELETE FROM account_groups WHERE account_id = ?";
+
+/// Parameters: account id, realm, algorithm, HA1.
+pub(super) const INSERT_HA1: &str =
+    "INSERT INTO digest_credentials (account_id, realm, algorithm, ha1) VALUES (?, ?, ?, ?)";
+/// Parameters: account id, realm, algorithm.
+pub(super) const DELETE_HA1: &str =
+    "DELETE FROM digest_credentials WHERE account_id = ? AND realm = ? AND algorithm = ?";
+
+/// Parameters: issuer, serial, issuer name, user name, subject, notBefore, notAfter, fingerprint, profile.
+pub(super) const INSERT_CERTIFICATE: &str = "INSERT INTO certificates \
+    (issuer, serial, issuer_name, username, subject, not_before, not_after, fingerprint, profile) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// What was issued to an account and is not revoked. Parameters: the user name. Columns: issuer, serial.
+pub(super) const CERTIFICATES_OF: &str =
+    "SELECT issuer, serial FROM certificates WHERE username = ? AND revoked_at IS NULL";
+/// Parameters: time, reason, issuer, serial.
+pub(super) const REVOKE_CERTIFICATE: &str = "UPDATE certificates SET revoked_at = ?, reason = ? \
+    WHERE issuer = ? AND serial = ? AND revoked_at IS NULL";
+/// Parameters: issuer, serial.
+pub(super) const REVOCATION: &str = "SELECT 1 FROM revocations WHERE issuer = ? AND serial = ?";
+/// Parameters: issuer, serial, time, reason.
+pub(super) const INSERT_REVOCATION: &str =
+    "INSERT INTO revocations (issuer, serial, revoked_at, reason) VALUES (?, ?, ?, ?)";

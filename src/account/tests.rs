@@ -1,0 +1,66 @@
+use super::*;
+
+fn account() -> Account {
+    Account {
+        username: "admin".to_owned(),
+        email: Some("admin@example.org".to_owned()),
+        display_name: None,
+        status: Status::Active,
+        home: None,
+        aliases: vec!["postmaster@Example.org".to_owned(), "root".to_owned()],
+        groups: Vec::new(),
+    }
+}
+
+#[test]
+fn an_account_matches_only_the_name_that_was_asked_for() {
+    use LookupKind::{Alias, Email, Username};
+    let cases = [
+        (Username, "admin", true),
+        (Username, "Admin", false),
+        (Username, "admin ", false),
+        (Username, "admín", false),
+        (Username, "ａdmin", false),
+        (Username, "root", false),
+        (Username, "admin@example.org", false),
+        (Alias, "root", true),
+        (Alias, "ROOT", false),
+        (Alias, "admin", false),
+        (Alias, "postmaster@Example.org", true),
+        (Email, "admin@example.org", true),
+        (Email, "Admin@example.org", false),
+        (Email, "admin@example.org ", false),
+        (Email, "admin@exämple.org", false),
+        (Email, "admin@ｅxample.org", false),
+        // An alias is an address whichever way the database writes its domain.
+        (Email, "postmaster@example.org", true),
+        (Email, "root", false),
+        (Email, "", false),
+    ];
+    for (kind, name, expected) in cases {
+        let lookup = Lookup { kind, name: name.to_owned() };
+        assert_eq!(lookup.matches(&account()), expected, "{lookup:?}");
+    }
+}
+
+#[test]
+fn a_status_is_read_as_it_is_written() {
+    for status in [Status::Active, Status::Locked, Status::Closed] {
+        assert_eq!(status.as_str().parse(), Ok(status));
+    }
+    for other in ["", "Active", "active ", "enabled"] {
+        assert!(other.parse::<Status>().is_err(), "{other:?}");
+    }
+}
+
+#[test]
+fn a_certificate_is_known_by_its_issuers_name_its_issuers_key_and_its_serial() {
+    let key = CertificateKey::new(b"name", b"key", &[5]);
+    assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0, 5]), key);
+    for (name, spki, serial) in
+        [(b"eman", b"key", [5]), (b"name", b"yek", [5]), (b"name", b"key", [6]), (b"name", b"key", [0])]
+    {
+        assert_ne!(CertificateKey::new(name, spki, &serial), key);
+    }
+    assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0]).serial, [0]);
+}
