@@ -1,0 +1,97 @@
+//! A gate that runs as its own process, on an address that no other test has.
+
+use super::client::Client;
+use super::pki::Pki;
+use super::process::Process;
+use super::setup::{Setup, wicketgate};
+use super::{PATIENCE, eventually};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A running gate, and everything it runs on.
+pub(crate) struct Gate {
+    // Declared first so that it is stopped before its folder is removed.
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) pki: Pki,
+    folder: TempDir,
+}
+
+impl Gate {
+    pub(crate) fn start(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = unused_address();
+        setup.write(folder.path(), address);
+        let process = serve(folder.path());
+        let mut gate = Self { process, address, pki: setup.pki, folder };
+        eventually("the gate to accept connections", || {
+            assert!(gate.process.ended().is_none(), "the gate ended at once:\n{}", gate.process.output());
+            TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
+        });
+        gate
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An HTTP client that trusts the gate's certificate, asks for `gate.example.org`, and has no certificate.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address, &self.pki.root)
+    }
+
+    /// The same with alice's good certificate.
+    pub(crate) fn alice(&self) -> Client {
+        self.client().with(&self.pki.person("alice"))
+    }
+
+    /// Runs a subcommand of the product on this gate's configuration; it must succeed.
+    #[track_caller]
+    pub(crate) fn wicketgate(&self, words: &[&str]) -> String {
+        wicketgate(self.folder.path(), words)
+    }
+
+    /// Everything that was logged, audit lines too.
+    pub(crate) fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The first log line that holds all of these texts, waited for.
+    #[track_caller]
+    pub(crate) fn log_line(&self, texts: &[&str]) -> String {
+        eventually(&format!("a log line with {texts:?} in:\n{}", self.log()), || {
+            self.log().lines().find(|line| texts.iter().all(|text| line.contains(text))).map(str::to_owned)
+        })
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn reload(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// Sends SIGTERM and says how the gate ended.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.process.signal("TERM");
+        self.process.wait(PATIENCE).unwrap_or_else(|| panic!("the gate did not end:\n{}", self.log()))
+    }
+}
+
+/// Starts `wicketgate serve` on the configuration in a folder.
+pub(crate) fn serve(folder: &Path) -> Process {
+    Process::start(
+        Command::new(env!("CARGO_BIN_EXE_wicketgate")).arg("serve").arg("-c").arg(folder.join("wicketgate.yaml")),
+    )
+}
+
+/// A loopback address and port that belong to this test alone. The gate's listeners share their port
+/// (`SO_REUSEPORT`), so a port that was free a moment ago could end up shared by two gates; an address made of the
+/// process's own id cannot.
+pub(crate) fn unused_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    SocketAddr::new(Ipv4Addr::new(127, high + 1, middle, low).into(), NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,196 @@
+//! Certificates made on the spot, good ones and every kind of bad one.
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, OtherNameValue, SanType, date_time_ymd,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wicketgate::base::clock::Timestamp;
+
+/// An authority that can issue.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: Certificate,
+    /// The certificates from this one towards its root, the root left out.
+    chain: Vec<CertificateDer<'static>>,
+}
+
+impl Authority {
+    /// A self-signed authority.
+    pub(crate) fn root(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = authority_params(name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { issuer: Issuer::new(params, key), certificate, chain: Vec::new() }
+    }
+
+    /// An authority below this one.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = authority_params(name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let chain = std::iter::once(certificate.der().clone()).chain(self.chain.iter().cloned()).collect();
+        Self { issuer: Issuer::new(params, key), certificate, chain }
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.certificate.der().clone()
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// A certificate with its key and the chain that a client or server sends with it.
+    pub(crate) fn issue(&self, leaf: Leaf) -> Credential {
+        let key = KeyPair::generate().unwrap();
+        let certificate = leaf.0.signed_by(&key, &self.issuer).unwrap();
+        let chain = std::iter::once(certificate.der().clone()).chain(self.chain.iter().cloned()).collect();
+        Credential { chain, key_pem: key.serialize_pem(), leaf_pem: certificate.pem() }
+    }
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2090, 1, 1);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+/// What a certificate is to say.
+pub(crate) struct Leaf(CertificateParams);
+
+impl Leaf {
+    /// A client certificate, valid for decades, whose common name is given and which names nobody else.
+    pub(crate) fn client(common_name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2080, 1, 1);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        Self(params)
+    }
+
+    /// A client certificate for an e-mail address, which its subject alternative name holds.
+    pub(crate) fn person(email: &str) -> Self {
+        Self::client(email.split('@').next().unwrap()).email(email)
+    }
+
+    /// A server certificate for these DNS names.
+    pub(crate) fn server(names: &[&str]) -> Self {
+        let mut leaf = Self::client(names[0]).only_for(ExtendedKeyUsagePurpose::ServerAuth);
+        leaf.0.subject_alt_names =
+            names.iter().map(|name| SanType::DnsName((*name).to_owned().try_into().unwrap())).collect();
+        leaf
+    }
+
+    pub(crate) fn email(mut self, email: &str) -> Self {
+        self.0.subject_alt_names.push(SanType::Rfc822Name(email.to_owned().try_into().unwrap()));
+        self
+    }
+
+    /// Adds a user principal name, Microsoft's otherName.
+    pub(crate) fn upn(mut self, name: &str) -> Self {
+        let oid = vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
+        self.0.subject_alt_names.push(SanType::OtherName((oid, OtherNameValue::Utf8String(name.to_owned()))));
+        self
+    }
+
+    pub(crate) fn expired(mut self) -> Self {
+        self.0.not_after = date_time_ymd(2021, 1, 1);
+        self
+    }
+
+    /// Valid for so many seconds from now on.
+    pub(crate) fn expiring_in(mut self, seconds: u64) -> Self {
+        let end = Timestamp::now().plus(Duration::from_secs(seconds)).as_unix();
+        self.0.not_after = time::OffsetDateTime::from_unix_timestamp(end).unwrap();
+        self
+    }
+
+    pub(crate) fn not_yet_valid(mut self) -> Self {
+        self.0.not_before = date_time_ymd(2079, 1, 1);
+        self
+    }
+
+    pub(crate) fn only_for(mut self, usage: ExtendedKeyUsagePurpose) -> Self {
+        self.0.extended_key_usages = vec![usage];
+        self
+    }
+}
+
+/// A certificate, its chain and its key.
+#[derive(Clone)]
+pub(crate) struct Credential {
+    /// Leaf first, root left out.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) leaf_pem: String,
+    pub(crate) key_pem: String,
+}
+
+impl Credential {
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()
+    }
+
+    pub(crate) fn chain_pem(&self) -> String {
+        let encode = |der: &CertificateDer<'_>| {
+            use base64::Engine;
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+        };
+        self.chain.iter().map(encode).collect()
+    }
+
+    /// Writes `NAME.pem` (the chain) and `NAME.key`, which only its owner may read.
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+        let (chain, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+        std::fs::write(&chain, self.chain_pem()).unwrap();
+        write_private(&key, &self.key_pem);
+        (chain, key)
+    }
+}
+
+/// Puts a secret into a file that only its owner may read, in one step, as a careful administrator does.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let half = path.with_extension("half-written");
+    std::fs::write(&half, text).unwrap();
+    std::fs::set_permissions(&half, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(&half, path).unwrap();
+}
+
+/// The authorities of one small organisation and the certificate of its gate.
+pub(crate) struct Pki {
+    pub(crate) root: Authority,
+    /// The authority below the root that people's certificates come from.
+    pub(crate) people: Authority,
+    /// For `gate.example.org` and every name one label below `example.org`.
+    pub(crate) server: Credential,
+}
+
+impl Pki {
+    pub(crate) fn new() -> Self {
+        let root = Authority::root("Example Root");
+        let people = root.intermediate("Example People");
+        let server = root.issue(Leaf::server(&["gate.example.org", "*.example.org"]));
+        Self { root, people, server }
+    }
+
+    /// The good certificate of somebody at `example.org`.
+    pub(crate) fn person(&self, name: &str) -> Credential {
+        self.people.issue(Leaf::person(&format!("{name}@example.org")))
+    }
+}

@@ -1,0 +1,165 @@
+//! A WebSocket passes the gate like any request, and then in both directions until either end closes it
+//! (RFC 6455; RFC 9110, section 7.8).
+#![cfg(test)]
+
+mod common;
+
+use common::gate::Gate;
+use common::setup::Setup;
+use common::upstream::{Exchange, Upstream};
+use futures_util::{SinkExt, StreamExt};
+use http::Request;
+use hyper_util::rt::TokioIo;
+use std::io::Write;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
+
+/// Sends every message back until it is told to close.
+fn echo(exchange: &mut Exchange<'_>) {
+    let Some(key) = exchange.request.header("sec-websocket-key") else { return exchange.answer("no upgrade") };
+    exchange.send(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        derive_accept_key(key.as_bytes())
+    ));
+    let (reader, mut wire) = exchange.upgrade();
+    let both = std::io::BufReader::new(reader);
+    struct Both<R>(R, std::net::TcpStream);
+    impl<R: std::io::Read> std::io::Read for Both<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl<R> Write for Both<R> {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.1.write(octets)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.1.flush()
+        }
+    }
+    let _ = wire.flush();
+    let mut socket = WebSocket::from_raw_socket(Both(both, wire.try_clone().unwrap()), Role::Server, None);
+    while let Ok(message) = socket.read() {
+        if message.is_close() {
+            let _ = socket.flush();
+            return;
+        }
+        if message.is_text() || message.is_binary() {
+            socket.send(message).unwrap();
+        }
+    }
+}
+
+fn handshake() -> Request<()> {
+    Request::get("wss://gate.example.org/socket")
+        .header("Host", "gate.example.org")
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
+        .header("Remote-User", "admin")
+        .body(())
+        .unwrap()
+}
+
+async fn connect(gate: &Gate) -> WebSocketStream<TlsStream<TcpStream>> {
+    let stream = gate.alice().tls(&["http/1.1"]).await.unwrap();
+    tokio_tungstenite::client_async(handshake(), stream).await.unwrap().0
+}
+
+#[tokio::test]
+async fn messages_pass_in_both_directions_and_the_application_knows_whose_they_are() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).start();
+    let mut socket = connect(&gate).await;
+    assert_eq!(upstream.only().header("remote-user").as_deref(), Some("alice"));
+    for message in [Message::text("hello"), Message::binary(vec![7; 1 << 20]), Message::text("")] {
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), message);
+    }
+    socket.close(None).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+#[tokio::test]
+async fn many_sockets_at_once_never_mix_up_their_messages() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).start();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let mut socket = connect(&gate).await;
+        tasks.spawn(async move {
+            for round in 0..20 {
+                let message = Message::text(format!("{number}:{round}"));
+                socket.send(message.clone()).await.unwrap();
+                assert_eq!(socket.next().await.unwrap().unwrap(), message);
+            }
+        });
+    }
+    while let Some(outcome) = tasks.join_next().await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_socket_outlives_the_time_that_a_connection_may_be_idle_for_requests() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).section("timeouts", "{ idle: 1s, request_head: 1s }").start();
+    let mut socket = connect(&gate).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
+}
+
+#[tokio::test]
+async fn whoever_may_not_pass_gets_no_socket() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).start();
+    let stream = gate.client().tls(&["http/1.1"]).await.unwrap();
+    match tokio_tungstenite::client_async(handshake(), stream).await {
+        Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), 403),
+        other => panic!("{other:?}"),
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_upstream_that_declines_the_upgrade_is_heard() {
+    let upstream = Upstream::sending("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno");
+    let gate = Setup::before(&upstream).start();
+    let stream = gate.alice().tls(&["http/1.1"]).await.unwrap();
+    match tokio_tungstenite::client_async(handshake(), stream).await {
+        Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), 426),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn any_other_protocol_may_be_switched_to_as_well() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let upstream = Upstream::answering(|exchange| {
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nWELCOME");
+        let (reader, mut wire) = exchange.upgrade();
+        let mut line = String::new();
+        std::io::BufRead::read_line(reader, &mut line).unwrap();
+        wire.write_all(line.to_uppercase().as_bytes()).unwrap();
+    });
+    let gate = Setup::before(&upstream).start();
+    let mut connection = gate.alice().http1().await.unwrap();
+    let request = Request::get("/").header("Connection", "upgrade").header("Upgrade", "shout");
+    let response = connection.start(request.body(common::client::empty()).unwrap()).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["upgrade"]), (101, &"shout".parse().unwrap()));
+    let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut welcome = [0; 7];
+    stream.read_exact(&mut welcome).await.unwrap();
+    assert_eq!(&welcome, b"WELCOME", "what came with the head is not lost");
+    stream.write_all(b"hello\n").await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert_eq!(answer, "HELLO\n");
+}
