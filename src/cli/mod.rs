@@ -2,9 +2,11 @@
 //! failed, and the way to standard output. Each command has its own file with its `Args` and a
 //! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
 
+pub mod check;
 pub mod completions;
 pub mod failure;
 pub mod man;
+pub mod schema;
 
 pub use failure::{Failure, OrFail};
 
@@ -31,6 +33,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether a configuration is good
+    Check(check::Args),
+    /// Print the JSON Schema of the configuration file
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page, or write one for each command
@@ -40,6 +46,8 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Check(args) => check::run(args),
+            Self::Schema(args) => schema::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
         }

@@ -1,12 +1,27 @@
-//! The configuration as every other part sees it: plain, checked types. `raw` holds the shape of the
-//! YAML file, `check` turns it into these types and reports all its faults at once; neither opens any
-//! other file than the configuration itself, so that what needs keys, chains or a database is left to
-//! `app::preflight`.
+//! The configuration as every other part sees it: plain, checked types. `tree` reads the YAML, `read`
+//! gives it the shape that `raw` holds, `check` turns that into these types, and all that is wrong is
+//! reported at once as [`Faults`]. None of them opens any other file than the configuration itself, so
+//! that what needs keys, chains or a database is left to `app::preflight`.
 
-pub mod check;
-pub mod raw;
+mod check;
+mod fault;
+mod load;
+mod people;
+mod raw;
+mod read;
+mod tree;
+mod values;
+
+pub use fault::{Fault, Faults, Severity};
+pub use load::{Loaded, load, parse, schema};
+pub use people::{
+    Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
+    MySqlTls, MySqlTlsMode, ServerName, Store,
+};
 
 use crate::base::secret::SecretSource;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -78,18 +93,23 @@ pub struct ClientPolicy {
 }
 
 /// `off`, `want` or `need`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientCertificate {
     /// No certificate is asked for.
+    #[serde(alias = "Disabled", alias = "NoClientAuth", alias = "false")]
     Off,
     /// A certificate is asked for; a client may have none.
+    #[serde(alias = "optional", alias = "WantClientAuth")]
     Want,
     /// A certificate is asked for and needed on every route.
+    #[serde(alias = "on", alias = "NeedClientAuth", alias = "true")]
     Need,
 }
 
 /// What happens to a client without a certificate where one is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnMissing {
     /// The handshake fails.
     Alert,
@@ -98,7 +118,8 @@ pub enum OnMissing {
 }
 
 /// What happens to a client whose certificate is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnRejected {
     /// Path, dates and CRLs are judged during the handshake, which fails; no session tickets; later
     /// refusals close the connection without a response.
@@ -130,11 +151,13 @@ pub struct Tls {
 }
 
 /// A TLS version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 pub enum TlsVersion {
     /// TLS 1.2 (RFC 5246).
+    #[serde(rename = "1.2")]
     V1_2,
     /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
     V1_3,
 }
 
@@ -177,227 +200,14 @@ pub struct CrlSource {
 }
 
 /// What no answer of a revocation source means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Unknown {
     /// A refusal.
     #[default]
     Reject,
     /// The other sources decide.
     Accept,
-}
-
-/// One rule that turns a certificate into names of accounts.
-#[derive(Debug, Clone)]
-pub struct IdentityRule {
-    /// The part of the certificate that is read.
-    pub source: IdentitySource,
-    /// If present, a value must match; the first group is the name, or the whole match without one.
-    pub pattern: Option<regex::Regex>,
-    /// What the name is looked up as.
-    pub lookup: LookupKind,
-    /// If not empty, one of these must occur in the validated path.
-    pub issuers: Vec<IssuerPin>,
-    /// What happens when none of the names has an account.
-    pub if_unknown: IfUnknown,
-}
-
-impl PartialEq for IdentityRule {
-    fn eq(&self, other: &Self) -> bool {
-        let pattern = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
-        self.source == other.source
-            && pattern(self) == pattern(other)
-            && self.lookup == other.lookup
-            && self.issuers == other.issuers
-            && self.if_unknown == other.if_unknown
-    }
-}
-
-/// A part of a certificate that may name somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IdentitySource {
-    /// `san.email`: rfc822Name.
-    SanEmail,
-    /// `san.dns`: dNSName.
-    SanDns,
-    /// `san.uri`: uniformResourceIdentifier.
-    SanUri,
-    /// `san.upn`: otherName 1.3.6.1.4.1.311.20.2.3.
-    SanUpn,
-    /// `subject.cn`: commonName.
-    SubjectCn,
-    /// `subject.email`: emailAddress (PKCS #9).
-    SubjectEmail,
-    /// `subject.uid`: userid (RFC 4519).
-    SubjectUid,
-    /// `subject.dn`: the whole subject, as RFC 4514 writes it.
-    SubjectDn,
-    /// `serial`: `<serial in hex>@<issuer as RFC 4514 writes it>`; never without the issuer.
-    SerialAndIssuer,
-    /// `fingerprint`: SHA-256 of the certificate in lower-case hex.
-    Fingerprint,
-}
-
-/// What a name is looked up as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LookupKind {
-    /// The account's e-mail address or one of its aliases.
-    Email,
-    /// The account's user name.
-    Username,
-    /// One of the account's aliases.
-    Alias,
-}
-
-/// An authority that must occur in the validated path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IssuerPin {
-    /// The certificates in this PEM file: their subject public keys.
-    File(PathBuf),
-    /// SHA-256 of a SubjectPublicKeyInfo.
-    SpkiSha256([u8; 32]),
-}
-
-/// What happens when a rule yields names and none has an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IfUnknown {
-    /// `account_unknown`.
-    #[default]
-    Refuse,
-    /// The next rule is tried.
-    Next,
-}
-
-/// Where accounts are kept, and for how long an answer is good.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Accounts {
-    /// The database.
-    pub store: Store,
-    /// The cache before it.
-    pub cache: Cache,
-}
-
-/// A database.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Store {
-    /// An embedded SQLite file.
-    Sqlite {
-        /// The file; made if it is absent.
-        path: PathBuf,
-    },
-    /// A MySQL or MariaDB server.
-    MySql(MySql),
-}
-
-impl std::fmt::Display for Store {
-    /// What it is called in messages: the file, or the servers.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite { path } => path.display().fmt(f),
-            Self::MySql(settings) => {
-                let servers: Vec<String> = settings.servers.iter().map(ServerName::to_string).collect();
-                f.write_str(&servers.join(", "))
-            }
-        }
-    }
-}
-
-/// How a MySQL or MariaDB server is reached.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MySql {
-    /// `host:port`, tried in this order.
-    pub servers: Vec<ServerName>,
-    /// The database's name.
-    pub database: String,
-    /// The user's name.
-    pub user: String,
-    /// The password; none for accounts known by their client certificate.
-    pub password: Option<SecretSource>,
-    /// Transport security.
-    pub tls: MySqlTls,
-}
-
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerName {
-    /// A DNS name or a literal address, without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl std::fmt::Display for ServerName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// Transport security of a MySQL connection.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MySqlTls {
-    /// `off` or `verify`.
-    pub mode: MySqlTlsMode,
-    /// PEM file of the authorities that the server's certificate may come from.
-    pub ca: Option<PathBuf>,
-    /// Our own certificate and key.
-    pub client: Option<CertificateFiles>,
-}
-
-/// Whether a MySQL connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MySqlTlsMode {
-    /// In clear text.
-    #[default]
-    Off,
-    /// Encrypted, the server's certificate and name verified.
-    Verify,
-}
-
-/// The cache of account look-ups.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cache {
-    /// How long a found account is good.
-    pub ttl: Duration,
-    /// How long it is remembered that there is none.
-    pub negative_ttl: Duration,
-    /// How many answers are kept.
-    pub capacity: u64,
-}
-
-/// HTTP Digest (RFC 7616).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Digest {
-    /// The realm.
-    pub realm: String,
-    /// In order of preference; at least one, none twice.
-    pub algorithms: Vec<DigestAlgorithm>,
-    /// The secret that nonces are authenticated with; random if absent.
-    pub nonce_secret: Option<SecretSource>,
-    /// How long a nonce is good.
-    pub nonce_lifetime: Duration,
-}
-
-/// The hash of a Digest (RFC 7616, section 6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DigestAlgorithm {
-    /// SHA-256.
-    Sha256,
-    /// MD5.
-    Md5,
-}
-
-impl DigestAlgorithm {
-    /// The name that stands in the header and in the database: `SHA-256`, `MD5`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SHA-256",
-            Self::Md5 => "MD5",
-        }
-    }
 }
 
 /// What happens to requests for a host and a path.
@@ -453,7 +263,8 @@ impl std::fmt::Display for HostPattern {
 }
 
 /// A way in which a client says who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
     /// A client certificate.
     Certificate,
@@ -584,7 +395,8 @@ pub struct Log {
 }
 
 /// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object a line.
     #[default]

@@ -1,1 +1,567 @@
-//! The shape of the YAML file.
+//! The shape of the YAML file: its keys, and nothing of what they mean. `read` fills it, `check` turns it
+//! into the checked model, and the JSON Schema that `wicketgate schema` prints is made from it, with the
+//! comments here as its descriptions.
+//!
+//! Every key is a [`Field`], so that what is wrong with one does not hide what is wrong with the next, and
+//! so that `check` knows where each stands. Which keys must be there is said twice, in the `required` of
+//! the schema and in `check`; a test holds the two together.
+
+use super::read::Field;
+use super::values::{parse_duration, parse_size};
+use super::{
+    ClientCertificate, DigestAlgorithm, IdentitySource, IfUnknown, LogFormat, LookupKind, Method, MySqlTlsMode,
+    OnMissing, OnRejected, TlsVersion, Unknown,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The configuration of Wicketgate. Paths are relative to the file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Wicketgate", extend("required" = ["listeners", "routes"]))]
+pub(super) struct File {
+    /// Where clients come in.
+    pub(super) listeners: Field<Vec<Field<Listener>>>,
+    /// Named sets of authorities that client certificates may come from.
+    pub(super) trust: Field<BTreeMap<String, Field<Trust>>>,
+    /// The rules that turn a certificate into the name of an account, in the order in which they are tried.
+    /// Default: `san.email` as an e-mail address.
+    pub(super) identity: Field<Vec<Field<IdentityRule>>>,
+    /// Where accounts are kept. Default: the embedded database in `wicketgate.db`.
+    pub(super) accounts: Field<Accounts>,
+    /// HTTP Digest for clients without a certificate; needed by routes that list `digest`.
+    pub(super) digest: Field<Digest>,
+    /// What happens to requests; the most specific host and path win.
+    pub(super) routes: Field<Vec<Field<Route>>>,
+    /// Named servers that answer requests.
+    pub(super) upstreams: Field<BTreeMap<String, Field<Upstream>>>,
+    /// How long each phase of a connection may take.
+    pub(super) timeouts: Field<Timeouts>,
+    /// How much a client may send and hold.
+    pub(super) limits: Field<Limits>,
+    /// Logs.
+    pub(super) log: Field<Log>,
+}
+
+/// One address that clients connect to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name", "address", "tls"]))]
+pub(super) struct Listener {
+    /// Its name in logs and in `routes[].listeners`.
+    pub(super) name: Field<String>,
+    /// Address and port: `0.0.0.0:443`, `[::]:443`.
+    pub(super) address: Field<String>,
+    /// Whether a client certificate is asked for. Default: `want`.
+    pub(super) client_certificate: Field<ClientCertificate>,
+    /// What happens to a client without a certificate where one is needed; only with `need`. Default: `alert`.
+    pub(super) on_missing_certificate: Field<OnMissing>,
+    /// What happens to a client whose certificate is refused. Default: `page`.
+    pub(super) on_rejected_certificate: Field<OnRejected>,
+    /// The set of authorities, by name; needed unless `client_certificate` is `off`.
+    pub(super) trust: Field<String>,
+    /// Which authorities the browser is told of. Default: `all`.
+    pub(super) advertise: Field<Advertise>,
+    /// Certificates and protocol versions.
+    pub(super) tls: Field<Tls>,
+    /// Host names of this listener with another policy; what they do not state they take from the listener.
+    pub(super) hosts: Field<Vec<Field<Host>>>,
+}
+
+/// Another policy for one host name (SNI) of a listener.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name"]))]
+pub(super) struct Host {
+    /// `public.example.org` or `*.example.org`.
+    pub(super) name: Field<String>,
+    /// Whether a client certificate is asked for.
+    pub(super) client_certificate: Field<ClientCertificate>,
+    /// What happens to a client without a certificate where one is needed; only with `need`.
+    pub(super) on_missing_certificate: Field<OnMissing>,
+    /// What happens to a client whose certificate is refused.
+    pub(super) on_rejected_certificate: Field<OnRejected>,
+    /// The set of authorities, by name.
+    pub(super) trust: Field<String>,
+    /// Which authorities the browser is told of.
+    pub(super) advertise: Field<Advertise>,
+}
+
+/// `all`, `none` or a list of PEM files.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "$kind")]
+#[schemars(rename = "Advertise", untagged)]
+pub(super) enum Advertise {
+    /// All of the trust set, or none.
+    #[serde(rename = "$text")]
+    Word(AdvertiseWord),
+    /// The subjects of the certificates in these files.
+    #[serde(rename = "$list")]
+    Files(Vec<Field<String>>),
+}
+
+/// All of the trust set, or none.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AdvertiseWord {
+    /// All of the trust set.
+    All,
+    /// None: the browser offers every certificate that it has.
+    None,
+}
+
+/// Certificates and protocol versions of a listener.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["certificates"]))]
+pub(super) struct Tls {
+    /// The first whose names match the SNI is used, the very first if none does.
+    pub(super) certificates: Field<Vec<Field<CertificateFiles>>>,
+    /// The oldest version spoken. Default: `1.2`.
+    pub(super) min_version: Field<TlsVersion>,
+    /// What session tickets are sealed with; the same on every node. Default: random.
+    pub(super) ticket_secret: Field<Secret>,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["chain", "key"]))]
+pub(super) struct CertificateFiles {
+    /// The certificate, then the intermediates.
+    pub(super) chain: Field<String>,
+    /// The unencrypted private key.
+    pub(super) key: Field<String>,
+}
+
+/// A secret: `{file: …}`, `{env: …}`, or (with a warning) the secret itself.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename = "$kind")]
+#[schemars(rename = "Secret", untagged)]
+pub(super) enum Secret {
+    /// The secret itself, which everybody can read who can read the configuration.
+    #[serde(rename = "$text")]
+    Literal(String),
+    /// Where it is kept.
+    #[serde(rename = "$map")]
+    Kept(SecretPlace),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("[secret]"),
+            Self::Kept(place) => place.fmt(f),
+        }
+    }
+}
+
+/// Where a secret is kept: exactly one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SecretPlace {
+    /// A file, of which the first line is the secret.
+    pub(super) file: Field<String>,
+    /// An environment variable.
+    pub(super) env: Field<String>,
+}
+
+/// A named set of authorities.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["authorities"]))]
+pub(super) struct Trust {
+    /// PEM files of trust anchors.
+    pub(super) authorities: Field<Vec<Field<String>>>,
+    /// The longest path accepted, leaf and anchor included. Default: 10.
+    pub(super) max_depth: Field<u64>,
+    /// Where it is asked whether a certificate was revoked.
+    pub(super) revocation: Field<Revocation>,
+}
+
+/// Where it is asked whether a certificate was revoked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Revocation {
+    /// Certificate revocation lists. Default: none.
+    pub(super) crl: Field<Crl>,
+    /// Our own database. Default: true.
+    pub(super) database: Field<bool>,
+}
+
+/// Certificate revocation lists in files.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["files"]))]
+pub(super) struct Crl {
+    /// PEM or DER files; the last component of a path may hold `*`.
+    pub(super) files: Field<Vec<Field<String>>>,
+    /// What an issuer without a current list means. Default: `reject`.
+    pub(super) unknown: Field<Unknown>,
+}
+
+/// One rule that turns a certificate into names of accounts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["from"]))]
+pub(super) struct IdentityRule {
+    /// The part of the certificate that is read.
+    pub(super) from: Field<IdentitySource>,
+    /// A regular expression that a value must match; its first group is the name, or the whole match
+    /// without one.
+    pub(super) pattern: Field<String>,
+    /// What the name is looked up as. Default: `email` for `san.email` and `subject.email`, `username` for
+    /// the others.
+    pub(super) r#as: Field<LookupKind>,
+    /// Certificate files, or SHA-256 of public keys (`sha256:…`), one of which must occur in the path.
+    pub(super) issuers: Field<Vec<Field<String>>>,
+    /// What happens when none of the names has an account. Default: `refuse`.
+    pub(super) if_unknown: Field<IfUnknown>,
+}
+
+/// Where accounts are kept: `sqlite` or `mysql`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Accounts {
+    /// An embedded database.
+    pub(super) sqlite: Field<Sqlite>,
+    /// A MySQL or MariaDB server.
+    pub(super) mysql: Field<MySql>,
+    /// The cache before it.
+    pub(super) cache: Field<Cache>,
+}
+
+/// An embedded database.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sqlite {
+    /// The file. Default: `wicketgate.db`.
+    pub(super) path: Field<String>,
+}
+
+/// A MySQL or MariaDB server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["servers", "database", "user"]))]
+pub(super) struct MySql {
+    /// `host:port`, tried in this order. The port defaults to 3306.
+    pub(super) servers: Field<Vec<Field<String>>>,
+    /// The name of the database.
+    pub(super) database: Field<String>,
+    /// The name of the user.
+    pub(super) user: Field<String>,
+    /// The password; none for users that are known by their certificate.
+    pub(super) password: Field<Secret>,
+    /// Transport security. Default: none.
+    pub(super) tls: Field<MySqlTls>,
+}
+
+/// Transport security of a MySQL connection.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MySqlTls {
+    /// Default: `verify`.
+    pub(super) mode: Field<MySqlTlsMode>,
+    /// PEM file of the authorities that the server's certificate may come from; needed for `verify`.
+    pub(super) ca: Field<String>,
+    /// Our own certificate.
+    pub(super) certificate: Field<String>,
+    /// Its key.
+    pub(super) key: Field<String>,
+}
+
+/// The cache of account look-ups.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    /// How long a found account is good. Default: `60s`.
+    pub(super) ttl: Field<Duration>,
+    /// How long it is remembered that there is none. Default: `5s`.
+    pub(super) negative_ttl: Field<Duration>,
+    /// How many answers are kept. Default: 100000.
+    pub(super) capacity: Field<u64>,
+}
+
+/// HTTP Digest (RFC 7616).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["realm"]))]
+pub(super) struct Digest {
+    /// The realm that passwords are for.
+    pub(super) realm: Field<String>,
+    /// In order of preference. Default: `[SHA-256, MD5]`.
+    pub(super) algorithms: Field<Vec<Field<DigestAlgorithm>>>,
+    /// Nonces.
+    pub(super) nonce: Field<Nonce>,
+}
+
+/// Nonces of HTTP Digest.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Nonce {
+    /// What they are authenticated with; the same on every node. Default: random.
+    pub(super) secret: Field<Secret>,
+    /// How long one is good. Default: `5m`.
+    pub(super) lifetime: Field<Duration>,
+}
+
+/// What happens to requests for a host and a path.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["upstream"]))]
+pub(super) struct Route {
+    /// `mail.example.org` or `*.example.org`. Default: every host.
+    pub(super) host: Field<String>,
+    /// A prefix in whole segments, normalised. Default: `/`.
+    pub(super) path: Field<String>,
+    /// Names of listeners. Default: all.
+    pub(super) listeners: Field<Vec<Field<String>>>,
+    /// What identifies a client, in the order in which it is tried. Default: `[certificate]`.
+    pub(super) authenticate: Field<Vec<Field<Method>>>,
+    /// What happens to clients that present nothing. Default: `deny`.
+    pub(super) anonymous: Field<Anonymous>,
+    /// Which accounts pass. Default: every active one.
+    pub(super) allow: Field<Allow>,
+    /// Where requests go.
+    pub(super) upstream: Field<Target>,
+    /// Limits of this route.
+    pub(super) limits: Field<RouteLimits>,
+}
+
+/// `deny`, `allow` or `{redirect: …}`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "$kind")]
+#[schemars(rename = "Anonymous", untagged)]
+pub(super) enum Anonymous {
+    /// They are turned away or let through.
+    #[serde(rename = "$text")]
+    Word(AnonymousWord),
+    /// They are sent elsewhere.
+    #[serde(rename = "$map")]
+    To(AnonymousTo),
+}
+
+/// What happens to clients that present nothing.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AnonymousWord {
+    /// They are refused or challenged.
+    Deny,
+    /// They pass without an identity.
+    Allow,
+}
+
+/// Where clients that present nothing are sent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["redirect"]))]
+pub(super) struct AnonymousTo {
+    /// A path or a URL.
+    pub(super) redirect: Field<String>,
+}
+
+/// Which accounts pass.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["groups"]))]
+pub(super) struct Allow {
+    /// Members of any of these groups.
+    pub(super) groups: Field<Vec<Field<String>>>,
+}
+
+/// The name of an upstream, `{redirect: …}` or `{respond: …}`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "$kind")]
+#[schemars(rename = "Target", untagged)]
+pub(super) enum Target {
+    /// The upstream of this name.
+    #[serde(rename = "$text")]
+    Upstream(String),
+    /// An answer of our own.
+    #[serde(rename = "$map")]
+    Own(OwnAnswer),
+}
+
+/// An answer of our own: exactly one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OwnAnswer {
+    /// A redirect (302) to this path or URL.
+    pub(super) redirect: Field<String>,
+    /// A fixed answer.
+    pub(super) respond: Field<Respond>,
+}
+
+/// A fixed answer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Respond {
+    /// The status. Default: 200.
+    pub(super) status: Field<u16>,
+    /// The body, plain text. Default: empty.
+    pub(super) body: Field<String>,
+}
+
+/// Limits of a route.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RouteLimits {
+    /// The largest request body. Default: no limit.
+    pub(super) body: Field<Size>,
+}
+
+/// Servers that answer requests.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["servers"]))]
+pub(super) struct Upstream {
+    /// `http://host:port`, used in turn. The port defaults to 80.
+    pub(super) servers: Field<Vec<Field<String>>>,
+    /// How long each phase may take.
+    pub(super) timeouts: Field<UpstreamTimeouts>,
+    /// What the application is told of the client.
+    pub(super) headers: Field<Headers>,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct UpstreamTimeouts {
+    /// To connect. Default: `2s`.
+    pub(super) connect: Field<Duration>,
+    /// From the end of the request to the head of the response, and between parts of a body. Default: `60s`.
+    pub(super) response: Field<Duration>,
+    /// How long an unused connection is kept. Default: `60s`.
+    pub(super) idle: Field<Duration>,
+}
+
+/// The header fields in which the application is told who the client is; `off` or `null` for none.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Headers {
+    /// The account's user name. Default: `Remote-User`.
+    pub(super) user: Field<Option<String>>,
+    /// Its e-mail address. Default: `Remote-Email`.
+    pub(super) email: Field<Option<String>>,
+    /// Its display name. Default: `Remote-Name`.
+    pub(super) name: Field<Option<String>>,
+    /// Its groups. Default: `Remote-Groups`.
+    pub(super) groups: Field<Option<String>>,
+    /// Whether `Client-Cert` and `Client-Cert-Chain` are sent. Default: `off`.
+    pub(super) client_cert: Field<Option<ClientCertHeader>>,
+    /// Whether `X-Forwarded-Client-Cert` is sent, as Envoy writes it. Default: `off`.
+    pub(super) xfcc: Field<bool>,
+}
+
+/// How the certificate is handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientCertHeader {
+    /// Not at all.
+    #[serde(alias = "false")]
+    Off,
+    /// As RFC 9440 says.
+    Rfc9440,
+}
+
+/// How long each phase of a connection may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Timeouts {
+    /// From accept to the end of the TLS handshake. Default: `10s`.
+    pub(super) handshake: Field<Duration>,
+    /// Until the head of a request is complete. Default: `10s`.
+    pub(super) request_head: Field<Duration>,
+    /// How long a connection may stand without a request. Default: `75s`.
+    pub(super) idle: Field<Duration>,
+    /// How long open requests may take to end at shutdown. Default: `30s`.
+    pub(super) drain: Field<Duration>,
+}
+
+/// How much a client may send and hold.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    /// Open connections in all. Default: 20000.
+    pub(super) connections: Field<u64>,
+    /// Open connections of one address (IPv6: of one /64). Default: 200.
+    pub(super) connections_per_address: Field<u64>,
+    /// The size of a request head, from 8KiB to 1MiB. Default: `32KiB`.
+    pub(super) head: Field<Size>,
+    /// The number of header fields of a request. Default: 100.
+    pub(super) headers: Field<u64>,
+}
+
+/// Logs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    /// How a line looks. Default: `json`.
+    pub(super) format: Field<LogFormat>,
+    /// What is logged: `info`, or for single modules `info,wicketgate::auth=debug`. Default: `info`.
+    pub(super) level: Field<String>,
+    /// The file that audit records are appended to. Default: with the other lines, on standard error.
+    pub(super) audit: Field<String>,
+}
+
+/// A duration: `500ms`, `30s`, `5m`, `1h`, `365d`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+pub(super) struct Duration(pub(super) std::time::Duration);
+
+impl TryFrom<String> for Duration {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_duration(&text).map(Self)
+    }
+}
+
+/// A size in octets: `4096`, `16KiB`, `100MiB`, `1GiB`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Size(pub(super) u64);
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_size(&text).map(Self)
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size in octets: `4096`, `16KiB`, `100MiB`, `1GiB`.",
+            "anyOf": [
+                { "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)?$" },
+                { "type": "integer", "minimum": 0 },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for ClientCertificate {
+    fn schema_name() -> Cow<'static, str> {
+        "ClientCertificate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Whether a client certificate is asked for; the spellings of nginx and of Zimbra are \
+                            accepted too.",
+            "enum": [
+                "off", "want", "need", "optional", "on", "Disabled", "NoClientAuth", "WantClientAuth",
+                "NeedClientAuth", false, true,
+            ],
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! `accounts` and `digest`: where people are on record, and passwords for those without a certificate.
+
+use super::Context;
+use crate::config::raw;
+use crate::config::read::{At, Field, PlaceId};
+use crate::config::values::parse_server;
+use crate::config::{
+    Accounts, Cache, CertificateFiles, Digest, DigestAlgorithm, MySql, MySqlTls, MySqlTlsMode, ServerName, Store,
+};
+use std::net::IpAddr;
+
+impl Context<'_> {
+    pub(super) fn accounts(&mut self, accounts: &Field<raw::Accounts>) -> Option<Accounts> {
+        let absent = raw::Accounts::default();
+        let (raw, place) = match accounts {
+            Field::Absent => (&absent, PlaceId::default()),
+            Field::Faulty => return None,
+            Field::Given(at) => (&at.value, at.place),
+        };
+        let store = match (&raw.sqlite, &raw.mysql) {
+            (Field::Faulty, _) | (_, Field::Faulty) => None,
+            (Field::Given(_), Field::Given(mysql)) => {
+                let _: Option<MySql> = self.mysql(mysql);
+                let help = "keep one of them".to_owned();
+                self.error(place, "accounts are kept either in `sqlite` or in `mysql`", help)
+            }
+            (Field::Absent, Field::Given(mysql)) => self.mysql(mysql).map(Store::MySql),
+            (sqlite, Field::Absent) => {
+                let path = sqlite.value().map_or(Some(None), |sqlite| self.optional_path(&sqlite.path));
+                path.map(|path| Store::Sqlite { path: path.unwrap_or_else(|| self.base.join("wicketgate.db")) })
+            }
+        };
+        let cache = self.cache(raw.cache.value());
+        Some(Accounts { store: store?, cache: cache? })
+    }
+
+    fn cache(&mut self, raw: Option<&raw::Cache>) -> Option<Cache> {
+        let absent = raw::Cache::default();
+        let raw = raw.unwrap_or(&absent);
+        let ttl = self.period_or_zero(&raw.ttl, 60);
+        let negative_ttl = self.period_or_zero(&raw.negative_ttl, 5);
+        let capacity = self.count(&raw.capacity, 100_000);
+        Some(Cache { ttl: ttl?, negative_ttl: negative_ttl?, capacity: capacity? })
+    }
+
+    fn mysql(&mut self, mysql: &At<raw::MySql>) -> Option<MySql> {
+        let At { place, value: raw } = mysql;
+        let servers = self.required(&raw.servers, *place, "servers").and_then(|servers| {
+            self.items(servers, |context, server| context.parsed(server, |text| parse_server(text, 3306)))
+        });
+        let database = self.required(&raw.database, *place, "database").and_then(|database| self.text(database));
+        let user = self.required(&raw.user, *place, "user").and_then(|user| self.text(user));
+        let password = self.secret(&raw.password);
+        let tls = match &raw.tls {
+            Field::Absent => Some(MySqlTls::default()),
+            Field::Faulty => None,
+            Field::Given(tls) => self.mysql_tls(tls),
+        };
+        let (servers, password, tls) = (servers?, password?, tls?);
+        if tls.mode == MySqlTlsMode::Off && !servers.iter().all(is_here) {
+            let message = "the password and all that the database answers travel unencrypted";
+            self.warn(*place, message, "add `tls: {mode: verify, ca: …}`".to_owned());
+        }
+        if password.is_none() && tls.client.is_none() {
+            let help = "add `password: {file: …}`, or `tls` with `certificate` and `key`".to_owned();
+            self.warn(*place, "there is neither a password nor a client certificate", help);
+        }
+        Some(MySql { servers, database: database?, user: user?, password, tls })
+    }
+
+    fn mysql_tls(&mut self, tls: &At<raw::MySqlTls>) -> Option<MySqlTls> {
+        let At { place, value: raw } = tls;
+        let mode = match raw.mode {
+            Field::Faulty => return None,
+            Field::Absent => MySqlTlsMode::Verify,
+            Field::Given(At { value, .. }) => value,
+        };
+        let ca = self.optional_path(&raw.ca);
+        let certificate = self.optional_path(&raw.certificate);
+        let key = self.optional_path(&raw.key);
+        let client = match (certificate?, key?) {
+            (Some(chain), Some(key)) => Some(CertificateFiles { chain, key }),
+            (None, None) => None,
+            (Some(_), None) => return self.missing(*place, "key", ": a certificate is of no use without it"),
+            (None, Some(_)) => return self.missing(*place, "certificate", ": a key is of no use without it"),
+        };
+        let ca = ca?;
+        match mode {
+            MySqlTlsMode::Verify if ca.is_none() => {
+                return self.missing(*place, "ca", ": it says whom the server's certificate may come from");
+            }
+            MySqlTlsMode::Off if ca.is_some() || client.is_some() => {
+                self.warn(*place, "with `mode: off` the other keys have no effect", None);
+            }
+            _ => {}
+        }
+        Some(MySqlTls { mode, ca, client })
+    }
+
+    /// HTTP Digest; the outer `None` is a fault.
+    pub(super) fn digest(&mut self, digest: &Field<raw::Digest>) -> Option<Option<Digest>> {
+        let At { place, value: raw } = match digest {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(digest) => digest,
+        };
+        let realm = self.required(&raw.realm, *place, "realm").and_then(|realm| self.realm(realm));
+        let algorithms = self.distinct(&raw.algorithms, &[DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
+        let absent = raw::Nonce::default();
+        let nonce = raw.nonce.value().unwrap_or(&absent);
+        let nonce_secret = self.secret(&nonce.secret);
+        let nonce_lifetime = self.period(&nonce.lifetime, 300);
+        Some(Some(Digest {
+            realm: realm?,
+            algorithms: algorithms?,
+            nonce_secret: nonce_secret?,
+            nonce_lifetime: nonce_lifetime?,
+        }))
+    }
+
+    /// Passwords are hashed with the realm, so what clients might send back in another spelling is out.
+    fn realm(&mut self, realm: &At<String>) -> Option<String> {
+        let printable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        if realm.value.trim().is_empty() || realm.value.trim() != realm.value || !realm.value.bytes().all(printable) {
+            let message = "a realm is made of ASCII letters, digits, spaces and signs other than `\"` and `\\`";
+            return self.error(realm.place, message, None);
+        }
+        Some(realm.value.clone())
+    }
+}
+
+/// Whether a server is this machine.
+fn is_here(server: &ServerName) -> bool {
+    server.host == "localhost" || server.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

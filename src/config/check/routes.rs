@@ -1,0 +1,236 @@
+//! `routes`: which requests they are for, who may pass, and where they lead.
+
+use super::{Context, names};
+use crate::config::raw;
+use crate::config::read::{At, Field, PlaceId};
+use crate::config::values::{check_redirect, check_route_path, parse_host_pattern};
+use crate::config::{Allow, Anonymous, ClientCertificate, Method, Route, Target};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the rest of the file says that routes depend on.
+struct Surroundings<'r> {
+    /// Each listener's name, and whether it asks for certificates, on whichever host.
+    listeners: BTreeMap<&'r str, bool>,
+    upstreams: BTreeSet<&'r str>,
+    digest: bool,
+}
+
+impl<'r> Surroundings<'r> {
+    fn of(file: &'r raw::File) -> Self {
+        let listeners = file.listeners.value().into_iter().flatten().filter_map(Field::value);
+        let listeners = listeners.filter_map(|listener| Some((listener.name.value()?.as_str(), asks(listener))));
+        Self { listeners: listeners.collect(), upstreams: names(&file.upstreams), digest: file.digest.is_there() }
+    }
+}
+
+/// Whether a listener asks for certificates somewhere; what cannot be read is taken for a yes.
+fn asks(listener: &raw::Listener) -> bool {
+    let off = |mode: &Field<ClientCertificate>| mode.value() == Some(&ClientCertificate::Off);
+    let hosts = || listener.hosts.value().into_iter().flatten().filter_map(Field::value);
+    !off(&listener.client_certificate)
+        || hosts().any(|host| host.client_certificate.is_there() && !off(&host.client_certificate))
+}
+
+impl Context<'_> {
+    pub(super) fn routes(&mut self, file: &raw::File, place: PlaceId) -> Option<Vec<Route>> {
+        let list = self.required(&file.routes, place, "routes");
+        let surroundings = Surroundings::of(file);
+        list.and_then(|list| {
+            let mut known = Vec::new();
+            self.items(list, |context, route| {
+                let checked = context.route(route, &surroundings)?;
+                context.distinct_route(route.place, &checked, &mut known)?;
+                Some(checked)
+            })
+        })
+    }
+
+    /// Two routes that are equally specific and share a listener leave open which of them is meant.
+    fn distinct_route(&mut self, place: PlaceId, route: &Route, known: &mut Vec<(Route, usize)>) -> Option<()> {
+        let share = |a: &Route, b: &Route| {
+            let all = a.listeners.is_empty() || b.listeners.is_empty();
+            all || a.listeners.iter().any(|name| b.listeners.contains(name))
+        };
+        let same = |other: &Route| other.host == route.host && other.path == route.path && share(other, route);
+        let first = known.iter().find(|(other, _)| same(other)).map(|(_, line)| *line);
+        known.push((route.clone(), self.places.get(place).span.line));
+        let Some(first) = first else { return Some(()) };
+        let host = route.host.as_ref().map_or_else(|| "every host".to_owned(), ToString::to_string);
+        let message = format!("the route on line {first} has the same host ({host}) and path ({})", route.path);
+        self.error(place, message, "give each route a host and a path of its own, or other `listeners`".to_owned())
+    }
+
+    fn route(&mut self, route: &At<raw::Route>, surroundings: &Surroundings<'_>) -> Option<Route> {
+        let At { place, value: raw } = route;
+        let host = match &raw.host {
+            Field::Absent => Some(None),
+            Field::Faulty => None,
+            Field::Given(host) => self.parsed(host, parse_host_pattern).map(Some),
+        };
+        let path = match &raw.path {
+            Field::Absent => Some("/".to_owned()),
+            Field::Faulty => None,
+            Field::Given(path) => self.parsed(path, |text| check_route_path(text).map(|()| text.to_owned())),
+        };
+        let listeners = self.route_listeners(&raw.listeners, surroundings);
+        let authenticate = self.authenticate(&raw.authenticate, surroundings);
+        let anonymous = self.anonymous(&raw.anonymous);
+        let allow = self.allow(&raw.allow, anonymous.as_ref());
+        let target = self.required(&raw.upstream, *place, "upstream");
+        let target = target.and_then(|target| self.target(target, surroundings));
+        let body_limit = self.body_limit(raw.limits.value());
+        Some(Route {
+            host: host?,
+            path: path?,
+            listeners: listeners?,
+            authenticate: authenticate?,
+            anonymous: anonymous?,
+            allow: allow?,
+            target: target?,
+            body_limit: body_limit?,
+        })
+    }
+
+    fn route_listeners(
+        &mut self,
+        listeners: &Field<Vec<Field<String>>>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Vec<String>> {
+        let known: BTreeSet<&str> = surroundings.listeners.keys().copied().collect();
+        match listeners {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(list) => self.items(list, |context, name| context.reference(name, "listener", &known)),
+        }
+    }
+
+    fn authenticate(
+        &mut self,
+        methods: &Field<Vec<Field<Method>>>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Vec<Method>> {
+        let items = methods.value().into_iter().flatten().filter_map(Field::given);
+        if let Some(digest) = items.clone().find(|method| method.value == Method::Digest)
+            && !surroundings.digest
+        {
+            let help = "add `digest: {realm: …}` at the top of the file, or remove it here".to_owned();
+            return self.error(digest.place, "there is no `digest` section that says how", help);
+        }
+        match methods {
+            Field::Faulty => None,
+            _ => self.distinct(methods, &[Method::Certificate]),
+        }
+    }
+
+    fn anonymous(&mut self, anonymous: &Field<raw::Anonymous>) -> Option<Anonymous> {
+        match anonymous {
+            Field::Absent => Some(Anonymous::Deny),
+            Field::Faulty => None,
+            Field::Given(At { value: raw::Anonymous::Word(raw::AnonymousWord::Deny), .. }) => Some(Anonymous::Deny),
+            Field::Given(At { value: raw::Anonymous::Word(raw::AnonymousWord::Allow), .. }) => Some(Anonymous::Allow),
+            Field::Given(At { value: raw::Anonymous::To(to), place }) => {
+                let redirect = self.required(&to.redirect, *place, "redirect")?;
+                self.redirect(redirect).map(Anonymous::Redirect)
+            }
+        }
+    }
+
+    fn redirect(&mut self, to: &At<String>) -> Option<String> {
+        self.parsed(to, |text| check_redirect(text).map(|()| text.to_owned()))
+    }
+
+    /// Which accounts pass; the outer `None` is a fault.
+    fn allow(&mut self, allow: &Field<raw::Allow>, anonymous: Option<&Anonymous>) -> Option<Option<Allow>> {
+        let allow = match allow {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(allow) => allow,
+        };
+        if anonymous == Some(&Anonymous::Allow) {
+            let message = "with `anonymous: allow` anybody passes who hides who they are";
+            let help = "write `anonymous: deny`, or remove `allow`".to_owned();
+            return self.error(allow.place, message, help);
+        }
+        let groups = self.required(&allow.value.groups, allow.place, "groups")?;
+        let groups = self.items(groups, Self::text)?;
+        Some(Some(Allow { groups }))
+    }
+
+    fn target(&mut self, target: &At<raw::Target>, surroundings: &Surroundings<'_>) -> Option<Target> {
+        match &target.value {
+            raw::Target::Upstream(name) => {
+                let name = At { place: target.place, value: name.clone() };
+                self.reference(&name, "upstream", &surroundings.upstreams).map(Target::Upstream)
+            }
+            raw::Target::Own(raw::OwnAnswer { redirect: Field::Given(to), respond: Field::Absent }) => {
+                self.redirect(to).map(Target::Redirect)
+            }
+            raw::Target::Own(raw::OwnAnswer { redirect: Field::Absent, respond: Field::Given(respond) }) => {
+                let status = match respond.value.status.given() {
+                    None => 200,
+                    Some(At { value: status @ 200..=599, .. }) => *status,
+                    Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
+                };
+                Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
+            }
+            raw::Target::Own(
+                raw::OwnAnswer { redirect: Field::Faulty, .. } | raw::OwnAnswer { respond: Field::Faulty, .. },
+            ) => None,
+            raw::Target::Own(_) => {
+                let message = "an answer of our own has exactly one of `redirect` and `respond`";
+                let help = "write the name of an upstream, `{redirect: …}` or `{respond: …}`";
+                self.not_exactly_one(target.place, message, help)
+            }
+        }
+    }
+
+    /// The largest body; the outer `None` is a fault.
+    fn body_limit(&mut self, limits: Option<&raw::RouteLimits>) -> Option<Option<u64>> {
+        match limits.map(|limits| &limits.body) {
+            None | Some(Field::Absent) => Some(None),
+            Some(Field::Faulty) => None,
+            Some(Field::Given(At { place, value: raw::Size(0) })) => {
+                let help = "leave the key out for bodies of any size".to_owned();
+                self.error(*place, "with a limit of 0 nothing would pass", help)
+            }
+            Some(Field::Given(At { value: raw::Size(size), .. })) => Some(Some(*size)),
+        }
+    }
+
+    /// Warns of routes that want a certificate which none of their listeners asks for.
+    pub(super) fn routes_that_nobody_passes(&mut self, file: &raw::File) {
+        let surroundings = Surroundings::of(file);
+        for At { place, value: route } in file.routes.value().into_iter().flatten().filter_map(Field::given) {
+            let own = route.listeners.value().into_iter().flatten().filter_map(Field::value);
+            let own: BTreeSet<&str> = own.map(String::as_str).collect();
+            let asked =
+                surroundings.listeners.iter().any(|(name, asks)| *asks && (own.is_empty() || own.contains(name)));
+            let methods = route.authenticate.value().into_iter().flatten().filter_map(Field::value);
+            let by_digest = methods.copied().any(|method| method == Method::Digest);
+            let closed = matches!(route.anonymous.value(), None | Some(raw::Anonymous::Word(raw::AnonymousWord::Deny)));
+            if closed && !asked && !by_digest {
+                let help = "set `client_certificate: want` on a listener, list `digest`, or write `anonymous: allow`";
+                let message = "nobody can pass: none of its listeners asks for the certificate that it wants";
+                self.warn(*place, message, help.to_owned());
+            }
+        }
+    }
+
+    /// Warns of servers that nothing is sent to.
+    pub(super) fn unused_upstreams(&mut self, file: &raw::File) {
+        let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
+        let used: BTreeSet<&str> = routes
+            .filter_map(|route| match route.upstream.value() {
+                Some(raw::Target::Upstream(name)) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        for (name, upstream) in file.upstreams.value().into_iter().flatten() {
+            if let Some(upstream) = upstream.given()
+                && !used.contains(name.as_str())
+            {
+                self.warn(upstream.place, format!("no route leads to the upstream `{name}`"), None);
+            }
+        }
+    }
+}

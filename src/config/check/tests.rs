@@ -1,0 +1,516 @@
+use super::super::fault::{Fault, Faults, Severity};
+use super::super::*;
+use crate::base::secret::{Secret, SecretSource};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// The sections of a configuration that is good.
+const GOOD: [(&str, &str); 4] = [
+    (
+        "listeners",
+        "  - {name: guarded, address: '127.0.0.1:9443', trust: staff, tls: {certificates: [{chain: c.pem, key: k.pem}]}}",
+    ),
+    ("trust", "  staff: {authorities: [ca.pem]}"),
+    ("routes", "  - upstream: app"),
+    ("upstreams", "  app: {servers: ['http://127.0.0.1:8080']}"),
+];
+
+/// The good configuration with some sections replaced or added.
+fn text(sections: &str) -> String {
+    let replaced = |name: &str| sections.lines().any(|line| line.starts_with(&format!("{name}:")));
+    let kept = GOOD.iter().filter(|(name, _)| !replaced(name)).map(|(name, body)| format!("{name}:\n{body}\n"));
+    kept.chain([format!("{sections}\n")]).collect()
+}
+
+fn faults_of(sections: &str) -> Faults {
+    match parse(&text(sections), "gate.yaml", Path::new("/etc/gate")) {
+        Ok(loaded) => loaded.warnings,
+        Err(faults) => faults,
+    }
+}
+
+fn config(sections: &str) -> Config {
+    match parse(&text(sections), "gate.yaml", Path::new("/etc/gate")) {
+        Ok(loaded) => loaded.config,
+        Err(faults) => panic!("{faults}"),
+    }
+}
+
+/// A listener with these keys besides name, address and tls.
+fn listener(keys: &str) -> String {
+    format!("listeners:\n  - {{name: a, address: '[::]:443', tls: {{certificates: [{{chain: c, key: k}}]}}, {keys}}}")
+}
+
+fn route(keys: &str) -> String {
+    format!("routes:\n  - upstream: app\n  - {{path: /x, {keys}}}")
+}
+
+fn upstream(keys: &str) -> String {
+    format!("upstreams:\n  app: {{{keys}}}")
+}
+
+/// Each text has exactly this one fault: its severity, its path and a part of its message.
+fn assert_faults(severity: Severity, cases: &[(String, &str, &str)]) {
+    for (sections, path, message) in cases {
+        let faults = faults_of(sections);
+        let found: Vec<&Fault> = faults.iter().collect();
+        let [fault] = found[..] else { panic!("{sections}\nexpected one fault, found\n{faults}") };
+        assert_eq!((fault.severity, fault.path.as_str()), (severity, *path), "{sections}\n{faults}");
+        assert!(fault.message.contains(message), "{sections}\n{faults}");
+        assert!(fault.line > 0, "{sections}");
+    }
+}
+
+#[test]
+fn a_faulty_listener_is_refused() {
+    let two = |second: &str| {
+        let tls = "tls: {certificates: [{chain: c, key: k}]}, trust: staff";
+        format!("listeners:\n  - {{name: a, address: '0.0.0.0:1', {tls}}}\n  - {{{second}, {tls}}}")
+    };
+    let cases = [
+        ("listeners: []".to_owned(), "listeners", "the list is empty"),
+        ("listeners: {a: b}".to_owned(), "listeners", "a list is expected"),
+        (two("name: a, address: '0.0.0.0:2'"), "listeners[1].name", "has the same name"),
+        (two("name: b, address: '0.0.0.0:1'"), "listeners[1].address", "has the same address"),
+        (two("name: b, address: '9443'"), "listeners[1].address", "`0.0.0.0:9443`"),
+        (two("name: b, address: '0.0.0.0:99999'"), "listeners[1].address", "not an address"),
+        (two("name: 'a b', address: '0.0.0.0:2'"), "listeners[1].name", "not a name"),
+        (listener("client_certificate: wnat, trust: staff"), "listeners[0].client_certificate", "`wnat` is not one of"),
+        (listener("client_certificate: need") + "\ntrust: {}", "listeners[0].trust", "`trust` is missing"),
+        (listener("trust: staff, on_missing_certificate: page"), "listeners[0].on_missing_certificate", "only with"),
+        (listener("trust: staff, advertise: some"), "listeners[0].advertise", "not one of `all`, `none`"),
+        (listener("trust: staff, advertise: []"), "listeners[0].advertise", "empty"),
+        (listener("trust: staff, hosts: [{name: a_b}]"), "listeners[0].hosts[0].name", "not a host name"),
+        (listener("trust: staff, hosts: [{name: a}, {name: A.}]"), "listeners[0].hosts[1].name", "has the same name"),
+        (listener("trust: staff, hosts: [{}]"), "listeners[0].hosts[0].name", "missing"),
+        (listener("trust: staff, hosts: [{name: a, trust: stafff}]"), "listeners[0].hosts[0].trust", "no trust set"),
+        (
+            listener("trust: staff, hosts: [{name: a, on_missing_certificate: page}]"),
+            "listeners[0].hosts[0].on_missing_certificate",
+            "only with",
+        ),
+        (
+            listener("client_certificate: off, hosts: [{name: a, client_certificate: need}]") + "\ntrust: {}",
+            "listeners[0].hosts[0].trust",
+            "missing",
+        ),
+    ];
+    assert_faults(Severity::Error, &cases);
+    let faults = faults_of("listeners: [{}]");
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["listeners[0].name", "listeners[0].address", "listeners[0].tls", "listeners[0].trust"]);
+}
+
+#[test]
+fn a_faulty_certificate_or_secret_is_refused() {
+    let tls = |tls: &str| format!("listeners:\n  - {{name: a, address: '[::]:443', trust: staff, tls: {tls}}}");
+    let secret = |secret: &str| tls(&format!("{{certificates: [{{chain: c, key: k}}], ticket_secret: {secret}}}"));
+    assert_faults(
+        Severity::Error,
+        &[
+            (tls("{}"), "listeners[0].tls.certificates", "missing"),
+            (tls("{certificates: []}"), "listeners[0].tls.certificates", "empty"),
+            (tls("{certificates: [{chain: c}]}"), "listeners[0].tls.certificates[0].key", "missing"),
+            (tls("{certificates: [{chain: '', key: k}]}"), "listeners[0].tls.certificates[0].chain", "path of a file"),
+            (tls("{certificates: [{chain: c, key: k}], min_version: 1.1}"), "listeners[0].tls.min_version", "`1.1`"),
+            (secret("''"), "listeners[0].tls.ticket_secret", "empty"),
+            (secret("{}"), "listeners[0].tls.ticket_secret", "exactly one"),
+            (secret("{file: a, env: b}"), "listeners[0].tls.ticket_secret", "exactly one"),
+            (secret("{env: 'A=B'}"), "listeners[0].tls.ticket_secret.env", "environment variable"),
+            (secret("{fil: a}"), "listeners[0].tls.ticket_secret.fil", "not a key"),
+        ],
+    );
+}
+
+#[test]
+fn faulty_trust_and_identity_are_refused() {
+    let trust = |set: &str| format!("trust:\n  staff: {{{set}}}");
+    let identity = |rule: &str| format!("identity:\n  - {{{rule}}}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (trust("authorities: []"), "trust.staff.authorities", "empty"),
+            (trust("max_depth: 3"), "trust.staff.authorities", "missing"),
+            (trust("authorities: ca.pem"), "trust.staff.authorities", "a list is expected"),
+            (trust("authorities: [a], max_depth: 0"), "trust.staff.max_depth", "limit of 0"),
+            (trust("authorities: [a], max_depth: 1"), "trust.staff.max_depth", "two certificates"),
+            (trust("authorities: [a], max_depth: many"), "trust.staff.max_depth", "whole number"),
+            (trust("authorities: [a], revocation: {crl: {}}"), "trust.staff.revocation.crl.files", "missing"),
+            (
+                trust("authorities: [a], revocation: {crl: {files: [a*/b]}}"),
+                "trust.staff.revocation.crl.files[0]",
+                "slash",
+            ),
+            (trust("authorities: [a], revocation: {ocsp: {}}"), "trust.staff.revocation.ocsp", "not a key"),
+            (
+                "trust: {staff: {authorities: [a]}, 'b c': {authorities: [a]}}".to_owned(),
+                "trust[\"b c\"]",
+                "not a name",
+            ),
+            ("identity: []".to_owned(), "identity", "empty"),
+            (identity("pattern: ^a$"), "identity[0].from", "missing"),
+            (identity("from: san.mail"), "identity[0].from", "`san.mail` is not one of"),
+            (identity("from: san.upn, pattern: '^(a$'"), "identity[0].pattern", "not a regular expression"),
+            (identity("from: san.upn, pattern: '^a{9999999}$'"), "identity[0].pattern", "too large"),
+            (identity("from: san.upn, as: name"), "identity[0].as", "not one of"),
+            (identity("from: san.upn, issuers: []"), "identity[0].issuers", "empty"),
+            (identity("from: san.upn, issuers: ['sha256:12']"), "identity[0].issuers[0]", "SHA-256"),
+            (identity("from: san.upn, if_unknown: skip"), "identity[0].if_unknown", "not one of"),
+        ],
+    );
+}
+
+#[test]
+fn faulty_accounts_and_digest_are_refused() {
+    let mysql =
+        |keys: &str| format!("accounts: {{mysql: {{servers: [db], database: d, password: {{env: P}}, {keys}}}}}");
+    assert_faults(
+        Severity::Error,
+        &[
+            ("accounts: {sqlite: {path: ''}}".to_owned(), "accounts.sqlite.path", "path of a file"),
+            ("accounts: {cache: {ttl: soon}}".to_owned(), "accounts.cache.ttl", "not a duration"),
+            ("accounts: {cache: {capacity: 0}}".to_owned(), "accounts.cache.capacity", "limit of 0"),
+            ("accounts: {serve_stale: 0s}".to_owned(), "accounts.serve_stale", "not a key"),
+            (
+                "accounts: {sqlite: {}, mysql: {servers: [localhost], database: d, user: u, password: {env: P}}}"
+                    .to_owned(),
+                "accounts",
+                "either in `sqlite` or in `mysql`",
+            ),
+            (mysql("tls: {ca: c}"), "accounts.mysql.user", "missing"),
+            (mysql("user: ' u', tls: {ca: c}"), "accounts.mysql.user", "space"),
+            (mysql("user: u, tls: {}"), "accounts.mysql.tls.ca", "missing"),
+            (mysql("user: u, tls: {ca: c, certificate: c}"), "accounts.mysql.tls.key", "missing"),
+            (mysql("user: u, tls: {ca: c, key: c}"), "accounts.mysql.tls.certificate", "missing"),
+            (mysql("user: u, tls: {ca: c, mode: loose}"), "accounts.mysql.tls.mode", "not one of"),
+            ("digest: {}".to_owned(), "digest.realm", "missing"),
+            ("digest: {realm: 'a\"b'}".to_owned(), "digest.realm", "a realm is made of"),
+            ("digest: {realm: a, algorithms: []}".to_owned(), "digest.algorithms", "empty"),
+            ("digest: {realm: a, algorithms: [MD5, MD5]}".to_owned(), "digest.algorithms[1]", "twice"),
+            ("digest: {realm: a, algorithms: [sha256]}".to_owned(), "digest.algorithms[0]", "not one of"),
+            ("digest: {realm: a, nonce: {lifetime: 0s}}".to_owned(), "digest.nonce.lifetime", "no time at all"),
+            ("digest: {realm: a, nonce: {lifetime: 5}}".to_owned(), "digest.nonce.lifetime", "not a duration"),
+        ],
+    );
+}
+
+#[test]
+fn a_faulty_route_is_refused() {
+    assert_faults(
+        Severity::Error,
+        &[
+            ("routes: []\nupstreams: {}".to_owned(), "routes", "empty"),
+            ("routes: [{path: /}]\nupstreams: {}".to_owned(), "routes[0].upstream", "missing"),
+            (route("upstream: ap"), "routes[1].upstream", "there is no upstream `ap`"),
+            (route("upstream: {}"), "routes[1].upstream", "exactly one"),
+            (route("upstream: {redirect: /a, respond: {}}"), "routes[1].upstream", "exactly one"),
+            (route("upstream: {redirect: elsewhere}"), "routes[1].upstream.redirect", "neither a path"),
+            (route("upstream: {respond: {status: 99}}"), "routes[1].upstream.respond.status", "from 200 to 599"),
+            (route("upstream: {respond: {status: 99999}}"), "routes[1].upstream.respond.status", "whole number"),
+            (route("upstream: {service: ocsp}"), "routes[1].upstream.service", "not a key"),
+            (route("upstream: app, host: a/b"), "routes[1].host", "not a host name"),
+            (route("upstream: app, host: '*'"), "routes[1].host", "every host"),
+            (route("upstream: app, listeners: [gaurded]"), "routes[1].listeners[0]", "no listener `gaurded`"),
+            (route("upstream: app, listeners: []"), "routes[1].listeners", "empty"),
+            (route("upstream: app, authenticate: []"), "routes[1].authenticate", "empty"),
+            (route("upstream: app, authenticate: [digest]"), "routes[1].authenticate[0]", "no `digest` section"),
+            (route("upstream: app, authenticate: [basic]"), "routes[1].authenticate[0]", "not one of"),
+            (route("upstream: app, authenticate: certificate"), "routes[1].authenticate", "a list is expected"),
+            (route("upstream: app, anonymous: maybe"), "routes[1].anonymous", "not one of `deny`, `allow`"),
+            (route("upstream: app, anonymous: {redirect: 'a b'}"), "routes[1].anonymous.redirect", "neither"),
+            (route("upstream: app, anonymous: {redirect: '/a b'}"), "routes[1].anonymous.redirect", "encoded"),
+            (route("upstream: app, anonymous: []"), "routes[1].anonymous", "text or a mapping is expected"),
+            (route("upstream: app, allow: {}"), "routes[1].allow.groups", "missing"),
+            (route("upstream: app, allow: {groups: []}"), "routes[1].allow.groups", "empty"),
+            (route("upstream: app, anonymous: allow, allow: {groups: [a]}"), "routes[1].allow", "anybody passes"),
+            (route("upstream: app, limits: {body: 0}"), "routes[1].limits.body", "limit of 0"),
+            (route("upstream: app, limits: {body: 1KB}"), "routes[1].limits.body", "not a size"),
+            (route("upstream: app, limits: {rate: 50/s}"), "routes[1].limits.rate", "not a key"),
+            ("routes: [{path: /a/, upstream: app}]".to_owned(), "routes[0].path", "write `/a`"),
+            ("routes: [{path: /a/../b, upstream: app}]".to_owned(), "routes[0].path", "resolved"),
+            ("routes: [{upstream: app}, {path: /, upstream: app}]".to_owned(), "routes[1]", "same host (every host)"),
+            (
+                "routes: [{host: a, upstream: app}, {host: A., upstream: app, listeners: [guarded]}]".to_owned(),
+                "routes[1]",
+                "same host (a) and path (/)",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_faulty_upstream_or_limit_is_refused() {
+    let headers = |headers: &str| upstream(&format!("servers: ['http://a'], headers: {{{headers}}}"));
+    assert_faults(
+        Severity::Error,
+        &[
+            (upstream(""), "upstreams.app.servers", "missing"),
+            (upstream("servers: []"), "upstreams.app.servers", "empty"),
+            (upstream("servers: ['https://a']"), "upstreams.app.servers[0]", "not supported yet"),
+            (upstream("servers: ['a:80']"), "upstreams.app.servers[0]", "write `http://host:port`"),
+            (upstream("servers: ['http://a/b']"), "upstreams.app.servers[0]", "more than a server"),
+            (upstream("servers: ['http://a'], timeouts: {connect: 0s}"), "upstreams.app.timeouts.connect", "no time"),
+            (upstream("servers: ['http://a'], balance: hash"), "upstreams.app.balance", "not a key"),
+            (headers("user: 'Remote User'"), "upstreams.app.headers.user", "not the name of a header"),
+            (headers("user: [a]"), "upstreams.app.headers.user", "text is expected"),
+            (headers("user: Host"), "upstreams.app.headers.user", "another meaning"),
+            (headers("user: X-A, email: x_a"), "upstreams.app.headers.email", "two things"),
+            (headers("user: Remote-Email"), "upstreams.app.headers.user", "two things"),
+            (headers("client_cert: pem"), "upstreams.app.headers.client_cert", "not one of"),
+            (headers("xfcc: rfc9440"), "upstreams.app.headers.xfcc", "neither true nor false"),
+            ("timeouts: {handshake: 0ms}".to_owned(), "timeouts.handshake", "no time at all"),
+            ("timeouts: {drain: 4000d}".to_owned(), "timeouts.drain", "ten years"),
+            ("limits: {connections: 0}".to_owned(), "limits.connections", "limit of 0"),
+            ("limits: {connections: -1}".to_owned(), "limits.connections", "whole number"),
+            ("limits: {head: 4KiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
+            ("limits: {head: 2MiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
+            ("limits: {headers: 0}".to_owned(), "limits.headers", "limit of 0"),
+            ("log: {level: infoo}".to_owned(), "log.level", "did you mean `info`?"),
+            ("log: {format: xml}".to_owned(), "log.format", "not one of"),
+            ("log: {audit: ''}".to_owned(), "log.audit", "path of a file"),
+            ("admin: {address: a}".to_owned(), "admin", "not a key"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_hardly_meant_is_warned_of() {
+    let secret = "listeners:\n  - {name: a, address: '[::]:443', trust: staff, tls: {certificates: [{chain: c, key: k}], \
+                  ticket_secret: hunter2}}";
+    let mysql = |keys: &str| format!("accounts: {{mysql: {{database: d, user: u, {keys}}}}}");
+    assert_faults(
+        Severity::Warning,
+        &[
+            (secret.to_owned(), "listeners[0].tls.ticket_secret", "can read this secret"),
+            ("identity: [{from: san.upn, pattern: corp}]".to_owned(), "identity[0].pattern", "anywhere"),
+            (
+                "trust: {staff: {authorities: [a]}, other: {authorities: [a]}}".to_owned(),
+                "trust.other",
+                "no listener uses",
+            ),
+            (
+                "upstreams: {app: {servers: ['http://a']}, b: {servers: ['http://a']}}".to_owned(),
+                "upstreams.b",
+                "no route",
+            ),
+            (listener("client_certificate: off") + "\ntrust: {}", "routes[0]", "nobody can pass"),
+            (mysql("servers: [db.example.org], password: {env: P}"), "accounts.mysql", "unencrypted"),
+            (mysql("servers: ['127.0.0.1:3306']"), "accounts.mysql", "neither a password nor"),
+            (
+                mysql("servers: [localhost], password: {env: P}, tls: {mode: off, ca: c}"),
+                "accounts.mysql.tls",
+                "no effect",
+            ),
+        ],
+    );
+    assert!(!faults_of(secret).render(false).contains("hunter2"));
+    assert!(!format!("{:?}", faults_of(secret)).contains("hunter2"));
+}
+
+#[test]
+fn faults_of_every_kind_are_told_together_in_the_order_of_the_file() {
+    let text = "\
+listeners:
+  - name: guarded
+    adress: 0.0.0.0:9443
+    client_certificate: need
+    trust: stafff
+    tls: {certificates: [{chain: c, key: k}], min_version: 1.0}
+    name: again
+trust:
+  staff: {authorities: ca.pem}
+routes:
+  - upstream: web
+    path: mail
+    allow: [staff]
+upstreams:
+  webmail: {servers: [https://a]}
+";
+    let faults = parse(text, "gate.yaml", Path::new("")).unwrap_err();
+    let places: Vec<(usize, &str)> = faults.iter().map(|fault| (fault.line, fault.path.as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            (3, "listeners[0].adress"),
+            (5, "listeners[0].trust"),
+            (6, "listeners[0].tls.min_version"),
+            (7, "listeners[0].name"),
+            (9, "trust.staff.authorities"),
+            (11, "routes[0].upstream"),
+            (12, "routes[0].path"),
+            (13, "routes[0].allow"),
+            (15, "upstreams.webmail.servers[0]"),
+        ]
+    );
+    let help = |path: &str| faults.iter().find(|fault| fault.path == path).unwrap().help.clone().unwrap_or_default();
+    assert_eq!(help("listeners[0].adress"), "did you mean `address`?");
+    assert_eq!(help("listeners[0].trust"), "did you mean `staff`?");
+    assert_eq!(help("routes[0].upstream"), "known here: `webmail`");
+    let json = serde_json::to_value(&faults).unwrap();
+    assert_eq!(json["faults"][1]["path"], "listeners[0].trust");
+    assert_eq!(json["faults"][1]["line"], 5);
+    assert_eq!(json["file"], "gate.yaml");
+}
+
+#[test]
+fn what_is_left_out_gets_its_default() {
+    let config = config("");
+    let listener = &config.listeners[0];
+    assert_eq!(listener.address, "127.0.0.1:9443".parse::<SocketAddr>().unwrap());
+    assert_eq!(
+        listener.policy,
+        ClientPolicy {
+            client_certificate: ClientCertificate::Want,
+            on_missing: OnMissing::Page,
+            on_rejected: OnRejected::Page,
+            trust: Some("staff".to_owned()),
+            advertise: Advertise::All,
+        }
+    );
+    assert_eq!(listener.tls.min_version, TlsVersion::V1_2);
+    assert_eq!(listener.tls.certificates[0].chain, Path::new("/etc/gate/c.pem"));
+    let trust = &config.trust["staff"];
+    assert_eq!((trust.max_depth, trust.revocation.database, &trust.revocation.crl), (10, true, &None));
+    assert_eq!(config.identity.len(), 1);
+    assert_eq!((config.identity[0].source, config.identity[0].lookup), (IdentitySource::SanEmail, LookupKind::Email));
+    assert_eq!(config.accounts.store, Store::Sqlite { path: "/etc/gate/wicketgate.db".into() });
+    assert_eq!(config.accounts.cache.ttl, Duration::from_secs(60));
+    assert_eq!(config.digest, None);
+    let route = &config.routes[0];
+    assert_eq!((route.path.as_str(), &route.host), ("/", &None));
+    assert_eq!((&route.authenticate, &route.anonymous), (&vec![Method::Certificate], &Anonymous::Deny));
+    assert_eq!(route.body_limit, None);
+    let headers = &config.upstreams["app"].headers;
+    assert_eq!(headers.user.as_deref(), Some("Remote-User"));
+    assert_eq!(headers.groups.as_deref(), Some("Remote-Groups"));
+    assert!(!headers.client_cert && !headers.xfcc);
+    assert_eq!(config.timeouts.idle, Duration::from_secs(75));
+    assert_eq!((config.limits.connections, config.limits.head), (20_000, 32 * 1024));
+    assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "info"));
+}
+
+#[test]
+fn a_mode_has_the_spellings_of_nginx_and_zimbra() {
+    let cases = [
+        ("off", ClientCertificate::Off),
+        ("Disabled", ClientCertificate::Off),
+        ("NoClientAuth", ClientCertificate::Off),
+        ("false", ClientCertificate::Off),
+        ("want", ClientCertificate::Want),
+        ("optional", ClientCertificate::Want),
+        ("WantClientAuth", ClientCertificate::Want),
+        ("need", ClientCertificate::Need),
+        ("on", ClientCertificate::Need),
+        ("'on'", ClientCertificate::Need),
+        ("true", ClientCertificate::Need),
+        ("NeedClientAuth", ClientCertificate::Need),
+    ];
+    for (spelling, mode) in cases {
+        let config = config(&listener(&format!("trust: staff, client_certificate: {spelling}")));
+        assert_eq!(config.listeners[0].policy.client_certificate, mode, "{spelling}");
+    }
+}
+
+#[test]
+fn a_host_inherits_what_it_does_not_state() {
+    let config = config(
+        "listeners:
+  - name: a
+    address: 127.0.0.1:0
+    client_certificate: need
+    on_missing_certificate: page
+    on_rejected_certificate: alert
+    trust: staff
+    advertise: [one.pem]
+    tls: {certificates: [{chain: c, key: k}]}
+    hosts:
+      - {name: inherits.example}
+      - {name: '*.Public.example', client_certificate: off}
+      - {name: other.example, trust: partners, on_missing_certificate: alert, advertise: none}
+trust: {staff: {authorities: [a]}, partners: {authorities: [/b]}}",
+    );
+    let listener = &config.listeners[0];
+    let [inherits, public, other] = &listener.hosts[..] else { panic!("three hosts") };
+    assert_eq!(inherits.policy, listener.policy);
+    assert_eq!(listener.policy.on_missing, OnMissing::Page);
+    assert_eq!(listener.policy.advertise, Advertise::Files(vec!["/etc/gate/one.pem".into()]));
+    assert_eq!(public.name, HostPattern::Wildcard("public.example".to_owned()));
+    assert_eq!(public.policy.trust, None);
+    assert_eq!(other.policy.trust.as_deref(), Some("partners"));
+    assert_eq!((other.policy.on_missing, other.policy.on_rejected), (OnMissing::Alert, OnRejected::Alert));
+    assert_eq!(config.trust["partners"].authorities, [Path::new("/b")]);
+}
+
+#[test]
+fn what_is_written_is_what_is_meant() {
+    let config = config(
+        "identity:
+  - {from: san.upn, pattern: '^([^@]+)@corp\\.example$', as: alias, issuers: [staff.pem], if_unknown: next}
+  - {from: serial}
+accounts:
+  mysql:
+    servers: [db1.example.org, '[::1]:3307']
+    database: gate
+    user: gate
+    password: {file: db.password}
+    tls: {ca: db-ca.pem, certificate: db.pem, key: db.key}
+  cache: {ttl: 0s, negative_ttl: 1s, capacity: 7}
+digest: {realm: example.org, algorithms: [MD5], nonce: {secret: {env: NONCE}, lifetime: 1m}}
+routes:
+  - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB}}
+  - {host: '*.example.org', anonymous: {redirect: /login}, upstream: {redirect: 'https://example.org/'}}
+  - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}}
+  - {path: /staff, allow: {groups: [staff, admins]}, upstream: app}
+upstreams:
+  app:
+    servers: [http://10.0.0.5:8080, http://10.0.0.6]
+    timeouts: {connect: 500ms}
+    headers: {user: X-User, email: null, name: off, client_cert: rfc9440, xfcc: on}
+log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
+    );
+    assert_eq!(config.identity[0].lookup, LookupKind::Alias);
+    assert_eq!(config.identity[0].issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);
+    assert_eq!(config.identity[0].if_unknown, IfUnknown::Next);
+    assert_eq!(config.identity[1].lookup, LookupKind::Username);
+    let Store::MySql(mysql) = &config.accounts.store else { panic!("mysql") };
+    assert_eq!(mysql.servers[0].to_string(), "db1.example.org:3306");
+    assert_eq!(mysql.servers[1].to_string(), "[::1]:3307");
+    assert_eq!(mysql.tls.mode, MySqlTlsMode::Verify);
+    assert_eq!(mysql.password, Some(SecretSource::File("/etc/gate/db.password".into())));
+    let digest = config.digest.as_ref().unwrap();
+    assert_eq!(digest.algorithms, [DigestAlgorithm::Md5]);
+    assert_eq!(digest.nonce_secret, Some(SecretSource::Environment("NONCE".to_owned())));
+    assert_eq!(config.routes[0].authenticate, [Method::Digest, Method::Certificate]);
+    assert_eq!(config.routes[0].host, Some(HostPattern::Exact("mail.example.org".to_owned())));
+    assert_eq!(config.routes[0].body_limit, Some(1 << 20));
+    assert_eq!(config.routes[1].anonymous, Anonymous::Redirect("/login".to_owned()));
+    assert_eq!(config.routes[1].target, Target::Redirect("https://example.org/".to_owned()));
+    assert_eq!(config.routes[2].target, Target::Respond { status: 204, body: String::new() });
+    assert_eq!(config.routes[3].allow.as_ref().unwrap().groups, ["staff", "admins"]);
+    let app = &config.upstreams["app"];
+    assert_eq!(app.servers[1].to_string(), "10.0.0.6:80");
+    assert_eq!(app.timeouts.connect, Duration::from_millis(500));
+    assert_eq!((app.headers.user.as_deref(), &app.headers.email, &app.headers.name), (Some("X-User"), &None, &None));
+    assert!(app.headers.client_cert && app.headers.xfcc);
+    assert_eq!(config.log.audit.as_deref(), Some(Path::new("/etc/gate/audit.log")));
+}
+
+#[test]
+fn a_literal_secret_is_taken_and_warned_of() {
+    let sections = "digest: {realm: a, nonce: {secret: hunter2}}";
+    assert_eq!(config(sections).digest.unwrap().nonce_secret, Some(SecretSource::Literal(Secret::from("hunter2"))));
+    let rendered = faults_of(sections).render(false);
+    assert!(
+        rendered.contains("warning:") && rendered.contains("*******") && !rendered.contains("hunter2"),
+        "{rendered}"
+    );
+}
+
+#[test]
+fn an_alias_stands_for_what_it_is_an_alias_of() {
+    let sections =
+        "upstreams: {app: &app {servers: [http://a]}, b: *app}\nroutes: [{upstream: app}, {path: /b, upstream: b}]";
+    let config = config(sections);
+    assert_eq!(config.upstreams["app"], config.upstreams["b"]);
+}

@@ -1,0 +1,86 @@
+//! `upstreams`: servers behind the gate, and what they are told of the client.
+
+use super::Context;
+use crate::config::raw;
+use crate::config::read::{At, Field, PlaceId};
+use crate::config::values::{check_header_name, comparable_header, parse_server_url};
+use crate::config::{IdentityHeaders, Upstream, UpstreamTimeouts};
+use std::collections::BTreeMap;
+
+impl Context<'_> {
+    pub(super) fn upstreams(
+        &mut self,
+        upstreams: &Field<BTreeMap<String, Field<raw::Upstream>>>,
+    ) -> Option<BTreeMap<String, Upstream>> {
+        self.named(upstreams, Self::upstream)
+    }
+
+    fn upstream(&mut self, upstream: &At<raw::Upstream>) -> Option<Upstream> {
+        let At { place, value: raw } = upstream;
+        let servers = self
+            .required(&raw.servers, *place, "servers")
+            .and_then(|servers| self.items(servers, |context, server| context.parsed(server, parse_server_url)));
+        let timeouts = self.upstream_timeouts(raw.timeouts.value());
+        let headers = self.identity_headers(raw.headers.value());
+        Some(Upstream { servers: servers?, timeouts: timeouts?, headers: headers? })
+    }
+
+    fn upstream_timeouts(&mut self, raw: Option<&raw::UpstreamTimeouts>) -> Option<UpstreamTimeouts> {
+        let absent = raw::UpstreamTimeouts::default();
+        let raw = raw.unwrap_or(&absent);
+        let connect = self.period(&raw.connect, 2);
+        let response = self.period(&raw.response, 60);
+        let idle = self.period(&raw.idle, 60);
+        Some(UpstreamTimeouts { connect: connect?, response: response?, idle: idle? })
+    }
+
+    fn identity_headers(&mut self, raw: Option<&raw::Headers>) -> Option<IdentityHeaders> {
+        let absent = raw::Headers::default();
+        let raw = raw.unwrap_or(&absent);
+        let mut taken = BTreeMap::new();
+        let mut header = |field, default| self.header(field, default, &mut taken);
+        let user = header(&raw.user, "Remote-User");
+        let email = header(&raw.email, "Remote-Email");
+        let name = header(&raw.name, "Remote-Name");
+        let groups = header(&raw.groups, "Remote-Groups");
+        let client_cert = raw.client_cert.value().is_some_and(|kind| *kind == Some(raw::ClientCertHeader::Rfc9440));
+        Some(IdentityHeaders {
+            user: user?,
+            email: email?,
+            name: name?,
+            groups: groups?,
+            client_cert,
+            xfcc: raw.xfcc.value().copied().unwrap_or_default(),
+        })
+    }
+
+    /// The name of a header; the outer `None` is a fault, the inner one says that it is not sent.
+    fn header(
+        &mut self,
+        field: &Field<Option<String>>,
+        default: &'static str,
+        taken: &mut BTreeMap<String, Option<PlaceId>>,
+    ) -> Option<Option<String>> {
+        let (name, place) = match field {
+            Field::Absent => (default, None),
+            Field::Faulty => return None,
+            Field::Given(At { value: None, .. }) => return Some(None),
+            Field::Given(At { value: Some(name), .. }) if name == "off" || name == "false" => return Some(None),
+            Field::Given(At { value: Some(name), place }) => (name.as_str(), Some(*place)),
+        };
+        if let Some(place) = place
+            && let Err(message) = check_header_name(name)
+        {
+            return self.error(place, message, None);
+        }
+        match taken.insert(comparable_header(name), place) {
+            None => Some(Some(name.to_owned())),
+            Some(first) => {
+                // Two defaults never have one name, so one of the two places is known.
+                let place = place.or(first).unwrap_or_default();
+                let help = "case and punctuation make no difference; `off` turns a header off".to_owned();
+                self.error(place, format!("`{name}` would carry two things"), help)
+            }
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Single values of the configuration: durations, sizes, names, addresses. Each reader gives the value,
+//! or a sentence that says what is wrong with the text and what a right one looks like.
+
+use super::read::short;
+use super::{HostPattern, IssuerPin, ServerName};
+use crate::base::hex;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longer durations are refused, so that adding one to a point in time cannot overflow.
+const MAX_DURATION: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// `500ms`, `30s`, `5m`, `1h`, `365d`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{}` is not a duration: write `500ms`, `30s`, `5m`, `1h` or `365d`", short(text));
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 3600 * 1000,
+        "d" => 24 * 3600 * 1000,
+        _ => return Err(wrong()),
+    };
+    let duration = number.checked_mul(milliseconds).map(Duration::from_millis);
+    duration
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| format!("`{}` is longer than ten years (3650d)", short(text)))
+}
+
+/// `4096`, `16KiB`, `100MiB`, `1GiB`, in octets.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{}` is not a size: write `4096`, `16KiB`, `100MiB` or `1GiB`", short(text));
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let octets = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(octets).ok_or_else(|| format!("`{}` is too large", short(text)))
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    Some((number.parse().ok()?, unit))
+}
+
+/// `0.0.0.0:443`, `[::]:443`.
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("443");
+        format!(
+            "`{}` is not an address with a port: write `0.0.0.0:{port}`, `[::]:{port}` for every address, or \
+             `127.0.0.1:{port}`",
+            short(text)
+        )
+    })
+}
+
+/// A host name or an IPv4 address, or `*.` and a host name; in lower case, without a trailing dot, names
+/// with other than ASCII letters in their A-label form (RFC 5891).
+pub(super) fn parse_host_pattern(text: &str) -> Result<HostPattern, String> {
+    if text == "*" {
+        return Err("`*` stands for one label only: leave the key out for every host".to_owned());
+    }
+    match text.strip_prefix("*.") {
+        Some(parent) => parse_host(parent).map(HostPattern::Wildcard),
+        None => parse_host(text).map(HostPattern::Exact),
+    }
+}
+
+/// The same without wildcards; an IPv6 address stands in brackets.
+fn parse_host(text: &str) -> Result<String, String> {
+    let wrong = |why: &str| format!("`{}` is not a host name: {why}", short(text));
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address: Ipv6Addr = address.parse().map_err(|_| wrong("what stands in brackets is no IPv6 address"))?;
+        return Ok(format!("[{address}]"));
+    }
+    if text.contains('*') {
+        return Err(wrong("`*` stands for the whole first label: `*.example.org`"));
+    }
+    if text.contains(['/', ':']) {
+        return Err(wrong("write it without scheme, port and path"));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    idna::domain_to_ascii_strict(name)
+        .ok()
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| wrong("letters, digits and hyphens, in labels of 1 to 63, make one"))
+}
+
+/// `host:port`, `[::1]:port`; the port may be absent.
+pub(super) fn parse_server(text: &str, default_port: u16) -> Result<ServerName, String> {
+    let (host, port) = if text.starts_with('[') {
+        let end = text.find(']').map_or(text.len(), |end| end + 1);
+        text.split_at_checked(end).unwrap_or((text, ""))
+    } else {
+        text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, ""))
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => Some(default_port),
+        None => None,
+        Some(port) => port.parse().ok().filter(|port| *port != 0),
+    };
+    let port = port.ok_or_else(|| format!("`{}` has no port that is a number from 1 to 65535", short(text)))?;
+    let host = parse_host(host)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host).to_owned();
+    Ok(ServerName { host, port })
+}
+
+/// `http://host:port`.
+pub(super) fn parse_server_url(text: &str) -> Result<ServerName, String> {
+    if text.starts_with("https://") {
+        return Err("TLS to upstreams is not supported yet: write `http://host:port`".to_owned());
+    }
+    let Some(rest) = text.strip_prefix("http://") else {
+        return Err(format!("`{}` is not the URL of a server: write `http://host:port`", short(text)));
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#', '@']) {
+        let why = "is more than a server: write `http://host:port`; the path of a request is handed on as it is";
+        return Err(format!("`{}` {why}", short(text)));
+    }
+    parse_server(authority, 80)
+}
+
+/// A path prefix in normal form: whole segments, nothing encoded that need not be.
+pub(super) fn check_route_path(path: &str) -> Result<(), String> {
+    let wrong = |why: &str| format!("`{}` is not the path of a route: {why}", short(path));
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(segments) = path.strip_prefix('/') else {
+        return Err(wrong("it begins with `/`"));
+    };
+    if let Some(without) = path.strip_suffix('/') {
+        return Err(wrong(&format!(
+            "a prefix is made of whole segments, so write `{}` without the slash at its end",
+            short(without)
+        )));
+    }
+    for segment in segments.split('/') {
+        match segment {
+            "" => return Err(wrong("requests are matched with their slashes merged, so `//` never matches")),
+            "." | ".." => return Err(wrong("requests are matched with `.` and `..` resolved, so these never match")),
+            _ => check_segment(segment).map_err(wrong)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_segment(segment: &str) -> Result<(), &'static str> {
+    let mut decoded = Vec::new();
+    let mut rest = segment.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'%' => {
+                let (digits, after) = rest.split_at_checked(2).ok_or("`%` needs two hexadecimal digits after it")?;
+                rest = after;
+                let text = std::str::from_utf8(digits).unwrap_or_default();
+                let octet = hex::decode(text).and_then(|octets| octets.first().copied());
+                let octet = octet.ok_or("`%` needs two hexadecimal digits after it")?;
+                if matches!(octet, 0 | b'/' | b'\\') {
+                    return Err("requests with `%00`, `%2F` or `%5C` are refused, so these never match");
+                }
+                if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+                    return Err("letters, digits and `-._~` are matched decoded, so write them as they are");
+                }
+                if text.bytes().any(|digit| digit.is_ascii_lowercase()) {
+                    return Err("what is encoded is matched in capitals, so write `%C3`, not `%c3`");
+                }
+                decoded.push(octet);
+            }
+            b'?' | b'#' => return Err("a route has no query and no fragment"),
+            // RFC 3986, section 3.3: pchar.
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => decoded.push(byte),
+            _ => return Err("what is not a letter, a digit or one of `-._~!$&'()*+,;=:@` stands encoded (`%20`)"),
+        }
+    }
+    std::str::from_utf8(&decoded).map(|_| ()).map_err(|_| "what it encodes is not UTF-8")
+}
+
+/// A path or URL to send a browser to.
+pub(super) fn check_redirect(to: &str) -> Result<(), String> {
+    let known = to.starts_with('/') || to.starts_with("https://") || to.starts_with("http://");
+    if !known {
+        return Err(format!("`{}` is neither a path (`/login`) nor a URL (`https://…`)", short(to)));
+    }
+    if !to.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a space, a control character or a letter beyond ASCII stands encoded in a URL (`%20`)".to_owned());
+    }
+    Ok(())
+}
+
+/// Names that the gate or HTTP itself uses for something else (RFC 9110; hop-by-hop and framing fields),
+/// in the form of [`comparable_header`].
+const TAKEN_HEADERS: &[&str] = &[
+    "accept",
+    "authorization",
+    "client-cert",
+    "client-cert-chain",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-client-verify",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
+/// The form in which header names are compared: some servers see no difference between the spellings.
+pub(super) fn comparable_header(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// The name of a header field (RFC 9110, section 5.1) that is free to carry an identity.
+pub(super) fn check_header_name(name: &str) -> Result<(), String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(token) {
+        return Err(format!("`{}` is not the name of a header field: letters, digits and `-` make one", short(name)));
+    }
+    if TAKEN_HEADERS.contains(&comparable_header(name).as_str()) {
+        return Err(format!("`{}` has another meaning and cannot carry an identity", short(name)));
+    }
+    Ok(())
+}
+
+/// `sha256:` and 64 hexadecimal digits, colons between octets allowed; or the name of a file, which the
+/// caller resolves.
+pub(super) fn parse_issuer(text: &str) -> Result<IssuerPin, String> {
+    let (fingerprint, digits) = match text.strip_prefix("sha256:") {
+        Some(digits) => (true, digits),
+        None => (text.len() >= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':'), text),
+    };
+    if !fingerprint {
+        return Ok(IssuerPin::File(PathBuf::from(text)));
+    }
+    hex::decode(digits)
+        .and_then(|octets| octets.try_into().ok())
+        .map(IssuerPin::SpkiSha256)
+        .ok_or_else(|| format!("`{}` is not the SHA-256 of a public key: 64 hexadecimal digits are", short(text)))
+}
+
+/// `info`, `wicketgate=debug`, or several of these with commas between.
+pub(super) fn check_log_level(level: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in level.split(',') {
+        let (target, level) =
+            directive.split_once('=').map_or(("wicketgate", directive), |(target, level)| (target, level));
+        let good_target =
+            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b));
+        if !good_target || !LEVELS.contains(&level) {
+            let near = super::fault::nearest(level, LEVELS).map(|near| format!(" (did you mean `{near}`?)"));
+            return Err(format!(
+                "`{}` is not a level{}: write one of {}, or `module=level`, with commas between several",
+                short(directive),
+                near.unwrap_or_default(),
+                LEVELS.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        let cases = [
+            ("500ms", Some(500)),
+            ("30s", Some(30_000)),
+            ("5m", Some(300_000)),
+            ("1h", Some(3_600_000)),
+            ("365d", Some(31_536_000_000)),
+            ("0s", Some(0)),
+            ("30", None),
+            ("s", None),
+            ("-1s", None),
+            ("1.5s", None),
+            ("1 s", None),
+            ("1S", None),
+            ("4000d", None),
+            ("99999999999999999999s", None),
+            ("18446744073709551615d", None),
+        ];
+        for (text, milliseconds) in cases {
+            assert_eq!(parse_duration(text).ok(), milliseconds.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_counts_in_powers_of_two() {
+        let cases = [
+            ("4096", Some(4096)),
+            ("16KiB", Some(16_384)),
+            ("100MiB", Some(104_857_600)),
+            ("1GiB", Some(1 << 30)),
+            ("7B", Some(7)),
+            ("16KB", None),
+            ("16 KiB", None),
+            ("KiB", None),
+            ("99999999999TiB", None),
+        ];
+        for (text, octets) in cases {
+            assert_eq!(parse_size(text).ok(), octets, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_one_spelling() {
+        let cases = [
+            ("Mail.Example.ORG.", Some("mail.example.org")),
+            ("*.example.org", Some("*.example.org")),
+            ("bücher.example", Some("xn--bcher-kva.example")),
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("[2001:DB8:0::1]", Some("[2001:db8::1]")),
+            ("localhost", Some("localhost")),
+            ("", None),
+            ("*", None),
+            ("*.", None),
+            ("a*.example.org", None),
+            ("a.*.org", None),
+            ("a..b", None),
+            ("a_b.example", None),
+            ("example.org:443", None),
+            ("https://example.org", None),
+            ("[::1", None),
+            (&"a".repeat(64), None),
+        ];
+        for (text, expected) in cases {
+            let pattern = parse_host_pattern(text).ok().map(|pattern| pattern.to_string());
+            assert_eq!(pattern.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_a_host_and_a_port() {
+        let cases = [
+            ("http://10.0.0.5:8080", Some("10.0.0.5:8080")),
+            ("http://app", Some("app:80")),
+            ("http://app:8080/", Some("app:8080")),
+            ("http://[::1]:8080", Some("[::1]:8080")),
+            ("http://[::1]", Some("[::1]:80")),
+            ("http://[::1]8080", None),
+            ("http://app:0", None),
+            ("http://app:99999", None),
+            ("http://app:", None),
+            ("http://", None),
+            ("http://app/mail", None),
+            ("http://user@app", None),
+            ("https://app", None),
+            ("app:8080", None),
+            ("unix:/run/app.sock", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_server_url(text).ok().map(|server| server.to_string()).as_deref(), expected, "{text}");
+        }
+        assert!(parse_server_url("https://app").unwrap_err().contains("not supported yet"));
+    }
+
+    #[test]
+    fn the_path_of_a_route_is_in_normal_form() {
+        for good in ["/", "/mail", "/a/b.c/d~e", "/caf%C3%A9", "/a%20b", "/.well-known/x", "/a;b=c"] {
+            assert_eq!(check_route_path(good), Ok(()), "{good}");
+        }
+        let bad = [
+            "", "mail", "/mail/", "//", "/a//b", "/a/../b", "/a/./b", "/a?b", "/a#b", "/a b", "/é", "/%41", "/%2F",
+            "/%2f", "/%5c", "/%00", "/%c3%a9", "/%C3", "/%", "/%4", "/a\\b", "/%zz",
+        ];
+        for bad in bad {
+            assert!(check_route_path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_identity_travels_only_in_a_header_of_its_own() {
+        for good in ["Remote-User", "X-Email", "remote_user"] {
+            assert_eq!(check_header_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "Remote User", "Remote-User:", "Käse", "host", "Transfer_Encoding", "X-Forwarded-For", "a\r\nb"]
+        {
+            assert!(check_header_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_a_file_or_a_fingerprint() {
+        let digits = "ab".repeat(32);
+        let colons = ["ab"; 32].join(":");
+        for text in [digits.clone(), format!("sha256:{digits}"), colons] {
+            assert_eq!(parse_issuer(&text), Ok(IssuerPin::SpkiSha256([0xab; 32])), "{text}");
+        }
+        assert_eq!(parse_issuer("staff-ca.pem"), Ok(IssuerPin::File(PathBuf::from("staff-ca.pem"))));
+        assert_eq!(parse_issuer("abba"), Ok(IssuerPin::File(PathBuf::from("abba"))));
+        assert!(parse_issuer("sha256:abba").is_err());
+        assert!(parse_issuer(&"ab".repeat(33)).is_err());
+    }
+
+    #[test]
+    fn a_level_is_known_or_refused() {
+        for good in ["info", "off", "info,wicketgate::auth=debug", "hyper=warn"] {
+            assert_eq!(check_log_level(good), Ok(()), "{good}");
+        }
+        for bad in ["", "infoo", "info,", "=debug", "wicketgate=loud", "info wicketgate=debug"] {
+            assert!(check_log_level(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_as_a_duration_is_read_as_it(seconds in 0_u64..3650 * 24 * 3600) {
+            prop_assert_eq!(parse_duration(&format!("{seconds}s")), Ok(Duration::from_secs(seconds)));
+        }
+
+        #[test]
+        fn no_text_ends_the_process(text in "\\PC{0,40}") {
+            let _ = parse_duration(&text);
+            let _ = parse_size(&text);
+            let _ = parse_address(&text);
+            let _ = parse_host_pattern(&text);
+            let _ = parse_server_url(&format!("http://{text}"));
+            let _ = check_route_path(&format!("/{text}"));
+            let _ = parse_issuer(&text);
+            let _ = check_log_level(&text);
+        }
+    }
+}
