@@ -1,7 +1,7 @@
 //! What is wrong with a configuration file: each fault with its place and a suggestion, all of them in
 //! one report, for people (with the lines of the file) and for programs (as JSON).
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
@@ -132,9 +132,7 @@ impl Faults {
             let annotation = AnnotationKind::Primary.span(fault.octets.clone()).label(fault.path.as_str());
             title.element(Snippet::source(self.text.as_str()).path(self.file.as_str()).annotation(annotation))
         } else {
-            let separator = if fault.path.is_empty() { "" } else { ": " };
-            let whole = format!("in {}{separator}{}", self.file, fault.path);
-            Group::with_title(title).element(Level::NOTE.message(whole))
+            title.element(Origin::path(self.file.as_str()))
         };
         match &fault.help {
             Some(help) => group.element(Level::HELP.message(help.as_str())),

@@ -66,3 +66,6 @@ pub fn parse(text: &str, file: &str, base: &Path) -> Result<Loaded, Faults> {
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(raw::File)
 }
+
+#[cfg(test)]
+mod tests;

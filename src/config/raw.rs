@@ -442,17 +442,34 @@ pub(super) struct UpstreamTimeouts {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Headers {
     /// The account's user name. Default: `Remote-User`.
-    pub(super) user: Field<Option<String>>,
+    pub(super) user: Field<HeaderName>,
     /// Its e-mail address. Default: `Remote-Email`.
-    pub(super) email: Field<Option<String>>,
+    pub(super) email: Field<HeaderName>,
     /// Its display name. Default: `Remote-Name`.
-    pub(super) name: Field<Option<String>>,
+    pub(super) name: Field<HeaderName>,
     /// Its groups. Default: `Remote-Groups`.
-    pub(super) groups: Field<Option<String>>,
+    pub(super) groups: Field<HeaderName>,
     /// Whether `Client-Cert` and `Client-Cert-Chain` are sent. Default: `off`.
     pub(super) client_cert: Field<Option<ClientCertHeader>>,
     /// Whether `X-Forwarded-Client-Cert` is sent, as Envoy writes it. Default: `off`.
     pub(super) xfcc: Field<bool>,
+}
+
+/// The name of a header field; `off` or `null` for none.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct HeaderName(pub(super) Option<String>);
+
+impl JsonSchema for HeaderName {
+    fn schema_name() -> Cow<'static, str> {
+        "HeaderName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The name of a header field; `off` or `null` for none.",
+            "anyOf": [{ "type": ["string", "null"] }, { "const": false }],
+        })
+    }
 }
 
 /// How the certificate is handed on.

@@ -6,7 +6,7 @@
 //! "text or a mapping", except by the names of the types; so two names, [`FIELD`] and [`KIND`], are agreed
 //! upon here.
 
-use super::fault::{Fault, Span, nearest, suggest};
+use super::fault::{Fault, Span, suggest};
 use super::tree::{Entry, Node, Value, item_path, key_path};
 use serde::de::value::{StrDeserializer, U64Deserializer};
 use serde::de::{
@@ -349,9 +349,8 @@ impl<'de> Deserializer<'de> for Cursor<'de, '_> {
         }
         let text = self.scalar("a word")?;
         if !variants.contains(&text) {
-            let known: Vec<String> = variants.iter().map(|word| format!("`{word}`")).collect();
-            let help = nearest(text, variants.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            return Err(self.note(format!("`{}` is not one of {}", short(text), known.join(", ")), help));
+            let message = format!("`{}` is not one of the words that are known here", short(text));
+            return Err(self.note(message, suggest(text, variants.iter().copied())));
         }
         visitor.visit_enum(StrDeserializer::new(text))
     }
@@ -545,7 +544,7 @@ other: 1
                 "3:22 inner[0].switch: `maybe` is neither true nor false",
                 "4:5 inner[1].text: text is expected, but this is a list",
                 "5:5 inner[2]: a mapping is expected, but this is text (its keys are: `text`, `maybe`, `switch`)",
-                "6:12 named.a: `oen` is not one of `one`, `uno`, `two` (did you mean `one`?)",
+                "6:12 named.a: `oen` is not one of the words that are known here (did you mean `one`?)",
                 "6:25 named.c: a word is expected, but nothing stands here",
                 "7:1 either: text or a mapping is expected, but this is a list",
                 "8:1 other: `other` is not a key that is known here (known here: `number`, `inner`, `named`, `either`)",

@@ -57,16 +57,18 @@ impl Context<'_> {
     /// The name of a header; the outer `None` is a fault, the inner one says that it is not sent.
     fn header(
         &mut self,
-        field: &Field<Option<String>>,
+        field: &Field<raw::HeaderName>,
         default: &'static str,
         taken: &mut BTreeMap<String, Option<PlaceId>>,
     ) -> Option<Option<String>> {
         let (name, place) = match field {
             Field::Absent => (default, None),
             Field::Faulty => return None,
-            Field::Given(At { value: None, .. }) => return Some(None),
-            Field::Given(At { value: Some(name), .. }) if name == "off" || name == "false" => return Some(None),
-            Field::Given(At { value: Some(name), place }) => (name.as_str(), Some(*place)),
+            Field::Given(At { value: raw::HeaderName(None), .. }) => return Some(None),
+            Field::Given(At { value: raw::HeaderName(Some(name)), .. }) if name == "off" || name == "false" => {
+                return Some(None);
+            }
+            Field::Given(At { value: raw::HeaderName(Some(name)), place }) => (name.as_str(), Some(*place)),
         };
         if let Some(place) = place
             && let Err(message) = check_header_name(name)
