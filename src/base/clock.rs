@@ -1,4 +1,4 @@
-//! Points in time, in UTC with the grain of a second, as certificates have them (RFC 5280, section
+//! Points in time, in UTC, mostly with the grain of a second, as certificates have them (RFC 5280, section
 //! 4.1.2.5), and the one place that reads the wall clock. Everything else is given the time.
 
 use std::fmt;
@@ -68,6 +68,47 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Milliseconds since 1970-01-01T00:00:00Z: for records of what happened when. What is decided by time is
+/// decided by whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// The time now, by the machine's clock.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub fn now() -> Self {
+        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Err(_) => Self(0),
+        }
+    }
+
+    /// From milliseconds since the epoch.
+    #[must_use]
+    pub const fn from_unix_millis(milliseconds: i64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// The second in which it lies: one reading of the clock serves both.
+    #[must_use]
+    pub const fn timestamp(self) -> Timestamp {
+        Timestamp(self.0.div_euclid(1000))
+    }
+}
+
+impl fmt::Display for Moment {
+    /// RFC 3339 in UTC with milliseconds: `2026-11-21T09:53:32.007Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(at) = OffsetDateTime::from_unix_timestamp(self.timestamp().0) else {
+            return write!(f, "@{}ms", self.0);
+        };
+        let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
+        let (month, milliseconds) = (u8::from(month), self.0.rem_euclid(1000));
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+    }
+}
+
 /// The text is neither RFC 3339 nor whole seconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a time: write RFC 3339 (2026-11-21T09:53:32Z) or seconds since the epoch")]
@@ -107,6 +148,20 @@ mod tests {
     fn a_time_is_shown_as_rfc_3339() {
         assert_eq!(Timestamp::from_unix(1_795_254_812).to_string(), "2026-11-21T09:53:32Z");
         assert_eq!(Timestamp::FAR_FUTURE.to_string(), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_moment_is_shown_with_its_milliseconds() {
+        let cases = [
+            (1_795_254_812_007, "2026-11-21T09:53:32.007Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (i64::MAX, "@9223372036854775807ms"),
+        ];
+        for (milliseconds, expected) in cases {
+            assert_eq!(Moment::from_unix_millis(milliseconds).to_string(), expected);
+        }
+        assert_eq!(Moment::from_unix_millis(-1).timestamp(), Timestamp::from_unix(-1));
     }
 
     #[test]
