@@ -124,7 +124,7 @@ async fn who_passes_stands_in_the_audit_log_too() {
     let record =
         common::eventually("the audit record", || audit(&gate).into_iter().find(|record| record["account"] == "alice"));
     assert_eq!(record["verdict"], "permit", "{record}");
-    assert_eq!(record["method"], "certificate", "{record}");
+    assert_eq!(record["authentication"], "certificate", "{record}");
     assert_eq!(record["issuer"], "CN=Example People", "{record}");
     assert_eq!(record["subject"], "CN=alice", "{record}");
     assert!(record["client"].as_str().is_some_and(|client| client.starts_with("127.0.0.1")), "{record}");
