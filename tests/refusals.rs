@@ -6,6 +6,7 @@ mod common;
 
 use common::client::{Answer, Client, empty};
 use common::gate::Gate;
+use common::mariadb::{MariaDb, PASSWORD};
 use common::pki::{Authority, Credential, Leaf};
 use common::setup::Setup;
 use common::upstream::Upstream;
@@ -151,6 +152,28 @@ async fn hostile_text_in_a_certificate_breaks_neither_the_page_nor_the_log() {
         }
     }
     assert!(!gate.log().contains('\u{1b}'), "{:?}", gate.log());
+}
+
+#[tokio::test]
+async fn a_name_that_looks_like_a_statement_is_only_a_name() {
+    let mariadb = MariaDb::start();
+    let upstream = Upstream::start();
+    let identity = "[{ from: subject.cn, as: username }]";
+    let mysql = format!("{{ mysql: {} }}", mariadb.configuration());
+    for accounts in ["{ sqlite: { path: accounts.db } }", &mysql] {
+        let setup = setup(&upstream).section("identity", identity).section("accounts", accounts);
+        let gate = setup.file("db.password", PASSWORD).start();
+        for name in
+            ["alice' OR 'a'='a", "alice'-- ", "alice\\' OR 1=1#", "x'; DROP TABLE accounts; --", "alice%", "alic_"]
+        {
+            let client = gate.client().with(&gate.pki.people.issue(Leaf::client(name)));
+            let answer = ask(&client, "application/json").await;
+            let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+            assert!(["account_unknown", "identity_invalid"].contains(&reason.as_str()), "{name:?}: {reason}");
+        }
+        let alice = gate.client().with(&gate.pki.people.issue(Leaf::client("alice")));
+        assert_eq!(ask(&alice, "*/*").await.status, 200, "nothing has happened to the accounts");
+    }
 }
 
 #[tokio::test]
