@@ -22,6 +22,11 @@ impl Prepared {
         }
     }
 
+    /// Adds the fields of another, so that both are set at once: the map then grows once at most.
+    pub fn extend(&mut self, other: &Prepared) {
+        self.0.extend_from_slice(&other.0);
+    }
+
     /// The fields, in the order in which they are set.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (name, value))

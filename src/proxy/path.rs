@@ -390,14 +390,22 @@ fn number(digits: &str) -> Option<u16> {
 /// A DNS name or an IPv4 address. RFC 3986 would allow a `reg-name` more, none of which any host has.
 fn name(text: &str) -> Result<Cow<'_, str>, BadTarget> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    let fits = name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()));
-    if !fits || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
+    let (mut label, mut upper) = (0, false);
+    for byte in name.bytes() {
+        label = match byte {
+            b'.' if label > 0 => 0,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if label < 63 => label + 1,
+            b'A'..=b'Z' if label < 63 => {
+                upper = true;
+                label + 1
+            }
+            _ => return Err(BadTarget::HostSyntax),
+        };
+    }
+    if label == 0 || name.len() > 253 {
         return Err(BadTarget::HostSyntax);
     }
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Ok(Cow::Owned(name.to_ascii_lowercase()));
-    }
-    Ok(Cow::Borrowed(name))
+    Ok(if upper { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) })
 }
 
 /// An IPv6 address in brackets.

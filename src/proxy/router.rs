@@ -9,7 +9,7 @@
 
 use super::path::{decode, normalise};
 use crate::config::HostPattern;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// One route, before it is sorted in.
 #[derive(Debug, Clone)]
@@ -41,27 +41,28 @@ pub enum Miss {
     Ambiguous,
 }
 
-/// All routes, sorted for look-up: a handful of hash look-ups for each request, however many there are.
+/// All routes, sorted for look-up: a handful of look-ups for each request, however many there are.
 #[derive(Debug)]
 pub struct Router<T> {
     payloads: Vec<T>,
     listeners: Vec<Hosts>,
 }
 
-/// The routes of one listener.
+/// The routes of one listener. Trees, because keys so few and short are compared faster than hashed.
 #[derive(Debug, Default)]
 struct Hosts {
-    exact: HashMap<String, Prefixes>,
+    exact: BTreeMap<String, Prefixes>,
     /// By the name that follows `*.`.
-    wildcard: HashMap<String, Prefixes>,
+    wildcard: BTreeMap<String, Prefixes>,
     any: Prefixes,
 }
 
 /// The routes of one listener and host.
 #[derive(Debug, Default)]
 struct Prefixes {
-    /// By the decoded prefix without a slash at its end; the root is empty.
-    routes: HashMap<Vec<u8>, Candidate>,
+    root: Option<Candidate>,
+    /// By the decoded prefix without a slash at its end.
+    routes: BTreeMap<Vec<u8>, Option<Candidate>>,
     /// The most segments that any of them has, so that a path of a thousand costs no more.
     deepest: usize,
 }
@@ -150,26 +151,21 @@ impl Hosts {
 
 impl Prefixes {
     fn add(&mut self, prefix: &[u8], candidate: Candidate) {
+        let place = if prefix.is_empty() { &mut self.root } else { self.routes.entry(prefix.to_vec()).or_default() };
+        if place.is_none_or(|present| candidate.names_listener && !present.names_listener) {
+            *place = Some(candidate);
+        }
         self.deepest = self.deepest.max(prefix.iter().filter(|byte| **byte == b'/').count());
-        self.routes
-            .entry(prefix.to_vec())
-            .and_modify(|present| {
-                if candidate.names_listener && !present.names_listener {
-                    *present = candidate;
-                }
-            })
-            .or_insert(candidate);
     }
 
     fn longest(&self, path: &[u8]) -> Option<usize> {
-        let root = self.routes.get(&[][..]);
         let slashes = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
         slashes
             .chain([path.len()])
             .take(self.deepest)
-            .filter_map(|end| self.routes.get(path.get(..end)?))
+            .filter_map(|end| *self.routes.get(path.get(..end)?)?)
             .last()
-            .or(root)
+            .or(self.root)
             .map(|candidate| candidate.payload)
     }
 }

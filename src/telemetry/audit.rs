@@ -50,8 +50,71 @@ pub enum Outcome {
     Refuse,
 }
 
-/// One line of the audit log. What does not apply is left out.
-#[derive(Debug, Clone, Serialize)]
+/// What all records of one connection say alike.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ConnectionFields<'a> {
+    /// The number of the connection, counted by this process.
+    pub connection: u64,
+    /// The client's address and port.
+    #[serde(serialize_with = "as_text")]
+    pub client: SocketAddr,
+    /// The name of the listener.
+    pub listener: &'a str,
+    /// The host name in the TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sni: Option<&'a str>,
+    /// The version of TLS: `TLSv1.2`, `TLSv1.3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<&'a str>,
+    /// Whether the TLS session was resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<bool>,
+    /// The certificate's subject as RFC 4514 writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+    /// The certificate's issuer as RFC 4514 writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<&'a str>,
+    /// The certificate's serial number in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<&'a str>,
+    /// SHA-256 of the certificate in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<&'a str>,
+}
+
+impl<'a> ConnectionFields<'a> {
+    /// What is known when a connection is accepted; the rest is left out until it is set.
+    #[must_use]
+    pub fn new(connection: u64, client: SocketAddr, listener: &'a str) -> Self {
+        Self {
+            connection,
+            client,
+            listener,
+            sni: None,
+            tls_version: None,
+            resumed: None,
+            subject: None,
+            issuer: None,
+            serial: None,
+            fingerprint: None,
+        }
+    }
+
+    /// Makes JSON of it, once for all records of the connection.
+    #[must_use]
+    pub fn render(&self) -> Rendered {
+        // Only maps with keys that are no strings and failing writers can fail; there are none.
+        Rendered(serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned()).into_boxed_str())
+    }
+}
+
+/// The JSON of [`ConnectionFields`]: half of every line, and made only once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered(Box<str>);
+
+/// What one record says itself. What does not apply is left out.
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Record<'a> {
     /// When.
     #[serde(serialize_with = "as_text")]
@@ -69,22 +132,6 @@ pub struct Record<'a> {
     /// The request identifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<&'a str>,
-    /// The number of the connection, counted by this process.
-    pub connection: u64,
-    /// The client's address and port.
-    #[serde(serialize_with = "as_text")]
-    pub client: SocketAddr,
-    /// The name of the listener.
-    pub listener: &'a str,
-    /// The host name in the TLS handshake.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sni: Option<&'a str>,
-    /// The version of TLS: `1.2`, `1.3`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_version: Option<&'a str>,
-    /// Whether the TLS session was resumed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resumed: Option<bool>,
     /// The host that the request is for, in normal form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<&'a str>,
@@ -107,44 +154,19 @@ pub struct Record<'a> {
     /// How the client showed who it is: `certificate`, `digest`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'a str>,
-    /// The certificate's subject as RFC 4514 writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<&'a str>,
-    /// The certificate's issuer as RFC 4514 writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<&'a str>,
-    /// The certificate's serial number in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<&'a str>,
-    /// SHA-256 of the certificate in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<&'a str>,
 }
 
-impl<'a> Record<'a> {
+impl Record<'_> {
     /// A record with what every one has; the rest is left out until it is set.
     #[must_use]
-    pub fn new(
-        time: Moment,
-        event: Event,
-        verdict: Outcome,
-        connection: u64,
-        client: SocketAddr,
-        listener: &'a str,
-    ) -> Self {
+    pub fn new(time: Moment, event: Event, verdict: Outcome) -> Self {
         Self {
             time,
             event,
             verdict,
-            connection,
-            client,
-            listener,
             reason: None,
             detail: None,
             request_id: None,
-            sni: None,
-            tls_version: None,
-            resumed: None,
             host: None,
             method: None,
             path: None,
@@ -152,10 +174,6 @@ impl<'a> Record<'a> {
             status: None,
             account: None,
             authentication: None,
-            subject: None,
-            issuer: None,
-            serial: None,
-            fingerprint: None,
         }
     }
 }
@@ -214,20 +232,22 @@ impl Audit {
     }
 
     /// Hands a record in. Returns at once unless more than a mebibyte waits for the disk.
-    pub fn write(&self, record: &Record<'_>) {
+    pub fn write(&self, connection: &Rendered, record: &Record<'_>) {
         thread_local! {
             static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
         LINE.with_borrow_mut(|line| {
             line.clear();
-            match serde_json::to_writer(&mut *line, record) {
-                Ok(()) => {
-                    line.push(b'\n');
-                    self.shared.hand_in(line, record.verdict == Outcome::Refuse);
-                }
+            if let Err(error) = serde_json::to_writer(&mut *line, record) {
                 // A record has only texts and numbers, and memory takes whatever is written to it.
-                Err(error) => tracing::error!(%error, "an audit record cannot be written as JSON"),
+                return tracing::error!(%error, "an audit record cannot be written as JSON");
             }
+            // Two objects become one: neither is empty.
+            line.pop();
+            line.push(b',');
+            line.extend_from_slice(connection.0.as_bytes().get(1..).unwrap_or(b"}"));
+            line.push(b'\n');
+            self.shared.hand_in(line, record.verdict == Outcome::Refuse);
         });
     }
 

@@ -225,7 +225,7 @@ fn the_target_is_read_from_every_form() {
 #[test]
 fn an_ambiguous_target_is_refused() {
     use Version as V;
-    let long = "a.".repeat(130);
+    let (long, label) = ("a.".repeat(130), "a".repeat(64));
     let cases = [
         ("CONNECT", V::HTTP_11, "h:443", &["h:443"][..], BadTarget::Connect),
         ("GET", V::HTTP_11, "h:443", &["h:443"], BadTarget::Form),
@@ -261,6 +261,8 @@ fn an_ambiguous_target_is_refused() {
         ("GET", V::HTTP_11, "/", &["[fe80::1%25eth0]"], BadTarget::HostSyntax),
         ("GET", V::HTTP_11, "/", &["[v1.x]"], BadTarget::HostSyntax),
         ("GET", V::HTTP_11, "/", &[&long], BadTarget::HostSyntax),
+        ("GET", V::HTTP_11, "/", &[&label], BadTarget::HostSyntax),
+        ("GET", V::HTTP_11, "/", &[".a"], BadTarget::HostSyntax),
         ("GET", V::HTTP_11, "/a%2fb", &["h"], BadTarget::Path(BadPath::EncodedSlash)),
     ];
     for (method, version, uri, hosts, expected) in cases {

@@ -4,14 +4,29 @@ use std::sync::mpsc;
 
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn record(verdict: Outcome, connection: u64) -> Record<'static> {
-    let client = "[2001:db8::1]:50000".parse().unwrap();
-    Record::new(Moment::from_unix_millis(1_795_254_812_007), Event::Request, verdict, connection, client, "guarded")
+fn record(verdict: Outcome) -> Record<'static> {
+    Record::new(Moment::from_unix_millis(1_795_254_812_007), Event::Request, verdict)
+}
+
+fn connection(number: u64) -> ConnectionFields<'static> {
+    ConnectionFields::new(number, "[2001:db8::1]:50000".parse().unwrap(), "guarded")
+}
+
+impl Audit {
+    /// A record that is known by the number of its connection.
+    fn write_numbered(&self, verdict: Outcome, number: u64) {
+        self.write(&connection(number).render(), &record(verdict));
+    }
 }
 
 fn connections(text: &str) -> Vec<u64> {
     let number = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["connection"].as_u64().unwrap();
     text.lines().map(number).collect()
+}
+
+/// The least that a record takes.
+fn line_length() -> usize {
+    serde_json::to_string(&record(Outcome::Permit)).unwrap().len() + connection(1).render().0.len()
 }
 
 /// A disk that does what it is told.
@@ -70,23 +85,29 @@ impl Disk {
 fn a_record_is_one_flat_object_on_one_line() {
     let disk = Disk::default();
     let audit = disk.audit(NEVER, NEVER);
-    audit.write(&Record {
-        reason: Some(Reason::CertificateRevoked),
-        request_id: Some("00112233445566778899aabbccddeeff"),
+    let connection = ConnectionFields {
         sni: Some("example.org"),
-        tls_version: Some("1.3"),
+        tls_version: Some("TLSv1.3"),
         resumed: Some(false),
-        path: Some("/a\n{\"verdict\":\"permit\"}\u{1b}[2J"),
-        subject: Some("CN=Alice"),
+        subject: Some("CN=\"Alice\"\n"),
         serial: Some("0a"),
-        ..record(Outcome::Refuse, 7)
-    });
+        ..connection(7)
+    };
+    audit.write(
+        &connection.render(),
+        &Record {
+            reason: Some(Reason::CertificateRevoked),
+            request_id: Some("00112233445566778899aabbccddeeff"),
+            path: Some("/a\n{\"verdict\":\"permit\"}\u{1b}[2J"),
+            ..record(Outcome::Refuse)
+        },
+    );
     drop(audit);
     let expected = "{\"time\":\"2026-11-21T09:53:32.007Z\",\"event\":\"request\",\"verdict\":\"refuse\",\
-        \"reason\":\"certificate_revoked\",\"request_id\":\"00112233445566778899aabbccddeeff\",\"connection\":7,\
-        \"client\":\"[2001:db8::1]:50000\",\"listener\":\"guarded\",\"sni\":\"example.org\",\"tls_version\":\"1.3\",\
-        \"resumed\":false,\"path\":\"/a\\n{\\\"verdict\\\":\\\"permit\\\"}\\u001b[2J\",\"subject\":\"CN=Alice\",\
-        \"serial\":\"0a\"}\n";
+        \"reason\":\"certificate_revoked\",\"request_id\":\"00112233445566778899aabbccddeeff\",\
+        \"path\":\"/a\\n{\\\"verdict\\\":\\\"permit\\\"}\\u001b[2J\",\"connection\":7,\
+        \"client\":\"[2001:db8::1]:50000\",\"listener\":\"guarded\",\"sni\":\"example.org\",\
+        \"tls_version\":\"TLSv1.3\",\"resumed\":false,\"subject\":\"CN=\\\"Alice\\\"\\n\",\"serial\":\"0a\"}\n";
     assert_eq!(disk.text(), expected);
 }
 
@@ -94,12 +115,12 @@ fn a_record_is_one_flat_object_on_one_line() {
 fn a_refusal_is_written_at_once_with_all_that_came_before_it() {
     let disk = Disk::default();
     let audit = disk.audit(NEVER, NEVER);
-    audit.write(&record(Outcome::Permit, 1));
-    audit.write(&record(Outcome::Challenge, 2));
+    audit.write_numbered(Outcome::Permit, 1);
+    audit.write_numbered(Outcome::Challenge, 2);
     assert_eq!(disk.text(), "");
-    audit.write(&record(Outcome::Refuse, 3));
+    audit.write_numbered(Outcome::Refuse, 3);
     disk.wait_for_attempts(1);
-    audit.write(&record(Outcome::Permit, 4));
+    audit.write_numbered(Outcome::Permit, 4);
     audit.flush();
     assert_eq!(connections(&disk.text()), [1, 2, 3, 4]);
 }
@@ -108,7 +129,7 @@ fn a_refusal_is_written_at_once_with_all_that_came_before_it() {
 fn what_is_let_pass_is_written_after_a_short_while() {
     let disk = Disk::default();
     let audit = disk.audit(Duration::from_millis(1), NEVER);
-    audit.write(&record(Outcome::Permit, 1));
+    audit.write_numbered(Outcome::Permit, 1);
     disk.wait_for_attempts(1);
     drop(audit);
     assert_eq!(connections(&disk.text()), [1]);
@@ -123,7 +144,7 @@ fn no_line_of_many_threads_is_lost_or_broken() {
         for thread in 0..4 {
             let audit = &audit;
             scope.spawn(move || {
-                (0..5000).for_each(|line| audit.write(&record(Outcome::Permit, thread * 10_000 + line)))
+                (0..5000).for_each(|line| audit.write_numbered(Outcome::Permit, thread * 10_000 + line))
             });
         }
     });
@@ -143,14 +164,14 @@ fn who_hands_in_more_than_a_slow_disk_takes_waits_for_it() {
     let disk = Disk::default();
     disk.set(|content| content.stuck = true);
     let audit = Arc::new(disk.audit(Duration::ZERO, NEVER));
-    let line = serde_json::to_string(&record(Outcome::Permit, 1_000_000)).unwrap().len() + 1;
+    let line = line_length();
     // More than the buffer that waits and the batch that is being written hold together.
     let lines = (2 * BOUND / line + 10) as u64;
     let (done, is_done) = mpsc::channel();
     let writing = {
         let audit = Arc::clone(&audit);
         std::thread::spawn(move || {
-            (0..lines).for_each(|number| audit.write(&record(Outcome::Permit, 1_000_000 + number)));
+            (0..lines).for_each(|number| audit.write_numbered(Outcome::Permit, 1_000_000 + number));
             done.send(()).unwrap();
         })
     };
@@ -167,11 +188,11 @@ fn a_failing_disk_costs_no_line_until_memory_is_full_and_stops_nobody() {
     let disk = Disk::default();
     disk.set(|content| content.fails = true);
     let audit = disk.audit(Duration::ZERO, Duration::from_millis(1));
-    audit.write(&record(Outcome::Refuse, 1));
+    audit.write_numbered(Outcome::Refuse, 1);
     disk.wait_for_attempts(3);
-    audit.write(&record(Outcome::Refuse, 2));
+    audit.write_numbered(Outcome::Refuse, 2);
     disk.set(|content| content.fails = false);
-    audit.write(&record(Outcome::Refuse, 3));
+    audit.write_numbered(Outcome::Refuse, 3);
     while audit.shared.lock().failing {
         std::thread::yield_now();
     }
@@ -179,8 +200,8 @@ fn a_failing_disk_costs_no_line_until_memory_is_full_and_stops_nobody() {
     assert_eq!((connections(&disk.text()), audit.lost()), (vec![1, 2, 3], 0));
 
     disk.set(|content| content.fails = true);
-    let line = serde_json::to_string(&record(Outcome::Refuse, 1)).unwrap().len() + 1;
-    (0..2 * BOUND / line + 10).for_each(|_| audit.write(&record(Outcome::Refuse, 4)));
+    let line = line_length();
+    (0..2 * BOUND / line + 10).for_each(|_| audit.write_numbered(Outcome::Refuse, 4));
     let lost = audit.lost();
     assert!(lost > 0);
     drop(audit);
@@ -194,14 +215,14 @@ fn a_file_that_was_moved_away_is_let_go_of() {
     let moved = directory.path().join("audit.log.1");
     std::fs::write(&path, "before\n").unwrap();
     let audit = Audit::open(Some(&path)).unwrap();
-    audit.write(&record(Outcome::Permit, 1));
+    audit.write_numbered(Outcome::Permit, 1);
     audit.flush();
     std::fs::rename(&path, &moved).unwrap();
-    audit.write(&record(Outcome::Permit, 2));
+    audit.write_numbered(Outcome::Permit, 2);
     audit.flush();
     audit.reopen().unwrap();
     audit.flush();
-    audit.write(&record(Outcome::Permit, 3));
+    audit.write_numbered(Outcome::Permit, 3);
     drop(audit);
     let old = std::fs::read_to_string(&moved).unwrap();
     assert_eq!(connections(old.strip_prefix("before\n").unwrap()), [1, 2]);

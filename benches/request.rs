@@ -1,0 +1,176 @@
+//! What each stage costs that every request goes through between the handshake and the upstream, without
+//! any network: `cargo bench --bench request`. Together they are to stay near a microsecond.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark whose setup fails has nothing to measure")]
+
+use divan::{Bencher, black_box};
+use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+use std::sync::Arc;
+use wicketgate::account::{Account, Status};
+use wicketgate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Policy, Verdict, decide};
+use wicketgate::base::clock::Moment;
+use wicketgate::config::{Anonymous, HostPattern, IdentityHeaders, Method as Authentication};
+use wicketgate::proxy::headers::forwarded;
+use wicketgate::proxy::headers::identity::IdentityWriter;
+use wicketgate::proxy::headers::strip::Stripper;
+use wicketgate::proxy::path::{RequestTarget, normalise};
+use wicketgate::proxy::router::{Entry, Router};
+use wicketgate::telemetry::audit::{Audit, ConnectionFields, Event, Outcome, Record};
+use wicketgate::telemetry::request_id::RequestId;
+
+fn main() {
+    divan::main();
+}
+
+/// The head that a browser sends over HTTP/2, or curl over HTTP/1.1.
+fn head(version: Version) -> request::Parts {
+    let uri = if version == Version::HTTP_2 { "https://mail.example.org/inbox/42?page=2" } else { "/inbox/42?page=2" };
+    let mut request = Request::builder().version(version).uri(uri);
+    let fields: &[(&str, &str)] = if version == Version::HTTP_2 {
+        &[
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"),
+            ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("accept-language", "en-GB,en;q=0.9"),
+            ("cache-control", "max-age=0"),
+            ("cookie", "session=00112233445566778899aabbccddeeff"),
+            ("priority", "u=0, i"),
+            ("referer", "https://mail.example.org/inbox"),
+            ("sec-ch-ua-platform", "\"Linux\""),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-site", "same-origin"),
+            ("upgrade-insecure-requests", "1"),
+        ]
+    } else {
+        &[("host", "mail.example.org"), ("user-agent", "curl/8.5.0"), ("accept", "*/*")]
+    };
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
+
+#[divan::bench(args = ["/inbox/42", "/a/%7Euser/../caf%c3%a9//x"])]
+fn path(bencher: Bencher<'_, '_>, path: &str) {
+    bencher.bench(|| normalise(black_box(path)).map(|path| path.len()));
+}
+
+#[divan::bench(args = VERSIONS)]
+fn target(bencher: Bencher<'_, '_>, version: Version) {
+    let head = head(version);
+    bencher.bench(|| RequestTarget::parse(&head.method, head.version, &head.uri, &head.headers));
+}
+
+#[divan::bench(args = [3, 300])]
+fn route(bencher: Bencher<'_, '_>, routes: usize) {
+    let entry = |number: usize| Entry {
+        host: (!number.is_multiple_of(3)).then(|| HostPattern::Exact("mail.example.org".to_owned())),
+        path: if number < 3 { "/".to_owned() } else { format!("/application/{number}") },
+        listeners: Vec::new(),
+        payload: number,
+    };
+    let router = Router::new(1, (0..routes).map(entry)).unwrap();
+    bencher.bench(|| router.find(black_box(0), black_box(Some("mail.example.org")), black_box("/inbox/42")).copied());
+}
+
+#[divan::bench(args = VERSIONS)]
+fn strip(bencher: Bencher<'_, '_>, version: Version) {
+    let (stripper, head) = (Stripper::new([]), head(version));
+    bencher.with_inputs(|| head.headers.clone()).bench_local_refs(|headers| stripper.strip_request(headers));
+}
+
+fn permit() -> Permit {
+    let account = Account {
+        username: "alice".to_owned(),
+        email: Some("alice@example.org".to_owned()),
+        display_name: Some("Alice Liddell".to_owned()),
+        status: Status::Active,
+        home: None,
+        aliases: Vec::new(),
+        groups: vec!["readers".to_owned(), "staff".to_owned()],
+    };
+    let (policy, evidence) = (policy(), evidence(account));
+    let Verdict::Permit(permit) = decide(&policy, &evidence) else { unreachable!("the account is active") };
+    permit
+}
+
+fn policy() -> Policy {
+    Policy {
+        authenticate: vec![Authentication::Certificate, Authentication::Digest],
+        anonymous: Anonymous::Deny,
+        allow_groups: Some(vec!["staff".to_owned()]),
+        certificate_needed: false,
+    }
+}
+
+fn evidence(account: Account) -> Evidence {
+    Evidence {
+        certificate: CertificateEvidence::Account(Arc::new(account)),
+        digest: Finding::NotAsked,
+        authorization_sent: false,
+    }
+}
+
+#[divan::bench]
+fn verdict(bencher: Bencher<'_, '_>) {
+    let account = Account::clone(&permit().identity().unwrap().account);
+    let (policy, evidence) = (policy(), evidence(account));
+    bencher.bench(|| decide(black_box(&policy), black_box(&evidence)));
+}
+
+#[divan::bench(args = VERSIONS)]
+fn strip_and_apply(bencher: Bencher<'_, '_>, version: Version) {
+    let (stripper, head) = (Stripper::new([]), head(version));
+    let names = IdentityHeaders {
+        user: Some("Remote-User".to_owned()),
+        email: Some("Remote-Email".to_owned()),
+        name: Some("Remote-Name".to_owned()),
+        groups: Some("Remote-Groups".to_owned()),
+        client_cert: false,
+        xfcc: false,
+    };
+    let mut said = IdentityWriter::new(&names).unwrap().prepare(&permit(), None);
+    let authority = HeaderValue::from_static("mail.example.org");
+    said.extend(&forwarded::prepare("192.0.2.7".parse().unwrap(), 443, Some(&authority)));
+    let pass = |headers: &mut HeaderMap| {
+        let hop = stripper.strip_request(headers);
+        said.apply(headers);
+        hop
+    };
+    bencher.with_inputs(|| head.headers.clone()).bench_local_refs(pass);
+}
+
+#[divan::bench]
+fn request_id() -> RequestId {
+    RequestId::random()
+}
+
+#[divan::bench]
+fn audit(bencher: Bencher<'_, '_>) {
+    let audit = Audit::open(Some(std::path::Path::new("/dev/null"))).unwrap();
+    let connection = ConnectionFields {
+        sni: Some("mail.example.org"),
+        tls_version: Some("TLSv1.3"),
+        resumed: Some(false),
+        subject: Some("CN=Alice Liddell,O=Example"),
+        issuer: Some("CN=Example Staff CA,O=Example"),
+        serial: Some("0b4f6c1a9d3e5f70"),
+        fingerprint: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+        ..ConnectionFields::new(7, "192.0.2.7:50000".parse().unwrap(), "guarded")
+    };
+    let rendered = connection.render();
+    let record = Record {
+        request_id: Some("00112233445566778899aabbccddeeff"),
+        host: Some("mail.example.org"),
+        method: Some(Method::GET.as_str()),
+        path: Some("/inbox/42"),
+        route: Some("mail.example.org/"),
+        account: Some("alice"),
+        authentication: Some("certificate"),
+        ..Record::new(Moment::from_unix_millis(1_795_254_812_007), Event::Request, Outcome::Permit)
+    };
+    bencher.bench(|| audit.write(black_box(&rendered), black_box(&record)));
+}
