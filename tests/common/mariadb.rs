@@ -1,45 +1,75 @@
-//! A MariaDB server of the test's own: its own folder, its own port, never the machine's.
+//! A MariaDB server of the tests' own, never the machine's: in a temporary folder, on a loopback address,
+//! as the user who runs the tests. It does not outlive them, however they end: a shell stands between,
+//! which ends the server when the pipe from the test process is closed.
 
 use super::gate::unused_address;
-use super::process::Process;
 use super::{PATIENCE, eventually};
-use std::net::SocketAddr;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The user, with all rights, and its password.
+/// The user of [`DATABASE`], with all rights in it, and its password.
 pub(crate) const USER: &str = "wicketgate";
 pub(crate) const PASSWORD: &str = "of the test";
-/// The database, empty at first.
+/// A database, empty at first.
 pub(crate) const DATABASE: &str = "wicketgate";
 
-/// A running server.
+/// Ends the server (and with the pipe closed removes its folder too) when told to by the pipe.
+const GUARD: &str = r#"
+directory=$1; shift
+"$@" >"$directory/server.log" 2>&1 &
+server=$!
+if read -r _; then
+    kill "$server"; wait "$server"
+else
+    kill -KILL "$server"; wait "$server"; rm -rf "$directory"
+fi
+"#;
+
+/// A server, and the folder it keeps everything in.
 pub(crate) struct MariaDb {
-    process: Option<Process>,
+    directory: PathBuf,
     address: SocketAddr,
-    folder: TempDir,
+    guard: Option<Child>,
+}
+
+/// Another database on a server, empty, with a user of its own who may do everything in it.
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) user: String,
+    pub(crate) password: String,
 }
 
 impl MariaDb {
-    /// Makes the server's files and starts it.
+    /// The server that all tests of one test binary share.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<MariaDb> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// Makes a server's files and starts it: for one test, which may stop it.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::Builder::new().prefix("wicketgate-mariadb-").tempdir().unwrap().keep();
+        let address = unused_address();
+        make_certificates(&directory, address);
         let output = program("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", folder.path().join("data").display()))
-            .args(as_root())
+            .args(shared_arguments(&directory))
+            .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let setup = format!(
-            "CREATE DATABASE {DATABASE};\nCREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n\
-             GRANT ALL ON {DATABASE}.* TO '{USER}'@'%';\n"
-        );
-        std::fs::write(folder.path().join("setup.sql"), setup).unwrap();
-        let mut server = Self { process: None, address: unused_address(), folder };
-        server.serve(true);
+        let mut server = Self { directory, address, guard: None };
+        server.start_again();
+        server.administer(&format!(
+            "CREATE DATABASE {DATABASE}; CREATE USER {USER} IDENTIFIED BY '{PASSWORD}'; \
+             GRANT ALL ON {DATABASE}.* TO {USER};"
+        ));
         server
     }
 
@@ -47,65 +77,131 @@ impl MariaDb {
         self.address
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The value of `accounts.mysql` that leads here; it wants a file `db.password` beside the configuration.
+    /// The value of `accounts.mysql` that leads to [`DATABASE`]; it wants a file `db.password` beside the
+    /// configuration.
     pub(crate) fn configuration(&self) -> String {
         let address = self.address;
         format!("{{ servers: [\"{address}\"], database: {DATABASE}, user: {USER}, password: {{ file: db.password }} }}")
     }
 
-    /// Ends the server. Its files stay.
-    pub(crate) fn stop(&mut self) {
-        let mut process = self.process.take().unwrap();
-        process.signal("TERM");
-        process.wait(PATIENCE).unwrap();
-    }
-
-    /// Starts it again after [`MariaDb::stop`].
+    /// Starts the server after [`MariaDb::stop`], on the same address.
     pub(crate) fn start_again(&mut self) {
-        self.serve(false);
-    }
-
-    fn serve(&mut self, first: bool) {
-        let folder = self.folder.path();
-        let mut command = program("mariadbd");
-        command
-            .arg("--no-defaults")
-            .arg(format!("--datadir={}", folder.join("data").display()))
-            .arg(format!("--socket={}", folder.join("socket").display()))
-            .arg(format!("--pid-file={}", folder.join("pid").display()))
-            .arg(format!("--bind-address={}", self.address.ip()))
-            .arg(format!("--port={}", self.address.port()))
-            .args(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"])
-            .args(as_root());
-        if first {
-            command.arg(format!("--init-file={}", folder.join("setup.sql").display()));
-        }
-        let mut process = Process::start(&mut command);
+        let mut guard = program("sh");
+        guard.args(["-c", GUARD, "sh"]).arg(&self.directory).args(["mariadbd", "--no-defaults"]);
+        guard.args(shared_arguments(&self.directory)).args([
+            format!("--bind-address={}", self.address.ip()),
+            format!("--port={}", self.address.port()),
+            format!("--socket={}", self.socket().display()),
+            format!("--pid-file={}", self.directory.join("server.pid").display()),
+            "--skip-name-resolve".to_owned(),
+            "--performance-schema=OFF".to_owned(),
+            "--innodb-flush-log-at-trx-commit=0".to_owned(),
+            // As unhelpful as a server can be set up: nothing may depend on its defaults.
+            "--character-set-server=latin1".to_owned(),
+            "--sql-mode=".to_owned(),
+            format!("--ssl-ca={}", self.tls("ca.pem").display()),
+            format!("--ssl-cert={}", self.tls("server.pem").display()),
+            format!("--ssl-key={}", self.tls("server.key").display()),
+        ]);
+        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut guard = guard.spawn().unwrap();
         eventually("MariaDB to be ready", || {
-            assert!(process.ended().is_none(), "mariadbd ended at once:\n{}", process.output());
-            process.output().contains("ready for connections").then_some(())
+            let log = || std::fs::read_to_string(self.directory.join("server.log")).unwrap_or_default();
+            assert!(guard.try_wait().unwrap().is_none(), "mariadbd ended at once:\n{}", log());
+            self.greets().then_some(())
         });
-        self.process = Some(process);
+        self.guard = Some(guard);
     }
 
-    /// Runs statements in the database as its administrator and gives what they print.
+    /// Stops the server and keeps its data.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            guard.stdin.take().unwrap().write_all(b"stop\n").unwrap();
+            guard.wait().unwrap();
+        }
+    }
+
+    /// Another database.
+    pub(crate) fn database(&self) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let database = Database {
+            name: format!("test_{number}"),
+            user: format!("user_{number}"),
+            password: format!("password {number}"),
+        };
+        let Database { name, user, password } = &database;
+        self.administer(&format!(
+            "CREATE DATABASE {name}; CREATE USER {user} IDENTIFIED BY '{password}'; GRANT ALL ON {name}.* TO {user};"
+        ));
+        database
+    }
+
+    /// Runs statements in [`DATABASE`] as the server's administrator, and gives what they print: a line for
+    /// each row, columns separated by tabs, without a head.
     pub(crate) fn sql(&self, statements: &str) -> String {
-        let output = program("mariadb")
-            .args(["--no-defaults", "--batch", "--skip-column-names", "--user=root", DATABASE, "--execute", statements])
-            .arg(format!("--socket={}", self.folder.path().join("socket").display()))
-            .stdin(Stdio::null())
-            .output()
+        self.administer(&format!("USE {DATABASE}; {statements}"))
+    }
+
+    /// Runs statements as the server's administrator, in no database.
+    pub(crate) fn administer(&self, statements: &str) -> String {
+        let mut client = program("mariadb")
+            .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
+            .args(["--default-character-set=utf8mb4".to_owned(), format!("--socket={}", self.socket().display())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        client.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+        let output = client.wait_with_output().unwrap();
         assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A file of the test's authority: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`,
+    /// and `other-ca.pem`, which has signed none of them. The server's certificate is for its address
+    /// and `localhost`, the client's subject is `CN=gate`.
+    pub(crate) fn tls(&self, file: &str) -> PathBuf {
+        self.directory.join(file)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("server.sock")
+    }
+
+    /// Whether the server greets: its first packet begins with a length and the number 0.
+    fn greets(&self) -> bool {
+        let Ok(mut connection) = TcpStream::connect(self.address) else { return false };
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = [0xff; 4];
+        connection.read_exact(&mut head).is_ok() && head[3] == 0
     }
 }
 
-/// A program that may live in a folder for administrators.
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// What the server and the program that prepares its folder are both told.
+fn shared_arguments(directory: &Path) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--datadir={}", directory.join("data").display()),
+        "--innodb-buffer-pool-size=16M".to_owned(),
+        "--innodb-log-file-size=8M".to_owned(),
+        "--innodb-use-native-aio=0".to_owned(),
+    ];
+    // MariaDB does not run as root unless it is told to.
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        arguments.push("--user=root".to_owned());
+    }
+    arguments
+}
+
+/// A program, which may call others that live in a folder for administrators.
 fn program(name: &str) -> Command {
     let mut command = Command::new("env");
     let path = std::env::var("PATH").unwrap_or_default();
@@ -113,7 +209,29 @@ fn program(name: &str) -> Command {
     command
 }
 
-/// MariaDB does not run as root unless it is told to.
-fn as_root() -> Option<&'static str> {
-    (std::fs::metadata("/proc/self").unwrap().uid() == 0).then_some("--user=root")
+fn make_certificates(directory: &Path, address: SocketAddr) {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let write = |file: &str, content: String| std::fs::write(directory.join(file), content).unwrap();
+    let ca = authority("Test database authority");
+    write("ca.pem", ca.pem());
+    write("other-ca.pem", authority("Another authority").pem());
+    let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress(Ipv4Addr::LOCALHOST.into())];
+    for (file, name, names, usage) in [
+        ("server", "database", names, ExtendedKeyUsagePurpose::ServerAuth),
+        ("client", "gate", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+    ] {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.subject_alt_names = names;
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        write(&format!("{file}.pem"), params.signed_by(&key, &ca).unwrap().pem());
+        write(&format!("{file}.key"), key.serialize_pem());
+    }
 }
