@@ -863,8 +863,7 @@ fn forward(front: SocketAddr, server: SocketAddr) -> SocketAddr {
     std::thread::spawn(move || {
         while let Ok((client, _)) = front.accept() {
             let server = TcpStream::connect(server).unwrap();
-            let directions =
-                [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)];
+            let directions = [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)];
             for (mut from, mut to) in directions {
                 std::thread::spawn(move || {
                     let _ = std::io::copy(&mut from, &mut to);
@@ -901,7 +900,6 @@ fn a_client_certificate_stands_for_a_password() {
         let without_client = with(&store, |settings| settings.tls.client = None);
         let other_authority = with(&store, |settings| settings.tls.ca = Some(server.tls("other-ca.pem")));
         let no_authority = with(&store, |settings| settings.tls.ca = None);
-        let front = forward(unused_address(), server.address());
         let other_name = with(&store, |settings| settings.servers[0] = name_of(front));
         let no_key = with(&store, |settings| {
             let key = server.tls("ca.pem");

@@ -220,7 +220,7 @@ fn make_certificates(directory: &Path, address: SocketAddr) {
     let ca = authority("Test database authority");
     write("ca.pem", ca.pem());
     write("other-ca.pem", authority("Another authority").pem());
-    let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress(Ipv4Addr::LOCALHOST.into())];
+    let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress(address.ip())];
     for (file, name, names, usage) in [
         ("server", "database", names, ExtendedKeyUsagePurpose::ServerAuth),
         ("client", "gate", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
