@@ -212,7 +212,8 @@ fn frame(certificate: &[u8]) -> Result<(Fields<'_>, Option<Reader<'_>>), DerErro
 pub fn read_extensions(mut list: Reader<'_>) -> Result<Vec<Extension<'_>>, FactsError> {
     let mut extensions: Vec<Extension<'_>> = Vec::new();
     while !list.is_empty() {
-        let extension = read_extension(&mut list).map_err(|why| FactsError::Malformed { what: "an extension", why })?;
+        let extension =
+            Extension::read(&mut list).map_err(|why| FactsError::Malformed { what: "an extension", why })?;
         if extensions.iter().any(|earlier| earlier.identifier == extension.identifier) {
             return Err(FactsError::Twice(der::dotted(extension.identifier).unwrap_or_default()));
         }
@@ -224,12 +225,18 @@ pub fn read_extensions(mut list: Reader<'_>) -> Result<Vec<Extension<'_>>, Facts
     Ok(extensions)
 }
 
-fn read_extension<'a>(list: &mut Reader<'a>) -> Result<Extension<'a>, DerError> {
-    let extension = list.expect(der::SEQUENCE)?;
-    let mut reader = Reader::new(extension.content);
-    let identifier = reader.expect(der::OBJECT_IDENTIFIER)?.content;
-    let critical = reader.default_false()?;
-    let value = reader.expect(der::OCTET_STRING)?.content;
-    reader.finish()?;
-    Ok(Extension { identifier, critical, value, whole: extension.whole })
+impl<'a> Extension<'a> {
+    /// Reads the next of a list of extensions.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn read(list: &mut Reader<'a>) -> Result<Self, DerError> {
+        let extension = list.expect(der::SEQUENCE)?;
+        let mut reader = Reader::new(extension.content);
+        let identifier = reader.expect(der::OBJECT_IDENTIFIER)?.content;
+        let critical = reader.default_false()?;
+        let value = reader.expect(der::OCTET_STRING)?.content;
+        reader.finish()?;
+        Ok(Self { identifier, critical, value, whole: extension.whole })
+    }
 }

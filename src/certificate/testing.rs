@@ -4,7 +4,8 @@
 use super::der;
 use crate::base::clock::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair, SigningKey,
+    date_time_ymd,
 };
 use rustls_pki_types::CertificateDer;
 use std::path::Path;
@@ -70,6 +71,12 @@ impl Authority {
     ) -> CertificateDer<'static> {
         let params = authority_params(name, change);
         params.self_signed(self.issuer.key()).unwrap().der().clone()
+    }
+
+    /// Puts a signature on DER: `SEQUENCE { signed, ecdsa-with-SHA256, signature }`.
+    pub(crate) fn sign(&self, signed: &[u8]) -> Vec<u8> {
+        let signature = self.issuer.key().sign(signed).unwrap();
+        sequence(&[signed, &ecdsa_with_sha256(), &tlv(der::BIT_STRING, &[&[0], signature.as_slice()])])
     }
 }
 
