@@ -1,1 +1,3 @@
 //! The composition root: builds every part from the configuration, reloads and drains them.
+
+pub mod preflight;

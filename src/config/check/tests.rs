@@ -1,3 +1,5 @@
+//! What `check` refuses, warns of and makes of a file, as tables.
+
 use super::super::fault::{Fault, Faults, Severity};
 use super::super::*;
 use crate::base::secret::{Secret, SecretSource};
@@ -9,7 +11,8 @@ use std::time::Duration;
 const GOOD: [(&str, &str); 4] = [
     (
         "listeners",
-        "  - {name: guarded, address: '127.0.0.1:9443', trust: staff, tls: {certificates: [{chain: c.pem, key: k.pem}]}}",
+        "  - {name: guarded, address: '127.0.0.1:9443', trust: staff, \
+         tls: {certificates: [{chain: c.pem, key: k.pem}]}}",
     ),
     ("trust", "  staff: {authorities: [ca.pem]}"),
     ("routes", "  - upstream: app"),
@@ -276,8 +279,8 @@ fn a_faulty_upstream_or_limit_is_refused() {
 
 #[test]
 fn what_is_hardly_meant_is_warned_of() {
-    let secret = "listeners:\n  - {name: a, address: '[::]:443', trust: staff, tls: {certificates: [{chain: c, key: k}], \
-                  ticket_secret: hunter2}}";
+    let secret = "listeners:\n  - {name: a, address: '[::]:443', trust: staff, \
+                  tls: {certificates: [{chain: c, key: k}], ticket_secret: hunter2}}";
     let mysql = |keys: &str| format!("accounts: {{mysql: {{database: d, user: u, {keys}}}}}");
     assert_faults(
         Severity::Warning,
