@@ -4,7 +4,7 @@
 mod common;
 
 use common::client::Client;
-use common::gate::{Gate, serve};
+use common::gate::Gate;
 use common::mariadb::{MariaDb, PASSWORD};
 use common::setup::Setup;
 use common::upstream::Upstream;
@@ -77,15 +77,17 @@ async fn an_sqlite_file_that_is_gone_is_never_a_way_in() {
 }
 
 #[tokio::test]
-async fn a_gate_whose_database_is_down_says_so_and_does_not_start() {
+async fn a_gate_that_starts_without_its_database_lets_nobody_in_until_it_is_there() {
     let mut mariadb = MariaDb::start();
     let upstream = Upstream::start();
     let accounts = format!("{{ mysql: {}, {CACHE} }}", mariadb.configuration());
-    let gate = Setup::before(&upstream).file("db.password", PASSWORD).section("accounts", &accounts).start();
-    mariadb.stop();
-    let mut second = serve(gate.folder());
-    let status = second.wait(common::PATIENCE).unwrap();
-    assert!(!status.success(), "{}", second.output());
-    assert!(second.output().contains(&mariadb.address().to_string()), "{}", second.output());
-    assert!(!second.output().contains(PASSWORD), "{}", second.output());
+    let setup = Setup::before(&upstream).file("db.password", PASSWORD).section("accounts", &accounts);
+    let gate = setup.start_after(|| mariadb.stop());
+    let alice = gate.alice();
+    assert_eq!(alice.get("/").await.status, 503);
+    assert!(upstream.requests().is_empty());
+    gate.log_line(&["ERROR", &mariadb.address().to_string()]);
+    assert!(!gate.log().contains(PASSWORD), "{}", gate.log());
+    mariadb.start_again();
+    until(&alice, 200).await;
 }

@@ -52,6 +52,7 @@ fn every_file_can_be_read_in_one_sitting() {
 fn every_file_opens_by_saying_what_it_is_responsible_for() {
     let silent: Vec<String> = sources()
         .iter()
+        .filter(|source| source.module.last().is_none_or(|name| name != "tests"))
         .filter(|source| !source.text.starts_with("//! "))
         .map(|source| format!("{}: does not open with `//! `", source.file.display()))
         .collect();

@@ -105,12 +105,12 @@ fn no_spelling_of_a_path_leads_around_the_route_that_guards_it() {
 #[test]
 fn the_most_specific_host_and_path_win_whatever_their_order() {
     let upstream = Upstream::start();
-    let routes = "[{ path: /, authenticate: [certificate], anonymous: allow, respond: { status: 200, body: any } }, \
-      { path: /deep/er, authenticate: [certificate], anonymous: allow, respond: { status: 200, body: any-deeper } }, \
-      { path: /deep, authenticate: [certificate], anonymous: allow, respond: { status: 200, body: any-deep } }, \
-      { host: '*.example.org', path: /, authenticate: [certificate], anonymous: allow, respond: { status: 200, body: wild } }, \
-      { host: mail.example.org, path: /deep, authenticate: [certificate], anonymous: allow, respond: { status: 200, body: mail-deep } }, \
-      { host: mail.example.org, path: /, authenticate: [certificate], anonymous: allow, redirect: 'https://elsewhere.example/' }]";
+    let routes = "[{ path: /, authenticate: [certificate], anonymous: allow, upstream: { respond: { status: 200, body: any } } }, \
+      { path: /deep/er, authenticate: [certificate], anonymous: allow, upstream: { respond: { status: 200, body: any-deeper } } }, \
+      { path: /deep, authenticate: [certificate], anonymous: allow, upstream: { respond: { status: 200, body: any-deep } } }, \
+      { host: '*.example.org', path: /, authenticate: [certificate], anonymous: allow, upstream: { respond: { status: 200, body: wild } } }, \
+      { host: mail.example.org, path: /deep, authenticate: [certificate], anonymous: allow, upstream: { respond: { status: 200, body: mail-deep } } }, \
+      { host: mail.example.org, path: /, authenticate: [certificate], anonymous: allow, upstream: { redirect: 'https://elsewhere.example/' } }]";
     let gate = Setup::before(&upstream).section("routes", routes).start();
     let ask = |host: &str, target: &str| {
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

@@ -87,8 +87,8 @@ async fn the_certificate_is_the_one_for_the_name_that_was_asked_for() {
     let setup = Setup::before(&upstream);
     let mail = setup.pki.root.issue(Leaf::server(&["mail.example.net"]));
     let wild = setup.pki.root.issue(Leaf::server(&["*.example.net"]));
-    let tls = "{ certificates: [{ chain: server.pem, key: server.key }, { chain: wild.pem, key: wild.key }, \
-                { chain: mail.pem, key: mail.key }] }";
+    let tls = "{ certificates: [{ chain: server.pem, key: server.key }, { chain: mail.pem, key: mail.key }, \
+                { chain: wild.pem, key: wild.key }] }";
     let first = setup.pki.server.chain[0].clone();
     let gate = setup.credential("mail", &mail).credential("wild", &wild).listener("tls", tls).start();
     for (name, expected) in [

@@ -22,10 +22,11 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn start(setup: Setup) -> Self {
+    pub(crate) fn start(setup: Setup, happening: impl FnOnce()) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = unused_address();
         setup.write(folder.path(), address);
+        happening();
         let process = serve(folder.path());
         let mut gate = Self { process, address, pki: setup.pki, folder };
         eventually("the gate to accept connections", || {

@@ -130,6 +130,7 @@ impl Setup {
         for (name, text) in &self.files {
             write_private(&folder.join(name), text);
         }
+        wicketgate(folder, &["db", "init"]);
         for words in &self.accounts {
             wicketgate(folder, words);
         }
@@ -137,7 +138,12 @@ impl Setup {
 
     /// Starts the gate and waits until it accepts connections.
     pub(crate) fn start(self) -> Gate {
-        Gate::start(self)
+        Gate::start(self, || ())
+    }
+
+    /// The same, but something happens between the making of the accounts and the start.
+    pub(crate) fn start_after(self, happening: impl FnOnce()) -> Gate {
+        Gate::start(self, happening)
     }
 }
 
