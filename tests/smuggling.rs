@@ -44,7 +44,10 @@ fn a_request_with_two_framings_is_one_request_or_none() {
     let cases = [
         ("length covers the hidden request", post(&both(chunked.len(), "chunked"), &chunked)),
         ("coding first", post(&turned("chunked", chunked.len()), &chunked)),
-        ("length ends before the chunk", post(&both(4, "chunked"), &format!("5c\r\n{HIDDEN}\r\n0\r\n\r\n"))),
+        (
+            "length ends before the chunk",
+            post(&both(4, "chunked"), &format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len())),
+        ),
         ("length zero", post(&both(0, "chunked"), &chunked)),
         ("an unknown coding", post(&both(chunked.len(), "xchunked"), &chunked)),
         ("identity", post(&both(chunked.len(), "identity"), &chunked)),

@@ -81,11 +81,12 @@ impl Gate {
     }
 }
 
-/// Starts `wicketgate serve` on the configuration in a folder.
+/// Starts `wicketgate serve` on the configuration in a folder. The kernel ends it when the test is ended from
+/// outside and cannot do so itself.
 pub(crate) fn serve(folder: &Path) -> Process {
-    Process::start(
-        Command::new(env!("CARGO_BIN_EXE_wicketgate")).arg("serve").arg("-c").arg(folder.join("wicketgate.yaml")),
-    )
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_wicketgate"), "serve", "-c"]);
+    Process::start(command.arg(folder.join("wicketgate.yaml")))
 }
 
 /// A loopback address and port that belong to this test alone. The gate's listeners share their port
