@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod ha1;
+pub mod reopen;
 pub mod names;
 pub mod sql;
 

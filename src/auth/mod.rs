@@ -1,5 +1,279 @@
-//! May this one pass? `decision` holds the pure verdict, `digest` the credentials of those without a
-//! certificate (RFC 7616); this module gathers the evidence for both.
+//! May this one pass? This module gathers the evidence, in an order that stops at the first refusal: path
+//! and dates, revocation lists, database, identity, account. So nothing that an untrusted certificate says
+//! causes a query. `decision` turns evidence into a verdict, `digest` holds the credentials of those without
+//! a certificate (RFC 7616), `trust` what stands behind a certificate.
 
 pub mod decision;
 pub mod digest;
+pub mod trust;
+
+use crate::account::cache::Accounts;
+use crate::account::{Account, Lookup, Unavailable};
+use crate::base::clock::Timestamp;
+use crate::base::reason::Reason;
+use crate::certificate::Presented;
+use crate::certificate::facts::CertificateFacts;
+use crate::certificate::path::ValidPath;
+use crate::config::{IfUnknown, LookupKind};
+use crate::identity::Rules;
+use crate::revocation;
+use decision::{CertificateEvidence, DigestEvidence, Finding};
+use digest::{Credentials, Outcome};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trust::TrustSet;
+
+/// How long a refusal that nothing else bounds is remembered for its connection.
+const REFUSAL_LIFE: Duration = Duration::from_secs(5);
+
+/// Gathers evidence under one configuration.
+pub struct Authenticator {
+    rules: Rules,
+    accounts: Arc<Accounts>,
+    digest: Option<Arc<digest::Verifier>>,
+}
+
+/// What is known of a connection's certificate, and for how long it may be taken as known.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// For the decision.
+    pub evidence: CertificateEvidence,
+    /// Past this second the dates of certificates or revocation lists say something else.
+    pub valid_until: Timestamp,
+    /// Past this instant the account and the database are asked again.
+    pub fresh_until: Instant,
+    /// The path from the certificate to an authority, if there is one.
+    pub path: Option<Arc<ValidPath>>,
+    /// What each stage found, in order.
+    pub stages: Vec<Stage>,
+}
+
+/// What one stage of gathering found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// `path`, `revocation`, `identity`, `account`.
+    pub name: &'static str,
+    /// What it found, for the log and for `explain`.
+    pub found: String,
+}
+
+impl Standing {
+    /// Whether it still holds at this time.
+    #[must_use]
+    pub fn holds(&self, at: Timestamp, now: Instant) -> bool {
+        at <= self.valid_until && now < self.fresh_until
+    }
+
+    /// What the last stage found: what refused the certificate, if anything did.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        self.stages.last().map_or("", |stage| &stage.found)
+    }
+}
+
+/// What is known of a request's Digest credentials.
+#[derive(Debug, Clone)]
+pub struct DigestFinding {
+    /// For the decision.
+    pub evidence: Finding<DigestEvidence>,
+    /// Why they are wrong, for the log alone.
+    pub why: Option<String>,
+    /// The user name that they are for, as the client sent it.
+    pub username: Option<String>,
+}
+
+impl Authenticator {
+    /// With these rules over these accounts.
+    #[must_use]
+    pub fn new(rules: Rules, accounts: Arc<Accounts>, digest: Option<Arc<digest::Verifier>>) -> Self {
+        Self { rules, accounts, digest }
+    }
+
+    /// The values of `WWW-Authenticate` for a challenge.
+    #[must_use]
+    pub fn challenges(&self, stale: bool, at: Timestamp) -> Vec<String> {
+        self.digest.as_ref().map(|digest| digest.challenges(stale, at)).unwrap_or_default()
+    }
+
+    /// Follows a connection's certificate as far as it gets.
+    pub async fn certificate(
+        &self,
+        presented: Option<&Presented>,
+        trust: Option<&TrustSet>,
+        at: Timestamp,
+    ) -> Standing {
+        let mut standing = Standing {
+            evidence: CertificateEvidence::None,
+            valid_until: Timestamp::FAR_FUTURE,
+            fresh_until: Instant::now() + Duration::from_secs(3600),
+            path: None,
+            stages: Vec::new(),
+        };
+        let Some(presented) = presented else { return standing };
+        match self.follow(presented, trust, at, &mut standing).await {
+            Ok(account) => standing.evidence = CertificateEvidence::Account(account),
+            Err(Stop::Refused(reason)) => {
+                standing.evidence = CertificateEvidence::Refused(reason);
+                standing.fresh_until = standing.fresh_until.min(Instant::now() + REFUSAL_LIFE);
+            }
+            Err(Stop::Unavailable) => {
+                standing.evidence = CertificateEvidence::AccountsUnavailable;
+                // Asked again by the next request: the database may be back.
+                standing.fresh_until = Instant::now();
+            }
+        }
+        standing
+    }
+
+    async fn follow(
+        &self,
+        presented: &Presented,
+        trust: Option<&TrustSet>,
+        at: Timestamp,
+        standing: &mut Standing,
+    ) -> Result<Arc<Account>, Stop> {
+        let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
+            standing.stages.push(Stage { name, found: format!("{reason}: {found}") });
+            Stop::Refused(reason)
+        };
+        let Some(trust) = trust else {
+            return Err(refuse(standing, "path", Reason::CertificateUntrusted, "no trust is configured here".into()));
+        };
+        let facts = match &presented.facts {
+            Ok(facts) => facts,
+            Err(error) => return Err(refuse(standing, "path", Reason::CertificateUnsuitable, error.to_string())),
+        };
+        let path = match trust.path(&presented.chain, at) {
+            Ok(path) => path,
+            Err(error) => return Err(refuse(standing, "path", error.reason, error.detail)),
+        };
+        standing.valid_until = path.not_after;
+        standing.path = Some(Arc::clone(&path));
+        standing.stages.push(Stage { name: "path", found: format!("valid until {}", path.not_after) });
+
+        let answer = trust.revocation(&path, &self.accounts, at).await;
+        standing.valid_until = standing.valid_until.min(answer.valid_until);
+        standing.fresh_until = answer.fresh_until.map_or(standing.fresh_until, |until| standing.fresh_until.min(until));
+        let said: Vec<String> = answer.said.iter().map(|(source, said)| format!("{source}: {said}")).collect();
+        let said = if said.is_empty() { "not asked".to_owned() } else { said.join("; ") };
+        match (&answer.verdict, answer.verdict.refusal()) {
+            (_, None) => standing.stages.push(Stage { name: "revocation", found: said }),
+            (revocation::Verdict::StoreUnavailable(error), _) => {
+                return Err(unavailable(standing, "revocation", error));
+            }
+            (_, Some(reason)) => return Err(refuse(standing, "revocation", reason, said)),
+        }
+        self.identify(facts, &path, standing).await
+    }
+
+    /// The account that the identity rules lead to (rule 3 of the design): the first rule that yields any
+    /// name decides, and every name that it yields is looked up.
+    async fn identify(
+        &self,
+        facts: &CertificateFacts,
+        path: &ValidPath,
+        standing: &mut Standing,
+    ) -> Result<Arc<Account>, Stop> {
+        let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
+            standing.stages.push(Stage { name, found: format!("{reason}: {found}") });
+            Stop::Refused(reason)
+        };
+        let mut unknown = String::new();
+        for candidate in self.rules.candidates(facts, path) {
+            let candidate = match candidate {
+                Ok(candidate) => candidate,
+                Err(error) => return Err(refuse(standing, "identity", error.reason(), error.to_string())),
+            };
+            let names: Vec<String> =
+                candidate.names.iter().map(|name| format!("{:?} {:?}", name.kind, name.value)).collect();
+            let names = names.join(", ");
+            standing.stages.push(Stage { name: "identity", found: format!("identity[{}]: {names}", candidate.rule) });
+            let mut found: Option<Arc<Account>> = None;
+            for name in &candidate.names {
+                let lookup = Lookup { kind: name.kind, name: name.value.clone() };
+                let answer = match self.accounts.find(&lookup).await {
+                    Ok(answer) => answer,
+                    Err(error) => return Err(unavailable(standing, "account", &error)),
+                };
+                standing.fresh_until = standing.fresh_until.min(answer.until);
+                for account in answer.accounts.iter() {
+                    match &found {
+                        Some(other) if other.username != account.username => {
+                            let found = format!("{names} lead to {:?} and {:?}", other.username, account.username);
+                            return Err(refuse(standing, "account", Reason::IdentityAmbiguous, found));
+                        }
+                        _ => found = Some(Arc::clone(account)),
+                    }
+                }
+            }
+            match (found, candidate.if_unknown) {
+                (Some(account), _) => {
+                    let found = format!("{} ({})", account.username, account.status.as_str());
+                    standing.stages.push(Stage { name: "account", found });
+                    return Ok(account);
+                }
+                (None, IfUnknown::Refuse) => {
+                    return Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {names}")));
+                }
+                (None, IfUnknown::Next) => unknown = names,
+            }
+        }
+        Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {unknown}")))
+    }
+
+    /// Verifies a request's Digest credentials: `authorization` holds the values of its `Authorization`
+    /// headers, `target` the request target exactly as it came.
+    pub async fn digest<'a>(
+        &self,
+        authorization: impl IntoIterator<Item = &'a [u8]>,
+        method: &str,
+        target: &str,
+        at: Timestamp,
+    ) -> DigestFinding {
+        let finding = |evidence, why: Option<&str>, username: Option<&str>| DigestFinding {
+            evidence,
+            why: why.map(str::to_owned),
+            username: username.map(str::to_owned),
+        };
+        let Some(verifier) = &self.digest else { return finding(Finding::NotAsked, None, None) };
+        let credentials = match Credentials::parse_all(authorization) {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return finding(Finding::Known(DigestEvidence::Absent), None, None),
+            Err(error) => {
+                return finding(Finding::Known(DigestEvidence::Malformed), Some(&error.to_string()), None);
+            }
+        };
+        let name = Some(credentials.username());
+        let examined = match verifier.examine(&credentials, method, target, at) {
+            Ok(examined) => examined,
+            Err(wrong) => return finding(Finding::Known(DigestEvidence::Wrong), Some(wrong.as_str()), name),
+        };
+        let lookup = Lookup { kind: LookupKind::Username, name: examined.username().to_owned() };
+        // Both are asked whatever the first says, so that a user who does not exist takes as long.
+        let account = self.accounts.find(&lookup).await;
+        let ha1 = self.accounts.ha1(examined.username(), examined.realm(), examined.algorithm()).await;
+        let (account, ha1) = match (account, ha1) {
+            (Ok(account), Ok(ha1)) => (account.accounts.first().cloned(), ha1),
+            (Err(error), _) | (_, Err(error)) => {
+                return finding(Finding::Unavailable, Some(&error.to_string()), name);
+            }
+        };
+        match (examined.verify(ha1.as_deref()), account) {
+            (Outcome::Right, Some(account)) => finding(Finding::Known(DigestEvidence::Right(account)), None, name),
+            (Outcome::Right, None) => finding(Finding::Known(DigestEvidence::Wrong), Some("unknown_user"), name),
+            (Outcome::Stale(why), _) => finding(Finding::Known(DigestEvidence::Stale), Some(why.as_str()), name),
+            (Outcome::Wrong(why), _) => finding(Finding::Known(DigestEvidence::Wrong), Some(why.as_str()), name),
+        }
+    }
+}
+
+/// Why a certificate leads no further.
+enum Stop {
+    Refused(Reason),
+    Unavailable,
+}
+
+fn unavailable(standing: &mut Standing, name: &'static str, error: &Unavailable) -> Stop {
+    standing.stages.push(Stage { name, found: error.to_string() });
+    Stop::Unavailable
+}

@@ -357,6 +357,13 @@ pub struct IdentityHeaders {
     pub xfcc: bool,
 }
 
+impl IdentityHeaders {
+    /// The configured names that are in use.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.user, &self.email, &self.name, &self.groups].into_iter().flatten().map(String::as_str)
+    }
+}
+
 /// How long each phase may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
