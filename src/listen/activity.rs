@@ -1,0 +1,166 @@
+//! What a connection is doing and since when: waiting for a request, receiving its head, or serving it.
+//! From that its driver knows whether a deadline has passed, with one timer for the whole connection
+//! instead of one for each request.
+
+use crate::config::Timeouts;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Shared by a connection's input and output, its requests and its driver, all on one thread: relaxed
+/// atomics only because requests must be `Send`.
+#[derive(Debug)]
+pub struct Activity {
+    origin: Instant,
+    /// HTTP/2 sends frames between requests, so that what arrives need not be a head.
+    multiplexed: bool,
+    /// Requests being served.
+    active: AtomicUsize,
+    /// Milliseconds since `origin`, plus one; 0 while no head is being received.
+    head_since: AtomicU64,
+    /// Milliseconds since `origin` at the end of the last request.
+    idle_since: AtomicU64,
+    /// Milliseconds since `origin`, plus one; 0 while the client takes what is written.
+    stalled_since: AtomicU64,
+}
+
+/// A deadline that has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// `timeouts.request_head`: a head began and did not end.
+    Head,
+    /// `timeouts.idle`: nothing was asked.
+    Idle,
+    /// `timeouts.idle`: the client takes nothing of what is written.
+    Stalled,
+}
+
+impl Activity {
+    /// A connection whose handshake has just ended: the head of its first request is due.
+    #[must_use]
+    pub fn new(multiplexed: bool, now: Instant) -> Self {
+        Self {
+            origin: now,
+            multiplexed,
+            active: AtomicUsize::new(0),
+            head_since: AtomicU64::new(1),
+            idle_since: AtomicU64::new(0),
+            stalled_since: AtomicU64::new(0),
+        }
+    }
+
+    /// Octets have arrived.
+    pub fn received(&self) {
+        if !self.multiplexed && self.active.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.elapsed(Instant::now()) + 1, Relaxed);
+        }
+    }
+
+    /// The client took what was written, or did not.
+    pub fn written(&self, stalled: bool) {
+        if !stalled {
+            if self.stalled_since.load(Relaxed) != 0 {
+                self.stalled_since.store(0, Relaxed);
+            }
+        } else if self.stalled_since.load(Relaxed) == 0 {
+            self.stalled_since.store(self.elapsed(Instant::now()) + 1, Relaxed);
+        }
+    }
+
+    /// A request's head is whole.
+    pub fn begin(&self) {
+        self.active.fetch_add(1, Relaxed);
+        self.head_since.store(0, Relaxed);
+    }
+
+    /// A request was answered whole, or given up.
+    pub fn end(&self) {
+        if self.active.fetch_sub(1, Relaxed) == 1 {
+            self.idle_since.store(self.elapsed(Instant::now()), Relaxed);
+        }
+    }
+
+    /// How many requests are being served.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.active.load(Relaxed)
+    }
+
+    /// The deadline that has passed, or when to look again.
+    ///
+    /// # Errors
+    /// Which deadline has passed.
+    pub fn check(&self, now: Instant, timeouts: &Timeouts) -> Result<Duration, Expired> {
+        let elapsed = Duration::from_millis(self.elapsed(now));
+        let left = |since: u64, limit: Duration| (Duration::from_millis(since) + limit).checked_sub(elapsed);
+        let stalled = match self.stalled_since.load(Relaxed) {
+            0 => timeouts.idle,
+            since => left(since - 1, timeouts.idle).filter(|left| !left.is_zero()).ok_or(Expired::Stalled)?,
+        };
+        let next = match (self.active(), self.head_since.load(Relaxed)) {
+            (0, 0) => left(self.idle_since.load(Relaxed), timeouts.idle)
+                .filter(|left| !left.is_zero())
+                .ok_or(Expired::Idle)?,
+            (0, since) => left(since - 1, timeouts.request_head).filter(|left| !left.is_zero()).ok_or(Expired::Head)?,
+            _ => timeouts.request_head,
+        };
+        // A head that begins right after this check must be seen before its deadline is long over.
+        Ok(next.min(stalled).min(timeouts.request_head).max(Duration::from_millis(1)))
+    }
+
+    fn elapsed(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.origin).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeouts() -> Timeouts {
+        let seconds = Duration::from_secs;
+        Timeouts { handshake: seconds(10), request_head: seconds(10), idle: seconds(75), drain: seconds(30) }
+    }
+
+    #[test]
+    fn the_first_head_is_due_from_the_handshake_on() {
+        let start = Instant::now();
+        let activity = Activity::new(false, start);
+        let after = |seconds| activity.check(start + Duration::from_secs(seconds), &timeouts());
+        assert_eq!(after(4), Ok(Duration::from_secs(6)));
+        assert_eq!(after(10), Err(Expired::Head));
+    }
+
+    #[test]
+    fn a_connection_without_requests_expires_as_idle() {
+        let start = Instant::now();
+        let activity = Activity::new(false, start);
+        activity.begin();
+        assert!(activity.check(start + Duration::from_secs(1000), &timeouts()).is_ok(), "a long request is no fault");
+        activity.end();
+        assert_eq!(activity.check(start + Duration::from_secs(70), &timeouts()), Ok(Duration::from_secs(5)));
+        assert_eq!(activity.check(start + Duration::from_secs(76), &timeouts()), Err(Expired::Idle));
+        activity.received();
+        assert_eq!(activity.check(start + Duration::from_secs(11), &timeouts()), Err(Expired::Head));
+    }
+
+    #[test]
+    fn frames_between_http_2_requests_are_not_heads() {
+        let start = Instant::now();
+        let activity = Activity::new(true, start);
+        activity.begin();
+        activity.end();
+        activity.received();
+        assert!(activity.check(start + Duration::from_secs(11), &timeouts()).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_stops_reading_expires_as_stalled() {
+        let start = Instant::now();
+        let activity = Activity::new(true, start);
+        activity.begin();
+        activity.written(true);
+        assert_eq!(activity.check(start + Duration::from_secs(76), &timeouts()), Err(Expired::Stalled));
+        activity.written(false);
+        assert!(activity.check(start + Duration::from_secs(76), &timeouts()).is_ok());
+    }
+}
