@@ -1,0 +1,228 @@
+//! Bodies on their way through: the client's, counted and watched, and the gate's answers. They are
+//! streamed; nothing is held but the piece that is on its way.
+
+use super::client::Serving;
+use super::headers::strip::{Stripper, strip_response_trailers};
+use crate::upstream::pool::{BodyError, PooledBody};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What the request's side knows of an upload that the upstream's side takes.
+#[derive(Debug, Default)]
+pub struct Upload {
+    progressed: AtomicBool,
+    fault: AtomicU8,
+}
+
+/// Why an upload ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UploadFault {
+    /// It is larger than the route allows.
+    #[error("the body is larger than limits.body")]
+    TooLarge = 1,
+    /// The client broke it off, or what it sent is not HTTP.
+    #[error("the client broke off its body")]
+    Broken = 2,
+    /// The client sent nothing for `timeouts.idle`.
+    #[error("the client paused its body for longer than timeouts.idle")]
+    Paused = 3,
+}
+
+impl Upload {
+    /// Whether a piece has passed since the last call.
+    #[must_use]
+    pub fn progressed(&self) -> bool {
+        self.progressed.swap(false, Relaxed)
+    }
+
+    /// What went wrong on the client's side, if anything did.
+    #[must_use]
+    pub fn fault(&self) -> Option<UploadFault> {
+        [UploadFault::TooLarge, UploadFault::Broken, UploadFault::Paused]
+            .into_iter()
+            .find(|fault| *fault as u8 == self.fault.load(Relaxed))
+    }
+}
+
+/// The body of a client's request.
+#[derive(Debug)]
+pub struct ClientBody {
+    incoming: Option<Incoming>,
+    /// Octets that may still come; `None` is any number.
+    left: Option<u64>,
+    upload: Option<Arc<Upload>>,
+    /// Removes from trailers what must not travel on; there whenever there is a body.
+    stripper: Option<Arc<Stripper>>,
+    /// How long the client may pause.
+    pause: Duration,
+    pausing: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl ClientBody {
+    /// No body: of a request that has none, and of one that is sent again.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { incoming: None, left: None, upload: None, stripper: None, pause: Duration::ZERO, pausing: None }
+    }
+
+    /// A body of at most `limit` octets, which may pause for `pause`.
+    #[must_use]
+    pub fn new(incoming: Incoming, limit: Option<u64>, pause: Duration, stripper: &Arc<Stripper>) -> Self {
+        if incoming.is_end_stream() {
+            return Self::none();
+        }
+        let (upload, stripper) = (Some(Arc::default()), Some(Arc::clone(stripper)));
+        Self { incoming: Some(incoming), left: limit, upload, stripper, pause, pausing: None }
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.incoming.is_none()
+    }
+
+    /// What becomes of it; `None` without a body.
+    #[must_use]
+    pub fn upload(&self) -> Option<Arc<Upload>> {
+        self.upload.clone()
+    }
+
+    fn fail(&mut self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        if let Some(upload) = &self.upload {
+            upload.fault.store(fault as u8, Relaxed);
+        }
+        self.incoming = None;
+        Poll::Ready(Some(Err(fault)))
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = UploadFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.pausing = None;
+                if let (Some(trailers), Some(stripper)) = (frame.trailers_mut(), &self.stripper) {
+                    stripper.strip_trailers(trailers);
+                }
+                if let Some(upload) = &self.upload {
+                    upload.progressed.store(true, Relaxed);
+                }
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match self.left.map(|left| left.checked_sub(length)) {
+                    Some(None) => self.fail(UploadFault::TooLarge),
+                    left => {
+                        self.left = left.flatten();
+                        Poll::Ready(Some(Ok(frame)))
+                    }
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.fail(UploadFault::Broken),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                let pause = self.pause;
+                let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                match pausing.as_mut().poll(cx) {
+                    Poll::Ready(()) => self.fail(UploadFault::Paused),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// The body of a response to a client.
+pub struct ReplyBody {
+    source: Source,
+    /// Kept until the last octet is on its way.
+    serving: Option<Serving>,
+}
+
+enum Source {
+    /// The gate's own words.
+    Own(Full<Bytes>),
+    /// The upstream's, over a connection that is given back at its end.
+    Pooled(Box<PooledBody<ClientBody>>),
+    /// The upstream's, over a connection of its own.
+    Single(Incoming),
+}
+
+impl ReplyBody {
+    /// Counts the request as being served for as long as the body lives.
+    pub(super) fn serve(&mut self, serving: Serving) {
+        self.serving = Some(serving);
+    }
+}
+
+impl From<Full<Bytes>> for ReplyBody {
+    fn from(body: Full<Bytes>) -> Self {
+        Self { source: Source::Own(body), serving: None }
+    }
+}
+
+impl From<Box<PooledBody<ClientBody>>> for ReplyBody {
+    fn from(body: Box<PooledBody<ClientBody>>) -> Self {
+        Self { source: Source::Pooled(body), serving: None }
+    }
+}
+
+impl From<Incoming> for ReplyBody {
+    fn from(body: Incoming) -> Self {
+        Self { source: Source::Single(body), serving: None }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match &mut self.source {
+            Source::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never: Infallible| match never {}),
+            Source::Pooled(body) => Pin::new(body.as_mut()).poll_frame(cx),
+            Source::Single(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+        };
+        frame.map_ok(|mut frame| {
+            if let Some(trailers) = frame.trailers_mut() {
+                strip_response_trailers(trailers);
+            }
+            frame
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(body) => body.is_end_stream(),
+            Source::Pooled(body) => body.is_end_stream(),
+            Source::Single(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(body) => body.size_hint(),
+            Source::Pooled(body) => body.size_hint(),
+            Source::Single(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One client's connection as its requests see it: what is known of its certificate is found out once and
+//! kept until something that it rests on may have changed.
+
+use super::Gate;
+use super::headers::{Prepared, forwarded};
+use crate::auth::Standing;
+use crate::base::clock::Timestamp;
+use crate::base::hex;
+use crate::listen::activity::Activity;
+use crate::listen::connection::Connection;
+use crate::listen::limit::Place;
+use crate::telemetry::audit::{ConnectionFields, Rendered};
+use http::HeaderValue;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// A connection, and what its requests share. Its place among the limits is given back when the last of
+/// them, or the tunnel that it became, has ended.
+pub struct Client {
+    /// The connection.
+    pub connection: Connection,
+    /// What it is doing.
+    pub activity: Arc<Activity>,
+    /// Told when the connection must end at once.
+    pub condemned: Notify,
+    known: Mutex<Known>,
+    audited: OnceLock<Rendered>,
+    _place: Place,
+}
+
+/// What is kept between requests; all of it under one configuration.
+#[derive(Default)]
+struct Known {
+    epoch: u64,
+    standing: Option<Arc<Standing>>,
+    /// What upstreams are told, made from `standing` and the connection alone.
+    prepared: Vec<Kept>,
+    /// Whom this client was let through as, and where: admission is put on record once for each.
+    admitted: Vec<(usize, Option<String>)>,
+}
+
+/// Headers made before.
+struct Kept {
+    upstream: usize,
+    /// Whether they name the account.
+    named: bool,
+    /// What was asked for.
+    authority: Option<HeaderValue>,
+    prepared: Arc<Prepared>,
+}
+
+/// Sets of headers kept for one connection; clients choose authorities.
+const MOST_PREPARED: usize = 16;
+/// Admissions remembered for one connection; any more are put on record each time.
+const MOST_ADMISSIONS: usize = 64;
+
+impl Client {
+    /// A connection before its first request.
+    #[must_use]
+    pub fn new(connection: Connection, activity: Arc<Activity>, place: Place) -> Self {
+        Self {
+            connection,
+            activity,
+            condemned: Notify::new(),
+            known: Mutex::default(),
+            audited: OnceLock::new(),
+            _place: place,
+        }
+    }
+
+    /// What is known of the certificate: what was found before, as long as it holds under this configuration,
+    /// or what is found now.
+    pub async fn standing(&self, gate: &Gate, at: Timestamp, now: Instant) -> Arc<Standing> {
+        if let Some(standing) = self.kept(gate, at, now) {
+            return standing;
+        }
+        let trust = self.connection.policy.trust.as_ref().and_then(|name| gate.trust.get(name));
+        let presented = self.connection.presented.as_ref();
+        let standing = Arc::new(gate.authenticator.certificate(presented, trust.map(Arc::as_ref), at).await);
+        let mut known = self.known();
+        // A request that began under an older configuration must not hide what a newer one knows.
+        if known.epoch <= gate.epoch {
+            *known = Known { epoch: gate.epoch, standing: Some(Arc::clone(&standing)), ..Known::default() };
+        }
+        standing
+    }
+
+    fn kept(&self, gate: &Gate, at: Timestamp, now: Instant) -> Option<Arc<Standing>> {
+        let known = self.known();
+        if known.epoch != gate.epoch {
+            return None;
+        }
+        known.standing.as_ref().filter(|standing| standing.holds(at, now)).map(Arc::clone)
+    }
+
+    /// What the upstream of this index is told of the client, and of a request for this authority, made by
+    /// `identity` unless it was made before from the same standing. Only for permits that rest on the
+    /// connection's certificate, or on nothing: whoever Digest names may be another one with each request.
+    pub fn prepared(
+        &self,
+        standing: &Arc<Standing>,
+        upstream: usize,
+        named: bool,
+        authority: Option<&HeaderValue>,
+        identity: impl FnOnce() -> Prepared,
+    ) -> Arc<Prepared> {
+        let mut known = self.known();
+        let current = known.standing.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, standing));
+        if !current {
+            drop(known);
+            return Arc::new(self.told(authority, identity()));
+        }
+        let same =
+            |kept: &&Kept| kept.upstream == upstream && kept.named == named && kept.authority.as_ref() == authority;
+        if let Some(kept) = known.prepared.iter().find(same) {
+            return Arc::clone(&kept.prepared);
+        }
+        let prepared = Arc::new(self.told(authority, identity()));
+        if known.prepared.len() == MOST_PREPARED {
+            known.prepared.clear();
+        }
+        known.prepared.push(Kept { upstream, named, authority: authority.cloned(), prepared: Arc::clone(&prepared) });
+        prepared
+    }
+
+    /// Identity, and the way the request came.
+    pub fn told(&self, authority: Option<&HeaderValue>, identity: Prepared) -> Prepared {
+        let Connection { peer, local, .. } = &self.connection;
+        let mut told = forwarded::prepare(peer.ip(), local.port(), authority);
+        told.extend(&identity);
+        told
+    }
+
+    /// Whether the client has not been let through to the route of this index under this name before, as far
+    /// as is remembered.
+    pub fn first_admission(&self, route: usize, username: Option<&str>) -> bool {
+        let mut known = self.known();
+        if known.admitted.iter().any(|(of, name)| *of == route && name.as_deref() == username) {
+            return false;
+        }
+        if known.admitted.len() < MOST_ADMISSIONS {
+            known.admitted.push((route, username.map(str::to_owned)));
+        }
+        true
+    }
+
+    /// What all audit records of the connection say alike.
+    pub fn audited(&self) -> &Rendered {
+        self.audited.get_or_init(|| {
+            let Connection { id, peer, listener, tls, presented, .. } = &self.connection;
+            let facts = presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+            let serial = facts.map(|facts| hex::encode(&facts.serial));
+            let fingerprint = facts.map(|facts| hex::encode(&facts.fingerprint));
+            ConnectionFields {
+                sni: tls.server_name.as_deref(),
+                tls_version: Some(tls.version),
+                resumed: Some(tls.resumed),
+                subject: facts.map(|facts| facts.subject.text.as_str()),
+                issuer: facts.map(|facts| facts.issuer.text.as_str()),
+                serial: serial.as_deref(),
+                fingerprint: fingerprint.as_deref(),
+                ..ConnectionFields::new(id.get(), *peer, listener)
+            }
+            .render()
+        })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is being served; it ends with its response's last octet, or with the connection.
+pub(super) struct Serving(Arc<Activity>);
+
+impl Serving {
+    pub(super) fn begin(client: &Client) -> Self {
+        client.activity.begin();
+        Self(Arc::clone(&client.activity))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

@@ -1,0 +1,216 @@
+//! Everything that one configuration gives to requests. It never changes: a reload makes another one, and
+//! requests that began under the old one keep it until they end.
+
+use super::headers::identity::IdentityWriter;
+use super::headers::strip::Stripper;
+use super::router::{Entry, Router};
+use crate::auth::Authenticator;
+use crate::auth::decision::Policy;
+use crate::auth::trust::TrustSet;
+use crate::config::{self, ClientCertificate, ClientPolicy, Config, Limits, Method, Timeouts};
+use crate::listen::connection::Connection;
+use crate::listen::tls::{ListenerTls, same_session};
+use crate::telemetry::audit::Audit;
+use crate::upstream::Upstream;
+use bytes::Bytes;
+use http::StatusCode;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What requests are served by.
+pub struct Gate {
+    /// Grows with each configuration that was taken up.
+    pub epoch: u64,
+    /// Routes by listener, host and path.
+    pub router: Router<Route>,
+    /// Gathers evidence.
+    pub authenticator: Authenticator,
+    /// Trust by its name.
+    pub trust: HashMap<String, Arc<TrustSet>>,
+    /// Removes what clients must not say.
+    pub stripper: Arc<Stripper>,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+    /// How much a client may send and hold.
+    pub limits: Limits,
+    /// Where verdicts go on record.
+    pub audit: Arc<Audit>,
+    /// In the order of the configuration, which is the router's index.
+    listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
+}
+
+/// What a [`Gate`] is made of besides the configuration itself.
+pub struct GateParts {
+    /// Which configuration it is.
+    pub epoch: u64,
+    /// Gathers evidence.
+    pub authenticator: Authenticator,
+    /// Trust by its name.
+    pub trust: HashMap<String, Arc<TrustSet>>,
+    /// Names and TLS of the listeners, in the order of the configuration.
+    pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
+    /// Where verdicts go on record.
+    pub audit: Arc<Audit>,
+}
+
+/// A gate cannot be made of this configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// A route's path.
+    #[error(transparent)]
+    Path(#[from] super::router::BadRoutePath),
+    /// A header under which an upstream is to be told something.
+    #[error("upstream {upstream}: {source}")]
+    Header {
+        /// The upstream's name.
+        upstream: String,
+        /// What is wrong.
+        source: super::headers::identity::BadHeaderName,
+    },
+    /// A route names what is not there.
+    #[error("route {route}: there is no {what} {name:?}")]
+    Missing {
+        /// The route.
+        route: String,
+        /// `upstream`, `listener`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+/// A route, ready for requests.
+pub struct Route {
+    /// Its place in the configuration, from 0.
+    pub index: usize,
+    /// Host and path, for records: `mail.example.org/app`.
+    pub name: String,
+    /// Where it leads.
+    pub target: Target,
+    /// The largest request body in octets.
+    pub body_limit: Option<u64>,
+    policy: Policy,
+    /// The same where the host needs a certificate.
+    policy_with_need: Policy,
+}
+
+/// Where a route leads.
+pub enum Target {
+    /// To an upstream.
+    Upstream(Arc<RoutedUpstream>),
+    /// To another URL.
+    Redirect(String),
+    /// Nowhere: this is the answer.
+    Respond {
+        /// Its status.
+        status: StatusCode,
+        /// Its body.
+        body: Bytes,
+    },
+}
+
+/// An upstream, and what it is told of clients.
+pub struct RoutedUpstream {
+    /// Its place among the upstreams, from 0.
+    pub index: usize,
+    /// Its servers.
+    pub upstream: Upstream,
+    /// Writes identity headers.
+    pub identity: IdentityWriter,
+}
+
+impl Route {
+    /// What the route demands of a client that came under this policy.
+    #[must_use]
+    pub fn policy(&self, client: &ClientPolicy) -> &Policy {
+        if client.client_certificate == ClientCertificate::Need { &self.policy_with_need } else { &self.policy }
+    }
+
+    /// What identifies a client here.
+    #[must_use]
+    pub fn methods(&self) -> &[Method] {
+        &self.policy.authenticate
+    }
+}
+
+impl Gate {
+    /// Makes a gate of a checked configuration.
+    ///
+    /// # Errors
+    /// When a route or header is not usable, which `config::check` has usually found before.
+    pub fn new(config: &Config, parts: GateParts) -> Result<Self, GateError> {
+        let mut upstreams = HashMap::new();
+        for (index, (name, settings)) in config.upstreams.iter().enumerate() {
+            let identity = IdentityWriter::new(&settings.headers)
+                .map_err(|source| GateError::Header { upstream: name.clone(), source })?;
+            let upstream = RoutedUpstream { index, upstream: Upstream::new(name, settings), identity };
+            upstreams.insert(name.as_str(), Arc::new(upstream));
+        }
+        let entries = config
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| entry(index, route, &upstreams, &parts.listeners))
+            .collect::<Result<Vec<_>, _>>()?;
+        let told = config.upstreams.values().flat_map(|upstream| upstream.headers.names());
+        Ok(Self {
+            epoch: parts.epoch,
+            router: Router::new(parts.listeners.len(), entries)?,
+            authenticator: parts.authenticator,
+            trust: parts.trust,
+            stripper: Arc::new(Stripper::new(told)),
+            timeouts: config.timeouts.clone(),
+            limits: config.limits.clone(),
+            audit: parts.audit,
+            listeners: parts.listeners,
+        })
+    }
+
+    /// The router's index of the listener that a connection came in by, if a request for this host may be
+    /// served on its TLS session: if the host's policy is the one that the session was made for (rule 6 of the
+    /// design; RFC 9110, section 7.4).
+    #[must_use]
+    pub fn listener(&self, connection: &Connection, host: Option<&str>) -> Option<usize> {
+        let index = self.listeners.iter().position(|(name, _)| *name == connection.listener)?;
+        let (_, tls) = self.listeners.get(index)?;
+        same_session(&tls.host(host).policy, &connection.policy).then_some(index)
+    }
+}
+
+fn entry(
+    index: usize,
+    route: &config::Route,
+    upstreams: &HashMap<&str, Arc<RoutedUpstream>>,
+    listeners: &[(Arc<str>, Arc<ListenerTls>)],
+) -> Result<Entry<Route>, GateError> {
+    let host = route.host.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = format!("{host}{}", route.path);
+    let missing = |what, missing: &str| GateError::Missing { route: name.clone(), what, name: missing.to_owned() };
+    let target = match &route.target {
+        config::Target::Upstream(upstream) => {
+            let found = upstreams.get(upstream.as_str()).ok_or_else(|| missing("upstream", upstream))?;
+            Target::Upstream(Arc::clone(found))
+        }
+        config::Target::Redirect(to) => Target::Redirect(to.clone()),
+        config::Target::Respond { status, body } => Target::Respond {
+            status: StatusCode::from_u16(*status).map_err(|_| missing("status", &status.to_string()))?,
+            body: Bytes::from(body.clone()),
+        },
+    };
+    let indices = route
+        .listeners
+        .iter()
+        .map(|wanted| {
+            listeners.iter().position(|(name, _)| **name == **wanted).ok_or_else(|| missing("listener", wanted))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let policy = Policy {
+        authenticate: route.authenticate.clone(),
+        anonymous: route.anonymous.clone(),
+        allow_groups: route.allow.as_ref().map(|allow| allow.groups.clone()),
+        certificate_needed: false,
+    };
+    let policy_with_need = Policy { certificate_needed: true, ..policy.clone() };
+    let payload = Route { index, name: name.clone(), target, body_limit: route.body_limit, policy, policy_with_need };
+    Ok(Entry { host: route.host.clone(), path: route.path.clone(), listeners: indices, payload })
+}

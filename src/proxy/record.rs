@@ -1,0 +1,78 @@
+//! The audit record of a request: what the stages found, flat.
+
+use super::Exchange;
+use super::gate::Route;
+use super::path::RequestTarget;
+use crate::auth::decision::{CertificateEvidence, DigestEvidence, Finding, Permit};
+use crate::auth::{DigestFinding, Standing};
+use crate::base::reason::Reason;
+use crate::telemetry::audit::{Event, Outcome, Record};
+use http::StatusCode;
+use std::sync::Arc;
+
+/// How far a request got, for its record.
+#[derive(Default)]
+pub(super) struct About<'a> {
+    pub(super) method: &'a str,
+    /// The target as it came, where it is refused for what it is.
+    pub(super) raw_target: Option<&'a str>,
+    pub(super) target: Option<&'a RequestTarget>,
+    pub(super) route: Option<&'a Route>,
+    pub(super) standing: Option<&'a Arc<Standing>>,
+    pub(super) digest: Option<&'a DigestFinding>,
+    /// What there is to say beyond what the certificate and the credentials say.
+    pub(super) detail: Option<String>,
+}
+
+impl Exchange<'_> {
+    /// Puts a verdict on record.
+    pub(super) fn record(
+        &self,
+        about: &About<'_>,
+        outcome: Outcome,
+        reason: Option<Reason>,
+        status: Option<StatusCode>,
+        permit: Option<&Permit>,
+    ) {
+        let refused = matches!(
+            about.standing.map(|standing| &standing.evidence),
+            Some(CertificateEvidence::Refused(_) | CertificateEvidence::AccountsUnavailable)
+        );
+        let detail = about
+            .detail
+            .as_deref()
+            .or_else(|| about.digest.and_then(|digest| digest.why.as_deref()))
+            .or_else(|| about.standing.filter(|_| refused).map(|standing| standing.last()));
+        let identity = permit.and_then(Permit::identity);
+        let account = identity.map(|identity| identity.account.username.as_str()).or_else(|| named(about));
+        let record = Record {
+            reason,
+            detail,
+            request_id: Some(self.id.as_str()),
+            host: about.target.and_then(RequestTarget::host),
+            method: Some(about.method),
+            path: about.target.map(RequestTarget::path).or(about.raw_target),
+            route: about.route.map(|route| route.name.as_str()),
+            status: status.map(|status| status.as_u16()),
+            account,
+            authentication: identity.map(|identity| identity.method.as_str()),
+            ..Record::new(self.at, Event::Request, outcome)
+        };
+        self.gate.audit.write(self.client.audited(), &record);
+    }
+}
+
+/// Whom the certificate or the credentials name, where nobody was let in.
+fn named<'a>(about: &About<'a>) -> Option<&'a str> {
+    let certificate = about.standing.and_then(|standing| match &standing.evidence {
+        CertificateEvidence::Account(account) => Some(account.username.as_str()),
+        _ => None,
+    });
+    certificate.or_else(|| {
+        let digest = about.digest?;
+        match &digest.evidence {
+            Finding::Known(DigestEvidence::Right(account)) => Some(account.username.as_str()),
+            _ => digest.username.as_deref(),
+        }
+    })
+}

@@ -1,0 +1,144 @@
+//! One client connection from its handshake to its end: HTTP/1.1 or HTTP/2 as ALPN chose, driven under the
+//! deadlines of the configuration.
+
+use super::body::ReplyBody;
+use super::{Client, Closed, Worker};
+use crate::config::Timeouts;
+use crate::listen::activity::{Activity, Expired};
+use crate::listen::connection::Connection;
+use crate::listen::io::ClientIo;
+use crate::listen::limit::Place;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+use tokio_rustls::server::TlsStream;
+
+/// Streams that one HTTP/2 connection may have open at once.
+const MOST_STREAMS: u32 = 128;
+/// HTTP/2 windows: how much of a body a client may send ahead of us.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Resets that an HTTP/2 client may cause before it is taken for an attacker (CVE-2023-44487).
+const MOST_RESETS: usize = 64;
+/// hyper reads heads into a buffer of at least this size.
+const LEAST_BUFFER: usize = 8192;
+
+/// Serves a connection until it ends.
+pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: Place, worker: Arc<Worker>) {
+    let multiplexed = connection.tls.http2;
+    let activity = Arc::new(Activity::new(multiplexed, Instant::now()));
+    let io = ClientIo::new(stream, Arc::clone(&activity));
+    let client = Arc::new(Client::new(connection, activity, place));
+    let (timeouts, limits) = {
+        let gate = worker.gate();
+        (gate.timeouts.clone(), gate.limits.clone())
+    };
+    let service = service_fn({
+        let (client, worker) = (Arc::clone(&client), Arc::clone(&worker));
+        move |request: Request<Incoming>| super::handle(Arc::clone(&client), Arc::clone(&worker), request)
+    });
+    if multiplexed {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_pending_accept_reset_streams(MOST_RESETS)
+            .serve_connection(io, service);
+        drive(connection, &client, &worker, &timeouts).await;
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_headers(limits.headers)
+            .max_header_size(limits.head)
+            .max_buf_size(limits.head.max(LEAST_BUFFER) * 2)
+            .serve_connection(io, service)
+            .with_upgrades();
+        drive(connection, &client, &worker, &timeouts).await;
+    }
+}
+
+/// A connection of either version that can be asked to end after what it is doing.
+trait Drivable: Future<Output = hyper::Result<()>> {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<S> Drivable for http1::UpgradeableConnection<ClientIo, S>
+where
+    S: HttpService<Incoming, ResBody = ReplyBody, Error = Closed>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S> Drivable for http2::Connection<ClientIo, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = ReplyBody, Error = Closed>,
+    S::Future: Send + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Drives a connection to its end: its own, the client's, a deadline's or the process's.
+async fn drive<C: Drivable>(connection: C, client: &Client, worker: &Worker, timeouts: &Timeouts) {
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head).into()));
+    let mut draining = worker.draining.clone();
+    let mut finishing = false;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => {
+                if let Err(error) = outcome {
+                    log_end(client, &error);
+                }
+                return;
+            }
+            () = timer.as_mut() => match client.activity.check(Instant::now(), timeouts) {
+                Ok(left) => timer.as_mut().reset((Instant::now() + left).into()),
+                // A client that waits for nothing is told so (HTTP/2: GOAWAY) and given a moment to go.
+                Err(Expired::Idle) if !finishing => {
+                    finishing = true;
+                    connection.as_mut().finish();
+                    timer.as_mut().reset((Instant::now() + timeouts.request_head).into());
+                }
+                Err(expired) => {
+                    tracing::info!(connection = %client.connection.id, client = %client.connection.peer, ?expired, "connection closed");
+                    return;
+                }
+            },
+            _ = draining.wait_for(|draining| *draining), if !finishing => {
+                finishing = true;
+                connection.as_mut().finish();
+            }
+            () = client.condemned.notified() => return,
+        }
+    }
+}
+
+/// A connection that ends in a fault of the client's is worth a line: it is how attacks and broken clients
+/// show. One that was just cut is not.
+fn log_end(client: &Client, error: &hyper::Error) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let (connection, peer) = (client.connection.id, client.connection.peer);
+    if error.is_parse() || error.is_parse_too_large() {
+        tracing::info!(%connection, client = %peer, %error, cause, "bad request");
+    } else if error.is_user() {
+        tracing::debug!(%connection, client = %peer, %error, cause, "connection cut on purpose");
+    } else {
+        tracing::debug!(%connection, client = %peer, %error, cause, "connection ended");
+    }
+}
