@@ -1,3 +1,285 @@
-//! The composition root: builds every part from the configuration, reloads and drains them.
+//! The composition root: builds every part from the configuration, reloads it whole or not at all, and
+//! drains the process at its end.
 
+mod build;
+pub mod explain;
 pub mod preflight;
+mod watch;
+mod worker;
+
+use crate::account::cache::Accounts;
+use crate::auth::digest;
+use crate::base::secret::Secret;
+use crate::config::{self, Config};
+use crate::listen::limit::ConnectionLimit;
+use crate::listen::{self, Listener};
+use crate::proxy::{Gate, Worker};
+use crate::telemetry::audit::Audit;
+use crate::telemetry::log::{self, LevelHandle};
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use build::BuiltListener;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch as flag};
+use watch::FileWatch;
+use worker::Command;
+
+pub use build::crl_files;
+
+/// How long after a file's change it is looked at: a certificate and its key are rarely renewed at once.
+const SETTLE: Duration = Duration::from_millis(300);
+/// How often it is looked whether all connections have ended, at shutdown.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Runs the gate until it is told to end. `ready` is called once, with the address of each listener, when
+/// connections are accepted.
+///
+/// SIGTERM and SIGINT end it after open requests are answered, or after `timeouts.drain`; a second one ends
+/// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
+/// anew: a configuration with any fault is refused whole and the old one goes on.
+///
+/// # Errors
+/// When the configuration, a file it names or an address cannot be had.
+pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) -> anyhow::Result<()> {
+    let loaded = config::load(configuration)?;
+    let level = log::init(&loaded.config.log)?;
+    if !loaded.warnings.is_empty() {
+        tracing::warn!(warnings = %loaded.warnings, "the configuration is hardly meant that way");
+    }
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start the control runtime")?;
+    control.block_on(async {
+        let mut process = Process::start(configuration, loaded.config, level).await?;
+        ready(&process.addresses());
+        process.supervise().await
+    })
+}
+
+/// The running process, as its control runtime sees it.
+struct Process {
+    configuration: PathBuf,
+    config: Config,
+    parts: Parts,
+    gate: Arc<ArcSwap<Gate>>,
+    listeners: HashMap<SocketAddr, Open>,
+    limit: Arc<ConnectionLimit>,
+    workers: Vec<worker::Handle>,
+    draining: flag::Sender<bool>,
+    level: LevelHandle,
+    epoch: u64,
+}
+
+/// A listener and the address that it is bound to, which differs from the configured one for port 0.
+struct Open {
+    listener: Arc<Listener>,
+    bound: SocketAddr,
+}
+
+/// What a reload keeps while its section of the configuration stays as it is: connections to the database,
+/// cached accounts, counts of nonces.
+#[derive(Clone)]
+struct Parts {
+    accounts: Arc<Accounts>,
+    /// With the secret that it was made with.
+    digest: Option<(Arc<digest::Verifier>, Option<Secret>)>,
+    audit: Arc<Audit>,
+    /// Seals tickets where no secret is configured.
+    ticket_secret: Secret,
+}
+
+impl Parts {
+    async fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            accounts: build::accounts(&config.accounts).await,
+            digest: build::digest(config.digest.as_ref())?,
+            audit: build::audit(&config.log)?,
+            ticket_secret: build::random_secret()?,
+        })
+    }
+
+    /// The parts for a new configuration: those whose section stays as it is are kept.
+    async fn renewed(&self, old: &Config, new: &Config) -> anyhow::Result<Self> {
+        let mut parts = self.clone();
+        if new.accounts != old.accounts {
+            parts.accounts = build::accounts_that_answer(&new.accounts).await?;
+        }
+        let digest = build::digest(new.digest.as_ref())?;
+        let secret = |digest: &Option<(_, Option<Secret>)>| digest.as_ref().map(|(_, secret)| secret.clone());
+        // A verifier is kept with its counts while its configuration and its secret's content are the same.
+        if new.digest != old.digest || secret(&digest) != secret(&self.digest) {
+            parts.digest = digest;
+        }
+        Ok(parts)
+    }
+}
+
+impl Process {
+    async fn start(configuration: &Path, config: Config, level: LevelHandle) -> anyhow::Result<Self> {
+        let parts = Parts::new(&config).await?;
+        let built = build::build(&config, &parts, 1)?;
+        let gate = Arc::new(ArcSwap::from_pointee(built.gate));
+        let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
+        let (draining, drained) = flag::channel(false);
+        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut process = Self {
+            configuration: configuration.to_owned(),
+            config,
+            parts,
+            gate: Arc::clone(&gate),
+            listeners: HashMap::new(),
+            limit: Arc::clone(&limit),
+            workers: Vec::with_capacity(count),
+            draining,
+            level,
+            epoch: 1,
+        };
+        // Sockets before threads: an address that cannot be had ends the start with nothing to undo.
+        let sockets = process.open(&built.listeners, count)?;
+        for number in 0..count {
+            let worker = Worker::new(Arc::clone(&gate), drained.clone());
+            let handle = worker::start(number, worker, Arc::clone(&limit)).context("cannot start a worker")?;
+            process.workers.push(handle);
+        }
+        process.listen(built.listeners, sockets);
+        Ok(process)
+    }
+
+    /// Opens the addresses that are not open yet, a socket for each worker.
+    fn open(&self, wanted: &[BuiltListener], workers: usize) -> anyhow::Result<Sockets> {
+        let new = wanted.iter().filter(|wanted| !self.listeners.contains_key(&wanted.address));
+        new.map(|wanted| {
+            let sockets = listen::bind(wanted.address, workers)
+                .with_context(|| format!("cannot listen on {} (listener {})", wanted.address, wanted.settings.name))?;
+            Ok((wanted.address, sockets))
+        })
+        .collect()
+    }
+
+    /// Makes the listeners do what was built for them; those that are new get their sockets.
+    fn listen(&mut self, built: Vec<BuiltListener>, mut sockets: Sockets) {
+        for BuiltListener { address, settings } in built {
+            let Some(sockets) = sockets.remove(&address) else {
+                if let Some(open) = self.listeners.get(&address) {
+                    open.listener.set(settings);
+                }
+                continue;
+            };
+            let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(address);
+            tracing::info!(listener = %settings.name, address = %bound, "listening");
+            let listener = Arc::new(Listener::new(settings));
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                worker.tell(Command::Listen(Arc::clone(&listener), bound, socket));
+            }
+            self.listeners.insert(address, Open { listener, bound });
+        }
+    }
+
+    fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let mut addresses: Vec<_> =
+            self.listeners.values().map(|open| (open.listener.settings().name.to_string(), open.bound)).collect();
+        addresses.sort();
+        addresses
+    }
+
+    async fn supervise(&mut self) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (wake, mut woken) = mpsc::channel(1);
+        let mut files = FileWatch::new(wake).context("cannot watch files")?;
+        files.set(watch::files(&self.configuration, &self.config));
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    files.changed();
+                    self.reload("SIGHUP").await;
+                    files.set(watch::files(&self.configuration, &self.config));
+                }
+                _ = woken.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    let changed = files.changed();
+                    if let Some(first) = changed.first() {
+                        self.reload(&format!("{} changed", first.display())).await;
+                        files.set(watch::files(&self.configuration, &self.config));
+                    }
+                }
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        self.drain(&mut terminate, &mut interrupt).await;
+        Ok(())
+    }
+
+    async fn reload(&mut self, cause: &str) {
+        match self.take_up().await {
+            Ok(()) => tracing::info!(cause, epoch = self.epoch, "configuration taken up"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(cause, error, "configuration refused; the old one goes on");
+            }
+        }
+    }
+
+    /// Reads and builds everything anew; nothing is changed before all of it stands.
+    async fn take_up(&mut self) -> anyhow::Result<()> {
+        let config = config::load(&self.configuration)?.config;
+        let config::Log { format, level, audit } = &config.log;
+        if *format != self.config.log.format || *audit != self.config.log.audit {
+            bail!("log.format and log.audit take effect at a restart only: restart, or take their change back");
+        }
+        let parts = self.parts.renewed(&self.config, &config).await?;
+        let built = build::build(&config, &parts, self.epoch + 1)?;
+        let sockets = self.open(&built.listeners, self.workers.len())?;
+
+        self.level.set(level)?;
+        self.epoch += 1;
+        self.gate.store(Arc::new(built.gate));
+        self.limit.set(config.limits.connections, config.limits.connections_per_address);
+        let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
+        self.listeners.retain(|address, open| {
+            let stays = wanted.contains(address);
+            if !stays {
+                tracing::info!(listener = %open.listener.settings().name, %address, "no longer listening");
+                self.workers.iter().for_each(|worker| worker.tell(Command::Stop(open.bound)));
+            }
+            stays
+        });
+        self.listen(built.listeners, sockets);
+        self.parts = parts;
+        self.config = config;
+        Ok(())
+    }
+
+    async fn drain(&self, terminate: &mut Signal, interrupt: &mut Signal) {
+        let limit = self.config.timeouts.drain;
+        tracing::info!(connections = self.limit.open(), ?limit, "draining");
+        self.workers.iter().for_each(|worker| worker.tell(Command::Drain));
+        self.draining.send_replace(true);
+        let deadline = Instant::now() + limit;
+        let ended = async {
+            while self.limit.open() > 0 && Instant::now() < deadline {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        self.parts.audit.flush();
+        tracing::info!(cut = self.limit.open(), "ended");
+    }
+}
+
+/// Sockets that nobody accepts on yet, by configured address, one for each worker.
+type Sockets = HashMap<SocketAddr, Vec<std::net::TcpListener>>;

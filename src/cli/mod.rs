@@ -4,8 +4,10 @@
 
 pub mod check;
 pub mod completions;
+pub mod explain;
 pub mod failure;
 pub mod man;
+pub mod serve;
 pub mod schema;
 
 pub use failure::{Failure, OrFail};
@@ -33,6 +35,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gate
+    Serve(serve::Args),
+    /// Say what would happen to a certificate, stage by stage
+    Explain(explain::Args),
     /// Say whether a configuration is good
     Check(check::Args),
     /// Print the JSON Schema of the configuration file
@@ -46,6 +52,8 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Serve(args) => serve::run(args),
+            Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
             Self::Schema(args) => schema::run(args),
             Self::Completions(args) => completions::run(args),

@@ -1,0 +1,240 @@
+//! From the checked configuration to the parts that serve requests. Everything that can fail does so here,
+//! before anything is changed.
+
+use super::Parts;
+use crate::account;
+use crate::account::cache::Accounts;
+use crate::auth::digest;
+use crate::auth::trust::TrustSet;
+use crate::base::secret::{Secret, SecretSource};
+use crate::certificate::{facts, pem};
+use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern};
+use crate::identity::Rules;
+use crate::listen::Settings;
+use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
+use crate::proxy::{Gate, GateParts};
+use crate::telemetry::audit::Audit;
+use anyhow::{Context, anyhow};
+use rustls::sign::CertifiedKey;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Parts that a configuration makes anew.
+pub(super) struct Built {
+    pub(super) gate: Gate,
+    pub(super) listeners: Vec<BuiltListener>,
+}
+
+/// A listener's configured address, and what is to be done there.
+pub(super) struct BuiltListener {
+    pub(super) address: SocketAddr,
+    pub(super) settings: Settings,
+}
+
+/// Builds everything that requests need.
+///
+/// # Errors
+/// What failed, on what file or section, and why.
+pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Result<Built> {
+    let trust: HashMap<String, Arc<TrustSet>> = config
+        .trust
+        .iter()
+        .map(|(name, settings)| {
+            let set = trust_set(settings).with_context(|| format!("trust.{name}"))?;
+            Ok((name.clone(), Arc::new(set)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let listeners = config
+        .listeners
+        .iter()
+        .map(|listener| {
+            let settings = Settings {
+                name: Arc::from(listener.name.as_str()),
+                tls: Arc::new(
+                    listener_tls(listener, &trust, parts).with_context(|| format!("listener {}", listener.name))?,
+                ),
+                handshake: config.timeouts.handshake,
+            };
+            Ok(BuiltListener { address: listener.address, settings })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let authenticator = crate::auth::Authenticator::new(
+        Rules::new(&config.identity, issuer_keys)?,
+        Arc::clone(&parts.accounts),
+        parts.digest.clone().map(|(verifier, _)| verifier),
+    );
+    let gate = Gate::new(
+        config,
+        GateParts {
+            epoch,
+            authenticator,
+            trust,
+            listeners: listeners
+                .iter()
+                .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
+                .collect(),
+            audit: Arc::clone(&parts.audit),
+        },
+    )?;
+    Ok(Built { gate, listeners })
+}
+
+fn trust_set(settings: &config::Trust) -> anyhow::Result<TrustSet> {
+    let mut authorities = Vec::new();
+    for file in &settings.authorities {
+        authorities.extend(pem::certificates(file)?);
+    }
+    let mut lists = Vec::new();
+    if let Some(crl) = &settings.revocation.crl {
+        for pattern in &crl.files {
+            let files = crl_files(pattern);
+            if files.is_empty() {
+                return Err(anyhow!("revocation.crl.files: no file matches {}", pattern.display()));
+            }
+            for file in files {
+                let octets = pem::read(&file, pem::MAX_REVOCATION_LISTS)?;
+                lists.push((file, octets.to_vec()));
+            }
+        }
+    }
+    Ok(TrustSet::new(settings, authorities, lists)?)
+}
+
+/// The files that a pattern names, sorted: `*` stands for any text in the last component. A pattern without
+/// `*` names itself, whether the file is there or not.
+#[must_use]
+pub fn crl_files(pattern: &Path) -> Vec<PathBuf> {
+    let Some((before, after)) =
+        pattern.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('*'))
+    else {
+        return vec![pattern.to_owned()];
+    };
+    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+                name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+            })
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn listener_tls(
+    listener: &config::Listener,
+    trust: &HashMap<String, Arc<TrustSet>>,
+    parts: &Parts,
+) -> anyhow::Result<ListenerTls> {
+    let certificates = listener.tls.certificates.iter().map(server_certificate).collect::<anyhow::Result<Vec<_>>>()?;
+    let ticket_secret = match &listener.tls.ticket_secret {
+        Some(source) => source.read().context("tls.ticket_secret")?,
+        None => parts.ticket_secret.clone(),
+    };
+    let hosts: Vec<(HostPattern, ClientPolicy)> =
+        listener.hosts.iter().map(|host| (host.name.clone(), host.policy.clone())).collect();
+    let mut hints = HashMap::new();
+    for policy in std::iter::once(&listener.policy).chain(hosts.iter().map(|(_, policy)| policy)) {
+        hints.insert(policy.clone(), advertised(policy, trust)?);
+    }
+    let material = |policy: &ClientPolicy| {
+        let set = trust.get(policy.trust.as_ref()?)?;
+        Some(TrustMaterial { hints: hints.get(policy).cloned().unwrap_or_default(), trust: Arc::clone(set) })
+    };
+    let settings =
+        tls::Settings { certificates, min_version: listener.tls.min_version, ticket_secret, trust: &material };
+    ListenerTls::build(&listener.policy, &hosts, &settings).context("TLS cannot be set up")
+}
+
+/// The subjects of the authorities that clients are told of.
+fn advertised(policy: &ClientPolicy, trust: &HashMap<String, Arc<TrustSet>>) -> anyhow::Result<Vec<Vec<u8>>> {
+    if policy.client_certificate == ClientCertificate::Off {
+        return Ok(Vec::new());
+    }
+    match &policy.advertise {
+        Advertise::None => Ok(Vec::new()),
+        Advertise::All => {
+            Ok(policy.trust.as_ref().and_then(|name| trust.get(name)).map(|set| set.subjects()).unwrap_or_default())
+        }
+        Advertise::Files(files) => {
+            let mut subjects = Vec::new();
+            for file in files {
+                for certificate in pem::certificates(file)? {
+                    let facts = facts::parse(&certificate).with_context(|| format!("advertise: {}", file.display()))?;
+                    subjects.push(facts.subject.der);
+                }
+            }
+            Ok(subjects)
+        }
+    }
+}
+
+/// Reads a chain and its key, and makes sure that they belong together.
+fn server_certificate(files: &config::CertificateFiles) -> anyhow::Result<ServerCertificate> {
+    let chain = pem::certificates(&files.chain)?;
+    let key = pem::private_key(&files.key)?;
+    let leaf = chain.first().with_context(|| format!("{} holds no certificate", files.chain.display()))?;
+    let facts = facts::parse(leaf).with_context(|| files.chain.display().to_string())?;
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
+        .with_context(|| format!("{}: this kind of key cannot be used", files.key.display()))?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().map_err(|_| {
+        anyhow!("the key {} is not the key of the certificate {}", files.key.display(), files.chain.display())
+    })?;
+    let names = facts.names.dns.iter().map(|name| host_pattern(name)).collect();
+    Ok(ServerCertificate { names, certified: Arc::new(certified) })
+}
+
+fn host_pattern(name: &str) -> HostPattern {
+    let name = name.to_ascii_lowercase();
+    match name.strip_prefix("*.") {
+        Some(parent) => HostPattern::Wildcard(parent.to_owned()),
+        None => HostPattern::Exact(name),
+    }
+}
+
+/// The subject public keys of the certificates in a file that an identity rule names.
+fn issuer_keys(file: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
+    let keys = pem::certificates(file)?.into_iter().map(|certificate| Ok(facts::parse(&certificate)?.spki_sha256));
+    keys.collect::<anyhow::Result<_>>().with_context(|| format!("identity: {}", file.display()))
+}
+
+/// The accounts behind their cache; a store that gives no answer is asked again with each request.
+pub(super) async fn accounts(settings: &config::Accounts) -> Arc<Accounts> {
+    let directory = account::reopen::open(&settings.store, Handle::current()).await;
+    Arc::new(Accounts::new(directory, &settings.cache))
+}
+
+/// The accounts behind their cache, of a store that must answer: a reload does not exchange one that does for
+/// one that does not.
+pub(super) async fn accounts_that_answer(settings: &config::Accounts) -> anyhow::Result<Arc<Accounts>> {
+    let directory = account::open(&settings.store, Handle::current()).await?;
+    Ok(Arc::new(Accounts::new(directory, &settings.cache)))
+}
+
+/// The verifier of Digest credentials, and the secret that it was made with.
+pub(super) fn digest(
+    settings: Option<&config::Digest>,
+) -> anyhow::Result<Option<(Arc<digest::Verifier>, Option<Secret>)>> {
+    let Some(settings) = settings else { return Ok(None) };
+    let secret = settings.nonce_secret.as_ref().map(SecretSource::read).transpose().context("digest.nonce.secret")?;
+    let verifier = digest::Verifier::new(settings, secret.as_ref()).context("digest")?;
+    Ok(Some((Arc::new(verifier), secret)))
+}
+
+/// Where audit records go.
+pub(super) fn audit(settings: &config::Log) -> anyhow::Result<Arc<Audit>> {
+    Audit::open(settings.audit.as_deref()).map(Arc::new).context("log.audit")
+}
+
+/// A secret of this process alone.
+pub(super) fn random_secret() -> anyhow::Result<Secret> {
+    let mut octets = vec![0; 32];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| anyhow!("the system gives no randomness"))?;
+    Ok(Secret::new(octets))
+}

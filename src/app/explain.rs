@@ -1,0 +1,117 @@
+//! What would happen to a certificate: the very parts that serve requests, asked once and without a socket.
+
+use super::{Parts, build};
+use crate::auth::Stage;
+use crate::auth::decision::{Evidence, Finding, Permit, Verdict, decide};
+use crate::base::clock::Timestamp;
+use crate::base::reason::Reason;
+use crate::certificate::{Presented, pem};
+use crate::config::{ClientCertificate, Config};
+use crate::proxy::gate::Target;
+use crate::proxy::headers::identity::ClientCertificate as Shown;
+use crate::proxy::path::normalise;
+use anyhow::{Context, anyhow};
+use std::path::Path;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// PEM file of the certificate, followed by intermediates.
+    pub certificate: &'a Path,
+    /// The listener's name; the first one if absent.
+    pub listener: Option<&'a str>,
+    /// The host that is asked for.
+    pub host: Option<&'a str>,
+    /// The path that is asked for.
+    pub path: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What would happen.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// What each stage found, in order.
+    pub stages: Vec<Stage>,
+    /// What came out: `permit`, `challenge`, `redirect`, `refuse`.
+    pub verdict: &'static str,
+    /// Why, where it is not a permit.
+    pub reason: Option<Reason>,
+    /// What the application would be told, by header.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Follows a certificate through every stage under a configuration.
+///
+/// # Errors
+/// When the configuration cannot be built, or the question names what is not there.
+pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Explanation> {
+    let parts = Parts::new(config).await?;
+    let gate = build::build(config, &parts, 1)?.gate;
+    let presented = Presented::new(&pem::certificates(query.certificate)?)
+        .with_context(|| query.certificate.display().to_string())?;
+    let (index, listener) = match query.listener {
+        Some(name) => config.listeners.iter().enumerate().find(|(_, listener)| listener.name == name),
+        None => config.listeners.iter().enumerate().next(),
+    }
+    .ok_or_else(|| anyhow!("there is no listener {:?}", query.listener.unwrap_or_default()))?;
+    let policy = query
+        .host
+        .and_then(|host| listener.hosts.iter().find(|other| other.name.matches(host)))
+        .map_or(&listener.policy, |host| &host.policy);
+
+    let mut stages = vec![Stage {
+        name: "listener",
+        found: format!(
+            "{} ({:?}, trust {})",
+            listener.name,
+            policy.client_certificate,
+            policy.trust.as_deref().unwrap_or("-")
+        ),
+    }];
+    let path = normalise(query.path).with_context(|| format!("the path {:?} would be refused", query.path))?;
+    let route = match gate.router.find(index, query.host, &path) {
+        Ok(route) => route,
+        Err(miss) => {
+            stages.push(Stage { name: "route", found: miss.to_string() });
+            return Ok(Explanation { stages, verdict: "refuse", reason: Some(Reason::NoRoute), headers: Vec::new() });
+        }
+    };
+    stages.push(Stage { name: "route", found: route.name.clone() });
+    let asked = (policy.client_certificate != ClientCertificate::Off).then_some(&presented);
+    if asked.is_none() {
+        stages.push(Stage { name: "handshake", found: "no certificate is asked for here".to_owned() });
+    }
+    let trust = policy.trust.as_ref().and_then(|name| gate.trust.get(name));
+    let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at).await;
+    stages.extend(standing.stages.iter().cloned());
+    let evidence =
+        Evidence { certificate: standing.evidence.clone(), digest: Finding::NotAsked, authorization_sent: false };
+    let (verdict, reason, headers) = match decide(route.policy(policy), &evidence) {
+        Verdict::Permit(permit) => ("permit", None, told(&route.target, &permit, &presented, &standing)),
+        Verdict::Challenge { reason, .. } => ("challenge", Some(reason), Vec::new()),
+        Verdict::Redirect(_) => ("redirect", None, Vec::new()),
+        Verdict::Refuse(reason) => ("refuse", Some(reason), Vec::new()),
+    };
+    Ok(Explanation { stages, verdict, reason, headers })
+}
+
+/// What the application would be told.
+fn told(
+    target: &Target,
+    permit: &Permit,
+    presented: &Presented,
+    standing: &crate::auth::Standing,
+) -> Vec<(String, String)> {
+    let Target::Upstream(upstream) = target else { return Vec::new() };
+    let path: Vec<&[u8]> =
+        standing.path.iter().flat_map(|path| &path.certificates).map(|certificate| certificate.der.as_ref()).collect();
+    let certificate = presented.facts.as_ref().ok().filter(|_| !path.is_empty());
+    let certificate = certificate.map(|facts| Shown { facts, path: &path });
+    upstream
+        .identity
+        .prepare(permit, certificate)
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}

@@ -1,0 +1,156 @@
+//! Which files the configuration rests on, and whether any of them has changed.
+//!
+//! Folders are watched rather than files, because certificates are renewed by renaming and by exchanging
+//! symbolic links; an event in a folder says only that it is worth looking whether one of our files is
+//! another one now.
+
+use crate::base::secret::SecretSource;
+use crate::config::{Advertise, ClientPolicy, Config, IssuerPin, Store};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+
+/// What a file is as far as a change shows: where its links lead, and what stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct State {
+    target: Option<PathBuf>,
+    /// Inode, size, and change time in seconds and nanoseconds; `None` if the file is not there.
+    stamp: Option<(u64, u64, i64, i64)>,
+}
+
+impl State {
+    fn of(path: &Path) -> Self {
+        let stamp = std::fs::metadata(path).ok().map(|data| (data.ino(), data.size(), data.ctime(), data.ctime_nsec()));
+        Self { target: std::fs::canonicalize(path).ok(), stamp }
+    }
+}
+
+/// Watches the files of a configuration.
+pub(super) struct FileWatch {
+    files: Vec<(PathBuf, State)>,
+    folders: BTreeSet<PathBuf>,
+    watcher: RecommendedWatcher,
+}
+
+impl FileWatch {
+    /// A watch on no file yet; events are sent to `wake`.
+    ///
+    /// # Errors
+    /// When the system gives no watch.
+    pub(super) fn new(wake: mpsc::Sender<()>) -> notify::Result<Self> {
+        // One event in the queue is enough: it says only that it is worth looking.
+        let watcher = notify::recommended_watcher(move |_| {
+            let _ = wake.try_send(());
+        })?;
+        Ok(Self { files: Vec::new(), folders: BTreeSet::new(), watcher })
+    }
+
+    /// Watches these files instead, as they stand now. A folder that cannot be watched is reported: its files
+    /// then need a SIGHUP.
+    pub(super) fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.files =
+            files.into_iter().map(|path| (State::of(&path), path)).map(|(state, path)| (path, state)).collect();
+        let folders: BTreeSet<PathBuf> = self
+            .files
+            .iter()
+            .flat_map(|(path, state)| [Some(path), state.target.as_ref()])
+            .flatten()
+            .filter_map(|path| path.parent())
+            .map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+            .collect();
+        for gone in self.folders.difference(&folders) {
+            let _ = self.watcher.unwatch(gone);
+        }
+        for new in folders.difference(&self.folders) {
+            if let Err(error) = self.watcher.watch(new, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %new.display(), %error, "cannot watch; send SIGHUP after changing files there");
+            }
+        }
+        self.folders = folders;
+    }
+
+    /// The files that are not what they were when this was last asked.
+    pub(super) fn changed(&mut self) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        for (path, state) in &mut self.files {
+            let now = State::of(path);
+            if *state != now {
+                *state = now;
+                changed.push(path.clone());
+            }
+        }
+        changed
+    }
+}
+
+/// The files that a configuration rests on, itself first. A folder stands for every file in it.
+pub(super) fn files(configuration: &Path, config: &Config) -> Vec<PathBuf> {
+    let mut files = vec![configuration.to_owned()];
+    let mut secret = |source: &SecretSource| match source {
+        SecretSource::File(path) => Some(path.clone()),
+        SecretSource::Environment(_) | SecretSource::Literal(_) => None,
+    };
+    let advertised = |policy: &ClientPolicy| match &policy.advertise {
+        Advertise::Files(files) => files.clone(),
+        Advertise::All | Advertise::None => Vec::new(),
+    };
+    for listener in &config.listeners {
+        files.extend(listener.tls.certificates.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
+        files.extend(listener.tls.ticket_secret.as_ref().and_then(&mut secret));
+        files.extend(advertised(&listener.policy));
+        files.extend(listener.hosts.iter().flat_map(|host| advertised(&host.policy)));
+    }
+    for trust in config.trust.values() {
+        files.extend(trust.authorities.iter().cloned());
+        if let Some(crl) = &trust.revocation.crl {
+            files.extend(crl.files.iter().flat_map(|pattern| super::crl_files(pattern)));
+            files.extend(crl.files.iter().filter_map(|pattern| pattern.parent()).map(Path::to_owned));
+        }
+    }
+    for pin in config.identity.iter().flat_map(|rule| &rule.issuers) {
+        if let IssuerPin::File(path) = pin {
+            files.push(path.clone());
+        }
+    }
+    if let Some(digest) = &config.digest {
+        files.extend(digest.nonce_secret.as_ref().and_then(&mut secret));
+    }
+    if let Store::MySql(mysql) = &config.accounts.store {
+        files.extend(mysql.password.as_ref().and_then(&mut secret));
+        files.extend(mysql.tls.ca.clone());
+        files.extend(mysql.tls.client.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_changes_by_rewriting_renaming_and_by_its_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "one").unwrap();
+        std::fs::write(path("b"), "two").unwrap();
+        std::os::unix::fs::symlink(path("a"), path("link")).unwrap();
+        let (wake, mut woken) = mpsc::channel(1);
+        let mut watch = FileWatch::new(wake).unwrap();
+        watch.set([path("link")]);
+        assert!(watch.changed().is_empty());
+
+        std::fs::write(path("a"), "longer").unwrap();
+        assert_eq!(watch.changed(), [path("link")]);
+        std::fs::rename(path("b"), path("a")).unwrap();
+        assert_eq!(watch.changed(), [path("link")]);
+        std::fs::remove_file(path("link")).unwrap();
+        std::os::unix::fs::symlink(path("c"), path("link")).unwrap();
+        assert_eq!(watch.changed(), [path("link")]);
+        assert!(watch.changed().is_empty());
+        assert!(woken.blocking_recv().is_some());
+    }
+}

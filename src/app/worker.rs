@@ -1,0 +1,84 @@
+//! The workers: a thread for each core, each with a runtime, sockets and upstream connections of its own, so
+//! that a request needs no lock that is held across cores.
+
+use crate::listen::limit::ConnectionLimit;
+use crate::listen::{self, Listener};
+use crate::proxy::Worker;
+use crate::proxy::serve;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// How often connections that an upstream has closed, or that nobody used for long, are let go.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a worker is told.
+pub(super) enum Command {
+    /// Accept connections on this socket, which is bound to this address.
+    Listen(Arc<Listener>, SocketAddr, std::net::TcpListener),
+    /// Stop accepting on this address.
+    Stop(SocketAddr),
+    /// Stop accepting at all; connections go on until the process ends.
+    Drain,
+}
+
+/// The other end of a worker.
+pub(super) struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Handle {
+    /// Tells the worker something. A worker that has ended needs no telling.
+    pub(super) fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+/// Starts a worker.
+///
+/// # Errors
+/// When the system gives no thread or no runtime.
+pub(super) fn start(number: usize, worker: Arc<Worker>, limit: Arc<ConnectionLimit>) -> std::io::Result<Handle> {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || runtime.block_on(run(worker, limit, inbox)))?;
+    Ok(Handle { commands })
+}
+
+async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            command = inbox.recv() => match command {
+                Some(Command::Listen(listener, address, socket)) => {
+                    let socket = match TcpListener::from_std(socket) {
+                        Ok(socket) => socket,
+                        Err(error) => {
+                            tracing::error!(%address, %error, "cannot listen");
+                            continue;
+                        }
+                    };
+                    let worker = Arc::clone(&worker);
+                    let serve = move |connection, stream, place| serve::serve(connection, stream, place, Arc::clone(&worker));
+                    let task = tokio::spawn(listen::accept(socket, listener, Arc::clone(&limit), serve));
+                    accepting.insert(address, task.abort_handle());
+                }
+                Some(Command::Stop(address)) => {
+                    if let Some(task) = accepting.remove(&address) {
+                        task.abort();
+                    }
+                }
+                Some(Command::Drain) => accepting.drain().for_each(|(_, task)| task.abort()),
+                None => return,
+            },
+            _ = sweep.tick() => worker.sweep(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `wicketgate explain`: what would happen to a certificate, stage by stage.
+
+use super::{Exit, Failure, OrFail, print, runtime};
+use crate::app::explain::{Explanation, Query, explain};
+use crate::base::clock::Timestamp;
+use crate::config;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// What `explain` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// PEM file of the certificate, followed by intermediates as its owner presents them
+    #[arg(value_name = "CERT.pem")]
+    certificate: PathBuf,
+    /// The listener that the client comes in by (the first one if absent)
+    #[arg(long)]
+    listener: Option<String>,
+    /// The host that is asked for
+    #[arg(long)]
+    host: Option<String>,
+    /// The path that is asked for
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// The time by which dates and revocation lists are judged: RFC 3339 or seconds since the epoch (now if absent)
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what each stage finds and what comes out; exits with 1 unless the certificate passes.
+///
+/// # Errors
+/// When the configuration or the certificate cannot be read.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let loaded = config::load(&args.config).or_fail(
+        "reading the configuration",
+        args.config.display(),
+        "mend the faults that are named",
+    );
+    let config = loaded.map_err(Failure::bad)?.config;
+    let query = Query {
+        certificate: &args.certificate,
+        listener: args.listener.as_deref(),
+        host: args.host.as_deref(),
+        path: &args.path,
+        at: args.at.unwrap_or_else(Timestamp::now),
+    };
+    let explanation = runtime()?.block_on(explain(&config, &query)).or_fail(
+        "explaining",
+        args.certificate.display(),
+        format!("see whether `wicketgate check -c {}` is content", args.config.display()),
+    )?;
+    print(&if args.json { json(&explanation) } else { text(&explanation) })?;
+    Ok(if explanation.verdict == "permit" { Exit::Success } else { Exit::No })
+}
+
+fn text(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    for stage in &explanation.stages {
+        let _ = writeln!(text, "{:>10}  {}", stage.name, stage.found);
+    }
+    let reason = explanation.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let _ = writeln!(text, "{:>10}  {}{reason}", "verdict", explanation.verdict);
+    for (name, value) in &explanation.headers {
+        let _ = writeln!(text, "{:>10}  {name}: {value}", "told");
+    }
+    text
+}
+
+fn json(explanation: &Explanation) -> String {
+    let stages: Vec<_> = explanation
+        .stages
+        .iter()
+        .map(|stage| serde_json::json!({ "stage": stage.name, "found": stage.found }))
+        .collect();
+    let headers: serde_json::Map<_, _> =
+        explanation.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let value = serde_json::json!({
+        "stages": stages,
+        "verdict": explanation.verdict,
+        "reason": explanation.reason.map(|reason| reason.as_str()),
+        "headers": headers,
+    });
+    format!("{value:#}\n")
+}
