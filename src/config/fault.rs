@@ -6,6 +6,9 @@ use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
 
+/// How many faults are shown to people. Aliases can make many out of few, and each is looked up in the text.
+const MAX_RENDERED: usize = 100;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -117,7 +120,11 @@ impl Faults {
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let report: Vec<String> = self.faults.iter().map(|fault| renderer.render(&[self.group(fault)])).collect();
+        let shown = self.faults.iter().take(MAX_RENDERED);
+        let mut report: Vec<String> = shown.map(|fault| renderer.render(&[self.group(fault)])).collect();
+        if let more @ 1.. = self.faults.len().saturating_sub(MAX_RENDERED) {
+            report.push(format!("and {more} more"));
+        }
         report.join("\n\n")
     }
 
@@ -217,6 +224,14 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(nearest(text, known), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn nobody_is_shown_more_faults_than_can_be_read() {
+        let fault = Fault::error(Span { line: 1, column: 1, start: 0, end: 1 }, "a", "wrong");
+        let faults = Faults::new("gate.yaml", "a\n".to_owned(), vec![fault; MAX_RENDERED + 3]);
+        assert!(faults.render(false).ends_with("and 3 more"));
+        assert_eq!(faults.iter().count(), MAX_RENDERED + 3);
     }
 
     #[test]
