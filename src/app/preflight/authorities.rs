@@ -1,34 +1,121 @@
 //! The files of `trust`, `advertise` and `identity`: do they hold certificates of authorities that can be
-//! trusted, and do these still count.
+//! trusted, do these still count, and are their revocation lists current.
 
-use super::{Examiner, Named};
+use super::{Examiner, Named, reach};
+use crate::app::crl_files;
 use crate::certificate::fields::Fields;
-use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;
-use crate::config::{Advertise, IdentityRule, IssuerPin, Trust};
+use crate::certificate::{name, pem};
+use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Severity, Trust, Unknown};
+use crate::revocation::crl::{CLOCK_TOLERANCE, CrlSet, List};
+use rustls_pki_types::CertificateDer;
+use std::path::{Path, PathBuf};
 
 impl Examiner {
     pub(super) fn trust(&mut self, set_name: &str, set: &Trust) {
+        let mut all = Vec::new();
         for (index, path) in set.authorities.iter().enumerate() {
             let key = format!("trust.{set_name}.authorities[{index}]");
-            self.authorities(Named { path, key: &key });
+            all.extend(self.authorities(Named { path, key: &key }));
+        }
+        // What is wrong with an authority was told with its file; then nothing can be said of its lists.
+        if let Some(crl) = &set.revocation.crl
+            && let Ok(anchors) = TrustAnchors::new(all)
+        {
+            self.revocation_lists(&format!("trust.{set_name}.revocation.crl"), crl, &anchors);
         }
     }
 
-    fn authorities(&mut self, file: Named<'_>) {
-        let Some(certificates) = self.certificates(file) else { return };
+    fn authorities(&mut self, file: Named<'_>) -> Vec<CertificateDer<'static>> {
+        let Some(certificates) = self.certificates(file) else { return Vec::new() };
         if !self.first_look(file, "authorities") {
-            return;
+            return certificates;
         }
         for certificate in &certificates {
             if let Ok(fields) = Fields::read(certificate) {
-                let subject = name::read(fields.subject).map(|name| name.text).unwrap_or_default();
-                self.dates(file, &format!("the authority {subject}"), &fields);
+                self.dates(file, &format!("the authority {}", text_of(fields.subject)), &fields);
             }
         }
-        if let Err(error) = TrustAnchors::new(certificates) {
+        if let Err(error) = TrustAnchors::new(certificates.clone()) {
             let what_to_do = "keep only certificates of authorities in this file";
             self.error("the file holds what cannot be trusted as an authority", file, error.to_string(), what_to_do);
+        }
+        certificates
+    }
+
+    fn revocation_lists(&mut self, key: &str, crl: &CrlSource, anchors: &TrustAnchors) {
+        let sets: Vec<CrlSet> = crl
+            .files
+            .iter()
+            .enumerate()
+            .flat_map(|(index, pattern)| self.lists_of(&format!("{key}.files[{index}]"), pattern, anchors))
+            .collect();
+        let lists: Vec<&List> = sets.iter().flat_map(CrlSet::lists).collect();
+        let (severity, consequence) = match crl.unknown {
+            Unknown::Reject => (Severity::Error, "with `unknown: reject` its certificates are refused"),
+            Unknown::Accept => {
+                (Severity::Warning, "with `unknown: accept` the other sources decide on its certificates")
+            }
+        };
+        for (index, list) in lists.iter().enumerate() {
+            // Of several lists of one issuer the one that lasts longest stands for all.
+            let same = |other: &&&List| other.issuer() == list.issuer();
+            let rank = |list: &List| (list.next_update(), list.this_update());
+            let outlived = lists.iter().filter(same).any(|other| rank(other) > rank(list));
+            let repeated = lists.iter().take(index).filter(same).any(|other| rank(other) == rank(list));
+            let named = Named { path: list.file(), key };
+            if outlived || repeated {
+                continue;
+            }
+            if self.now > list.next_update() {
+                let what = format!("the revocation list of {} is out of date", list.issuer_name());
+                let why = format!("its next update was due at {}; {consequence}", list.next_update());
+                self.find(severity, &what, named, why, "put its newest list there");
+            } else if list.this_update() > self.now.plus(CLOCK_TOLERANCE) {
+                let what = format!("the revocation list of {} is from the future", list.issuer_name());
+                let why = format!("it was made at {}; {consequence}", list.this_update());
+                self.find(severity, &what, named, why, "look at this machine's clock");
+            }
+        }
+        for subject in anchors.subjects() {
+            if !lists.iter().any(|list| list.issuer() == subject) && !lists.is_empty() {
+                let what = format!("there is no revocation list of {}", text_of(&subject));
+                self.warn(&what, key, consequence, "add its list, or remove the authority");
+            }
+        }
+    }
+
+    /// The lists of the files that a pattern names, as far as they can be used.
+    fn lists_of(&mut self, key: &str, pattern: &Path, anchors: &TrustAnchors) -> Vec<CrlSet> {
+        let files: Vec<PathBuf> = crl_files(pattern);
+        if files.is_empty() {
+            let named = Named { path: pattern, key };
+            match reach::listable(pattern.parent().unwrap_or(Path::new("."))) {
+                Ok(()) => {
+                    let why = "the directory holds no file of such a name";
+                    self.error("no file matches the pattern", named, why, "put the lists there, or correct the path");
+                }
+                Err(obstacle) => self.error("no file matches the pattern", named, obstacle.why, obstacle.what_to_do),
+            }
+        }
+        files.iter().filter_map(|path| self.list(Named { path, key }, anchors)).collect()
+    }
+
+    fn list(&mut self, file: Named<'_>, anchors: &TrustAnchors) -> Option<CrlSet> {
+        if !self.readable(file) {
+            return None;
+        }
+        let read = pem::read(file.path, pem::MAX_REVOCATION_LISTS).map_err(|error| error.to_string());
+        let loaded = read.and_then(|octets| {
+            CrlSet::load([(file.path.to_owned(), octets.to_vec())], anchors).map_err(|error| error.to_string())
+        });
+        match loaded {
+            Ok(set) => Some(set),
+            Err(why) => {
+                let what = "the file does not hold revocation lists that can be used";
+                self.error(what, file, why, "put lists of the authorities there, in PEM or DER");
+                None
+            }
         }
     }
 
@@ -64,11 +151,15 @@ impl Examiner {
             };
             // Version 1 knows no extensions, so that an authority cannot say that it is one.
             if fields.version == 3 && matches!(fields.authority(), Ok(None)) {
-                let subject = name::read(fields.subject).map(|name| name.text).unwrap_or_default();
-                let what = format!("{subject} is no authority and issues nothing");
+                let what = format!("{} is no authority and issues nothing", text_of(fields.subject));
                 let why = "its basicConstraints do not say that it is an authority's";
                 self.warn(&what, file, why, "name the certificate of the authority that issues people's");
             }
         }
     }
+}
+
+/// A Name as RFC 4514 writes it.
+fn text_of(name: &[u8]) -> String {
+    name::read(name).map(|name| name.text).unwrap_or_default()
 }

@@ -31,6 +31,15 @@ pub(super) fn readable(path: &Path) -> Result<(), Obstacle> {
     }
 }
 
+/// Whether the names in a directory can be read.
+pub(super) fn listable(directory: &Path) -> Result<(), Obstacle> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    match std::fs::read_dir(directory) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(obstacle(directory, error.kind(), &error.to_string(), Need::Read)),
+    }
+}
+
 /// Whether the file can be written to or, if there is none, be made. It is not touched.
 pub(super) fn writable(path: &Path) -> Result<(), Obstacle> {
     let metadata = match std::fs::metadata(path) {

@@ -4,7 +4,10 @@ use super::*;
 use crate::certificate::testing::{Authority, LEAF_KEY, NOW, named};
 use crate::config;
 use base64::Engine;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType, date_time_ymd};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose, KeyIdMethod, KeyPair, SanType,
+    SerialNumber, date_time_ymd,
+};
 use tempfile::TempDir;
 
 /// A folder with everything that a good configuration names.
@@ -59,15 +62,15 @@ impl Folder {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// The configuration with these sections more.
+    /// The configuration with these sections more, or in place of its own.
     fn config(&self, more: &str) -> Config {
         let text = format!(
             "listeners: [{{name: guarded, address: '127.0.0.1:0', trust: staff, \
              tls: {{certificates: [{{chain: server.pem, key: server.key}}]}}}}]\n\
-             trust: {{staff: {{authorities: [ca.pem]}}}}\n\
              upstreams: {{app: {{servers: ['http://127.0.0.1:1']}}}}\n\
-             {more}\n{}",
-            if more.contains("routes:") { "" } else { "routes: [{host: gate.example.org, upstream: app}]" }
+             {more}\n{}\n{}",
+            if more.contains("routes:") { "" } else { "routes: [{host: gate.example.org, upstream: app}]" },
+            if more.contains("trust:") { "" } else { "trust: {staff: {authorities: [ca.pem]}}" },
         );
         config::parse(&text, "gate.yaml", self.directory.path()).unwrap().config
     }
@@ -247,6 +250,62 @@ fn what_is_no_authority_is_not_trusted_and_issues_nothing() {
     folder.finds(trust, Severity::Warning, "alice.pem (identity[0].issuers[0])", "CN=Alice is no authority");
     folder.write("ca.pem", &pem(&[&folder.root.der, &leaf]));
     folder.finds("", Severity::Error, "ca.pem", "certificate 2, CN=Alice, cannot be an authority");
+}
+
+/// A revocation list of an authority, current for these days of June 2026.
+fn list(authority: &Authority, from: u8, to: u8) -> Vec<u8> {
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 6, from),
+        next_update: date_time_ymd(2026, 6, to),
+        crl_number: SerialNumber::from(7_u64),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(&authority.issuer).unwrap().der().to_vec()
+}
+
+#[test]
+fn revocation_lists_that_are_missing_false_or_out_of_date_are_found() {
+    let folder = Folder::new();
+    let trust = |unknown: &str| {
+        let revocation = format!("{{crl: {{files: [crl/*.crl], unknown: {unknown}}}}}");
+        format!("trust: {{staff: {{authorities: [ca.pem], revocation: {revocation}}}}}")
+    };
+    let at: Timestamp = "2026-06-15T00:00:00Z".parse().unwrap();
+    let examine = |unknown: &str| examine(&folder.config(&trust(unknown)), at);
+    let says = |unknown: &str, severity: Severity, parts: &[&str]| {
+        let findings = examine(unknown);
+        let [finding] = &findings[..] else { panic!("{findings:#?}") };
+        assert_eq!(finding.severity, severity, "{finding}");
+        for part in parts {
+            assert!(finding.to_string().contains(part), "{part}\n{finding}");
+        }
+    };
+    says("reject", Severity::Error, &["no file matches", "/crl does not exist"]);
+    std::fs::create_dir(folder.path("crl")).unwrap();
+    says("reject", Severity::Error, &["no file matches", "crl/*.crl (trust.staff.revocation.crl.files[0])"]);
+
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 1, 30)).unwrap();
+    assert_eq!(examine("reject"), []);
+
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 1, 10)).unwrap();
+    says("reject", Severity::Error, &["list of CN=Root is out of date", "2026-06-10", "are refused"]);
+    says("accept", Severity::Warning, &["list of CN=Root is out of date", "the other sources decide"]);
+    std::fs::write(folder.path("crl/newer.crl"), list(&folder.root, 9, 30)).unwrap();
+    assert_eq!(examine("reject"), [], "the newer one counts");
+    std::fs::remove_file(folder.path("crl/newer.crl")).unwrap();
+
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 20, 30)).unwrap();
+    says("reject", Severity::Error, &["list of CN=Root is from the future", "clock"]);
+
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.below, 1, 30)).unwrap();
+    says("reject", Severity::Warning, &["there is no revocation list of CN=Root"]);
+
+    std::fs::write(folder.path("crl/root.crl"), list(&Authority::root("Root"), 1, 30)).unwrap();
+    says("reject", Severity::Error, &["cannot be used", "root.crl (trust.staff.revocation.crl.files[0])"]);
+    std::fs::write(folder.path("crl/root.crl"), "nothing").unwrap();
+    says("reject", Severity::Error, &["holds no revocation list"]);
 }
 
 #[test]
