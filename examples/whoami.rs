@@ -85,7 +85,7 @@ async fn answer(request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>>
         frame.map_err(io::Error::other)?;
     }
     let told = Told { method: head.method.as_str(), path: head.uri.to_string(), headers: joined(&head.headers) };
-    let mut text = serde_json::to_string_pretty(&told)?;
+    let mut text = serde_json::to_string(&told)?;
     text.push('\n');
     let mut response = Response::new(Full::new(Bytes::from(text)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

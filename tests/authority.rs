@@ -14,7 +14,7 @@ use wicketgate::ca::files::{Access, write};
 use wicketgate::ca::issue::{Authority, Issued};
 use wicketgate::ca::key::SoftwareKey;
 use wicketgate::ca::pem;
-use wicketgate::ca::pkcs12::{self, Contents, Form};
+use wicketgate::ca::pkcs12::{self, Contents, Encryption};
 use wicketgate::ca::profile::{AlternativeName, Profile, Subject, Validity};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -44,15 +44,12 @@ impl Bench {
         let names = vec![AlternativeName::Email("alice@example.org".into())];
         let alice = intermediate.issue(&Profile::client(), &subject("Alice Ångström", names), validity).unwrap();
         let bench = Self { directory: tempfile::tempdir().unwrap(), now, root, intermediate, alice };
-        bench.write("root.pem", &bench.certificate_pem(bench.root.certificate()));
-        bench.write("intermediate.pem", &bench.certificate_pem(bench.intermediate.certificate()));
-        bench.write("alice.pem", bench.alice.chain_pem().unwrap().as_bytes());
-        bench.write("alice.key", bench.alice.key_pem().unwrap().expose());
+        let certificates = |chain: &[CertificateDer<'static>]| pem::certificates(chain).unwrap().into_bytes();
+        bench.write("root.pem", &certificates(&[bench.root.certificate().clone()]));
+        bench.write("intermediate.pem", &certificates(&bench.alice.chain));
+        bench.write("alice.pem", &certificates(&bench.alice.whole_chain()));
+        bench.write("alice.key", pem::private_key(&bench.alice.key).unwrap().expose());
         bench
-    }
-
-    fn certificate_pem(&self, certificate: &CertificateDer<'_>) -> Vec<u8> {
-        pem("CERTIFICATE", certificate).unwrap().into_bytes()
     }
 
     fn write(&self, name: &str, content: &[u8]) {
@@ -60,17 +57,18 @@ impl Bench {
     }
 
     /// Writes alice's PKCS#12 file in either form.
-    fn pack(&self, form: Form) {
-        let certificates: Vec<_> = [&self.alice.certificate].into_iter().chain(&self.alice.chain).cloned().collect();
+    fn pack(&self, encryption: Encryption) {
+        let certificates = self.alice.whole_chain();
         let contents = Contents { friendly_name: "Alice", key: &self.alice.key, certificates: &certificates };
-        self.write("alice.p12", &pkcs12::make(contents, &Secret::from(PASSWORD), form).unwrap());
+        self.write("alice.p12", &pkcs12::make(contents, &Secret::from(PASSWORD), encryption).unwrap());
     }
 
     /// Writes both authorities' lists into one file.
     fn publish(&self, revoked: &[Revoked]) {
         let edition = Edition { number: 1, this_update: self.now, next_update: self.now.plus(DAY) };
-        let lists = [(&self.root, [].as_slice()), (&self.intermediate, revoked)]
-            .map(|(authority, revoked)| pem("X509 CRL", &crl::make(authority, edition, revoked).unwrap()).unwrap());
+        let lists = [(&self.root, [].as_slice()), (&self.intermediate, revoked)].map(|(authority, revoked)| {
+            pem::revocation_list(&crl::make(authority, edition, revoked).unwrap()).unwrap()
+        });
         self.write("crl.pem", lists.concat().as_bytes());
     }
 
@@ -167,17 +165,17 @@ fn openssl_shows_the_revocation_list_as_it_was_meant() {
 #[test]
 fn openssl_opens_both_forms_of_a_pkcs12_file() {
     let bench = Bench::new();
-    for (form, options, encryption) in [
-        (Form::Modern, "", "PBES2, PBKDF2, AES-256-CBC, Iteration 100000, PRF hmacWithSHA256"),
-        (Form::Legacy, " -legacy", "pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048"),
+    for (encryption, options, expected) in [
+        (Encryption::MODERN, "", "PBES2, PBKDF2, AES-256-CBC, Iteration 100000, PRF hmacWithSHA256"),
+        (Encryption::LEGACY, " -legacy", "pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048"),
     ] {
-        bench.pack(form);
+        bench.pack(encryption);
         let opened =
             text(&bench.openssl(&format!("pkcs12 -in alice.p12 -passin pass:{PASSWORD} -nodes -info{options}")));
-        assert!(opened.contains(encryption), "{opened}");
+        assert!(opened.contains(expected), "{opened}");
         assert!(opened.contains("friendlyName: Alice"), "{opened}");
         assert_eq!(opened.matches("-----BEGIN CERTIFICATE-----").count(), 2, "{opened}");
-        let key = bench.alice.key_pem().unwrap();
+        let key = pem::private_key(&bench.alice.key).unwrap();
         assert!(opened.contains(key.expose_str().unwrap()), "the key is another one");
         let wrong = bench.openssl(&format!("pkcs12 -in alice.p12 -passin pass:wrong -nodes{options}"));
         assert!(!wrong.status.success());
@@ -187,8 +185,8 @@ fn openssl_opens_both_forms_of_a_pkcs12_file() {
 #[test]
 fn nss_imports_both_forms_of_a_pkcs12_file() {
     let bench = Bench::new();
-    for (form, database) in [(Form::Modern, "modern"), (Form::Legacy, "legacy")] {
-        bench.pack(form);
+    for (encryption, database) in [(Encryption::MODERN, "modern"), (Encryption::LEGACY, "legacy")] {
+        bench.pack(encryption);
         let directory = bench.directory.path();
         std::fs::create_dir(directory.join(database)).unwrap();
         let database = format!("sql:{database}");

@@ -5,7 +5,6 @@
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::ca::key::{KeyError, Signer, SigningKey, SoftwareKey};
-use crate::ca::pem;
 use crate::ca::profile::{Kind, Profile, Subject, Unacceptable, Validity};
 use aws_lc_rs::digest::{SHA256, digest};
 use der::asn1::{BitString, OctetString};
@@ -280,34 +279,11 @@ impl Authority {
 }
 
 impl Issued {
-    /// The certificate and its chain in PEM, leaf first: what a server or client is configured with.
-    ///
-    /// # Errors
-    /// When they do not fit into memory.
-    pub fn chain_pem(&self) -> Result<String, IssueError> {
-        std::iter::once(&self.certificate)
-            .chain(&self.chain)
-            .map(|certificate| pem("CERTIFICATE", certificate))
-            .collect::<Result<_, _>>()
-            .map_err(encoding("the certificate"))
+    /// The certificate and its chain, leaf first.
+    #[must_use]
+    pub fn whole_chain(&self) -> Vec<CertificateDer<'static>> {
+        std::iter::once(&self.certificate).chain(&self.chain).cloned().collect()
     }
-
-    /// The private key in PEM, without encryption.
-    ///
-    /// # Errors
-    /// When it does not fit into memory.
-    pub fn key_pem(&self) -> Result<Secret, IssueError> {
-        key_pem(&self.key)
-    }
-}
-
-/// A private key (PKCS#8 in DER) in PEM, without encryption.
-///
-/// # Errors
-/// When it does not fit into memory.
-pub fn key_pem(pkcs8: &Secret) -> Result<Secret, IssueError> {
-    let text = pem("PRIVATE KEY", pkcs8.expose()).map_err(encoding("the private key"))?;
-    Ok(Secret::new(text.into_bytes()))
 }
 
 /// Everything that stands in a certificate besides serial, dates and key.

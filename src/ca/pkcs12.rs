@@ -9,21 +9,31 @@ use p12_keystore::{
 };
 use rustls_pki_types::CertificateDer;
 
-/// How often the password is hashed in the modern form. People choose these passwords, and the file goes
-/// by mail: each guess shall cost something. Programs that import it take about a tenth of a second.
-const MODERN_ITERATIONS: u32 = 100_000;
-
-/// How often in the legacy form: as OpenSSL does it, since old programs refuse much more.
-const LEGACY_ITERATIONS: u32 = 2_048;
-
 /// How a file is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encryption {
+    /// The algorithms.
+    pub form: Form,
+    /// How often the password is hashed: what each guess of it costs.
+    pub iterations: u32,
+}
+
+/// Which algorithms a file is encrypted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// AES-256 in CBC mode and HMAC with SHA-256 (PBES2, RFC 8018): OpenSSL, NSS, Java and current Windows.
-    #[default]
     Modern,
     /// 3DES and HMAC with SHA-1 (RFC 7292, appendix C): Apple's systems and Windows before 10 1709.
     Legacy,
+}
+
+impl Encryption {
+    /// People choose these passwords, and the file goes by mail: each guess shall cost something.
+    /// Programs that import it take some tenths of a second.
+    pub const MODERN: Self = Self { form: Form::Modern, iterations: 100_000 };
+
+    /// As many iterations as OpenSSL has; old programs refuse much more.
+    pub const LEGACY: Self = Self { form: Form::Legacy, iterations: 2_048 };
 }
 
 /// What goes into a file.
@@ -70,7 +80,7 @@ pub enum Pkcs12Error {
 /// # Errors
 /// When there is no certificate, one does not parse, or the friendly name or the password has characters
 /// that the format cannot hold.
-pub fn make(contents: Contents<'_>, password: &Secret, form: Form) -> Result<Vec<u8>, Pkcs12Error> {
+pub fn make(contents: Contents<'_>, password: &Secret, encryption: Encryption) -> Result<Vec<u8>, Pkcs12Error> {
     let failed = |why: String| Pkcs12Error::Make { name: contents.friendly_name.to_owned(), why };
     let password = password.expose_str().ok_or(Pkcs12Error::Password)?;
     let leaf = contents.certificates.first().ok_or_else(|| failed("there is no certificate".into()))?;
@@ -86,16 +96,16 @@ pub fn make(contents: Contents<'_>, password: &Secret, form: Form) -> Result<Vec
     let mut store = KeyStore::new();
     let chain = PrivateKeyChain::new(key_id.as_ref(), key, certificates);
     store.add_entry(contents.friendly_name, KeyStoreEntry::PrivateKeyChain(chain));
-    let (encryption, mac, iterations) = match form {
-        Form::Modern => (EncryptionAlgorithm::PbeWithHmacSha256AndAes256, MacAlgorithm::HmacSha256, MODERN_ITERATIONS),
-        Form::Legacy => (EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc, MacAlgorithm::HmacSha1, LEGACY_ITERATIONS),
+    let (algorithm, mac) = match encryption.form {
+        Form::Modern => (EncryptionAlgorithm::PbeWithHmacSha256AndAes256, MacAlgorithm::HmacSha256),
+        Form::Legacy => (EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc, MacAlgorithm::HmacSha1),
     };
     store
         .writer(password)
-        .encryption_algorithm(encryption)
-        .encryption_iterations(iterations)
+        .encryption_algorithm(algorithm)
+        .encryption_iterations(encryption.iterations)
         .mac_algorithm(mac)
-        .mac_iterations(iterations)
+        .mac_iterations(encryption.iterations)
         .write()
         .map_err(|error| failed(error.to_string()))
 }
@@ -136,8 +146,8 @@ mod tests {
         let issued = issued();
         let certificates = [issued.certificate.clone()];
         let contents = Contents { friendly_name: "Ålice", key: &issued.key, certificates: &certificates };
-        for form in [Form::Modern, Form::Legacy] {
-            let file = make(contents, &Secret::from("wicketgåte"), form).unwrap();
+        for encryption in [Encryption::MODERN, Encryption::LEGACY] {
+            let file = make(contents, &Secret::from("wicketgåte"), encryption).unwrap();
             let opened = open(&file, &Secret::from("wicketgåte")).unwrap();
             assert_eq!(opened.certificates, certificates);
             assert_eq!(opened.keys.as_slice(), std::slice::from_ref(&issued.key));
@@ -149,7 +159,7 @@ mod tests {
     fn a_key_without_a_certificate_is_not_packed() {
         let issued = issued();
         let contents = Contents { friendly_name: "nobody", key: &issued.key, certificates: &[] };
-        assert!(make(contents, &Secret::from("wicketgate"), Form::Modern).is_err());
-        assert!(make(contents, &Secret::new(vec![0xff]), Form::Modern).is_err());
+        assert!(make(contents, &Secret::from("wicketgate"), Encryption::MODERN).is_err());
+        assert!(make(contents, &Secret::new(vec![0xff]), Encryption::MODERN).is_err());
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod demo;
 pub mod explain;
 pub mod failure;
 pub mod man;
@@ -35,6 +36,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a working gate with an authority, accounts and an application of its own
+    Demo(demo::Args),
     /// Run the gate
     Serve(serve::Args),
     /// Say what would happen to a certificate, stage by stage
@@ -52,6 +55,7 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Demo(args) => demo::run(args),
             Self::Serve(args) => serve::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),

@@ -204,6 +204,4 @@ fn a_key_that_is_not_ours_is_certified_without_being_seen() {
 fn what_is_shown_of_an_issued_certificate_never_holds_its_key() {
     let issued = root().issue(&Profile::client(), &alice(), Validity::starting(NOW, DAY)).unwrap();
     assert!(format!("{issued:?}").contains("[secret]"));
-    assert!(issued.key_pem().unwrap().expose_str().unwrap().starts_with("-----BEGIN PRIVATE KEY-----\n"));
-    assert_eq!(issued.chain_pem().unwrap().matches("-----BEGIN CERTIFICATE-----").count(), 1);
 }
