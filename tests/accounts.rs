@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use wicketgate::account::cache::Accounts;
 use wicketgate::account::{
-    self, Account, CertificateKey, Directory, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
+    self, Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
     Unavailable, ha1,
 };
 use wicketgate::base::clock::Timestamp;
@@ -181,6 +181,7 @@ suite! {
     all_accounts_that_match_are_found,
     a_name_that_another_account_has_is_refused,
     an_account_is_replaced_as_a_whole,
+    two_who_change_one_account_undo_nothing_of_each_other,
     a_removed_account_leaves_its_certificates_revoked,
     accounts_are_listed_in_pages,
     an_ha1_belongs_to_one_user_realm_and_algorithm,
@@ -358,6 +359,49 @@ mod cases {
         assert!(matches!(&unknown, Err(RegistryError::NoSuchAccount(name)) if name == "carol"), "{unknown:?}");
         let look_alike = world.registry.update(&Account { email: None, ..account("Ann") }).await;
         assert!(matches!(look_alike, Err(RegistryError::NoSuchAccount(_))), "{look_alike:?}");
+    }
+
+    pub(super) async fn two_who_change_one_account_undo_nothing_of_each_other(world: &World) {
+        let ann = Account { groups: vec!["old".to_owned()], home: Some("mail1".to_owned()), ..account("ann") };
+        world.registry.add(&ann).await.unwrap();
+        let mut edits: Vec<Edit> = (0..8)
+            .map(|number| Edit {
+                add_groups: vec![format!("group {number}")],
+                add_aliases: vec![format!("{number}@EXAMPLE.org")],
+                ..Edit::default()
+            })
+            .collect();
+        edits.push(Edit { status: Some(Status::Locked), home: Some(None), ..Edit::default() });
+        edits.push(Edit { remove_groups: vec!["old".to_owned(), "absent".to_owned()], ..Edit::default() });
+        let changing: Vec<_> = edits
+            .into_iter()
+            .map(|edit| {
+                let registry = Arc::clone(&world.registry);
+                tokio::spawn(async move { registry.edit("ann", &edit).await })
+            })
+            .collect();
+        for task in changing {
+            task.await.unwrap().unwrap();
+        }
+        let expected = Account {
+            status: Status::Locked,
+            home: None,
+            aliases: (0..8).map(|number| format!("{number}@example.org")).collect(),
+            groups: (0..8).map(|number| format!("group {number}")).collect(),
+            ..account("ann")
+        };
+        assert_eq!(world.find(Username, "ann").await, std::slice::from_ref(&expected));
+
+        let edit = Edit { remove_aliases: vec!["3@EXAMPLE.org".to_owned()], email: Some(None), ..Edit::default() };
+        let changed = world.registry.edit("ann", &edit).await.unwrap();
+        assert_eq!((changed.email.as_deref(), changed.aliases.len()), (None, 7));
+        assert_eq!(world.find(Username, "ann").await, [changed]);
+
+        world.registry.add(&account("bob")).await.unwrap();
+        let taken = world.registry.edit("ann", &Edit { add_aliases: vec!["bob".to_owned()], ..Edit::default() }).await;
+        assert!(matches!(taken, Err(RegistryError::Taken { what: "the alias", .. })), "{taken:?}");
+        let unknown = world.registry.edit("carol", &Edit::default()).await;
+        assert!(matches!(unknown, Err(RegistryError::NoSuchAccount(_))), "{unknown:?}");
     }
 
     pub(super) async fn a_removed_account_leaves_its_certificates_revoked(world: &World) {

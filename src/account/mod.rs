@@ -175,6 +175,48 @@ pub trait Directory: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, Unavailable>>;
 }
 
+/// What is to become another in an account. What is absent stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edit {
+    /// The e-mail address, or `Some(None)` for none.
+    pub email: Option<Option<String>>,
+    /// What people call them, or `Some(None)` for nothing.
+    pub display_name: Option<Option<String>>,
+    /// Whether they may pass.
+    pub status: Option<Status>,
+    /// The upstream server that keeps their data, or `Some(None)` for none.
+    pub home: Option<Option<String>>,
+    /// Aliases that are added. One that is there already stays.
+    pub add_aliases: Vec<String>,
+    /// Aliases that are taken away. One that is not there is no fault.
+    pub remove_aliases: Vec<String>,
+    /// Groups that are added. One that is there already stays.
+    pub add_groups: Vec<String>,
+    /// Groups that are taken away. One that is not there is no fault.
+    pub remove_groups: Vec<String>,
+}
+
+impl Edit {
+    /// The account as it is afterwards.
+    #[must_use]
+    pub fn apply(&self, account: Account) -> Account {
+        let without = |mut names: Vec<String>, removed: &[String]| {
+            names.retain(|name| !removed.contains(name));
+            names
+        };
+        let removed_aliases: Vec<String> = self.remove_aliases.iter().map(|alias| names::normal_alias(alias)).collect();
+        Account {
+            email: self.email.clone().unwrap_or(account.email),
+            display_name: self.display_name.clone().unwrap_or(account.display_name),
+            status: self.status.unwrap_or(account.status),
+            home: self.home.clone().unwrap_or(account.home),
+            aliases: [without(account.aliases, &removed_aliases), self.add_aliases.clone()].concat(),
+            groups: [without(account.groups, &self.remove_groups), self.add_groups.clone()].concat(),
+            username: account.username,
+        }
+    }
+}
+
 /// What `account`, `db` and the authority do to a store besides asking it.
 pub trait Registry: Directory {
     /// Adds an account with its aliases and groups.
@@ -182,6 +224,10 @@ pub trait Registry: Directory {
 
     /// Replaces an account's record, aliases and groups (found by its user name).
     fn update<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Changes a part of an account, in one step: what another writer changes in it at the same time is
+    /// not undone. Yields the account as it is afterwards.
+    fn edit<'a>(&'a self, username: &'a str, edit: &'a Edit) -> BoxFuture<'a, Result<Account, RegistryError>>;
 
     /// Removes an account with its aliases, groups and digest credentials. Certificates issued to it stay
     /// on record, revoked from `at` on.

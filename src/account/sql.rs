@@ -9,7 +9,8 @@ mod statements;
 
 use super::names;
 use super::{
-    Account, CertificateKey, Directory, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status, Unavailable,
+    Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
+    Unavailable,
 };
 use crate::base::clock::Timestamp;
 use crate::base::hex;
@@ -117,6 +118,15 @@ impl Registry for Store {
         Box::pin(async move {
             let account = names::checked(account)?;
             let done = self.database.write(account, |session, account| Box::pin(update(session, account))).await;
+            self.outcome("changing an account", done)
+        })
+    }
+
+    fn edit<'a>(&'a self, username: &'a str, edit: &'a Edit) -> BoxFuture<'a, Result<Account, RegistryError>> {
+        Box::pin(async move {
+            names::username(username)?;
+            let change = (username.to_owned(), edit.clone());
+            let done = self.database.write(change, |session, change| Box::pin(change_part(session, change))).await;
             self.outcome("changing an account", done)
         })
     }
@@ -299,6 +309,22 @@ async fn add(session: &mut dyn Session, account: &Account) -> Written<()> {
 
 async fn update(session: &mut dyn Session, account: &Account) -> Written<()> {
     changes::record(session, Kind::Account, &account.username).await?;
+    replace(session, account).await
+}
+
+async fn change_part(session: &mut dyn Session, (username, edit): &(String, Edit)) -> Written<Account> {
+    changes::record(session, Kind::Account, username).await?;
+    let lookup = Lookup { kind: LookupKind::Username, name: username.clone() };
+    let found = accounts(&session.query(statements::FIND_BY_USERNAME, vec![text(username)]).await?)?;
+    let Some(account) = found.into_iter().find(|account| lookup.matches(account)) else {
+        return Err(Abort::Refused(RegistryError::NoSuchAccount(username.clone())));
+    };
+    let account = names::checked(&edit.apply(account)).map_err(Abort::Refused)?;
+    replace(session, &account).await?;
+    Ok(account)
+}
+
+async fn replace(session: &mut dyn Session, account: &Account) -> Written<()> {
     let id = require_account(session, &account.username).await?;
     require_free(session, Some(id), account).await?;
     let values = record(account).into_iter();

@@ -64,3 +64,26 @@ fn a_certificate_is_known_by_its_issuers_name_its_issuers_key_and_its_serial() {
     }
     assert_eq!(CertificateKey::new(b"name", b"key", &[0, 0]).serial, [0]);
 }
+
+#[test]
+fn an_edit_changes_what_it_names_and_nothing_else() {
+    let before = Account { groups: vec!["old".to_owned(), "staff".to_owned()], ..account() };
+    assert_eq!(Edit::default().apply(before.clone()), before);
+    let edit = Edit {
+        email: Some(None),
+        display_name: Some(Some("Ann".to_owned())),
+        status: Some(Status::Closed),
+        home: None,
+        add_aliases: vec!["new".to_owned()],
+        remove_aliases: vec!["root".to_owned()],
+        add_groups: vec!["staff".to_owned()],
+        remove_groups: vec!["old".to_owned()],
+    };
+    let after = edit.apply(before.clone());
+    assert_eq!((after.email, after.display_name.as_deref(), after.status), (None, Some("Ann"), Status::Closed));
+    assert_eq!(after.aliases, ["postmaster@Example.org", "new"]);
+    assert_eq!(
+        names::checked(&Account { aliases: Vec::new(), email: None, ..edit.apply(before) }).unwrap().groups,
+        ["staff"]
+    );
+}

@@ -2,8 +2,10 @@
 //! failed, and the way to standard output. Each command has its own file with its `Args` and a
 //! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
 
+pub mod account;
 pub mod check;
 pub mod completions;
+pub mod db;
 pub mod demo;
 pub mod explain;
 pub mod failure;
@@ -13,8 +15,10 @@ pub mod schema;
 
 pub use failure::{Failure, OrFail};
 
+use crate::config::{self, Config};
 use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The command line.
@@ -44,6 +48,10 @@ enum Command {
     Explain(explain::Args),
     /// Say whether a configuration is good
     Check(check::Args),
+    /// Look after the people who may pass
+    Account(account::Args),
+    /// Look after the database that they are kept in
+    Db(db::Args),
     /// Print the JSON Schema of the configuration file
     Schema(schema::Args),
     /// Print a completion script for a shell
@@ -59,6 +67,8 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
+            Self::Account(args) => account::run(args),
+            Self::Db(args) => db::run(args),
             Self::Schema(args) => schema::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),
@@ -112,6 +122,16 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// The configuration that a command works with.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn configuration(file: &Path) -> Result<Config, Failure> {
+    let what_to_do = "correct what is named above; `wicketgate check` shows it with its surroundings";
+    let loaded = config::load(file).or_fail("reading the configuration", file.display(), what_to_do);
+    Ok(loaded.map_err(Failure::bad)?.config)
 }
 
 /// A runtime for a command that talks to a database or to a network. It has one thread, which is the

@@ -1,0 +1,135 @@
+//! `wicketgate account password`: what is kept of a password is HA1 (RFC 7616), for each algorithm that
+//! the configuration offers. The password itself is never an argument, which other users of the machine
+//! could read.
+
+use super::super::{Exit, Failure, print};
+use super::{refused, with_configuration};
+use crate::account::ha1;
+use crate::base::secret::{Secret, SecretSource};
+use crate::config::{Config, DigestAlgorithm};
+use serde_json::json;
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// The longest password in octets.
+const MAX_LENGTH: u64 = 1024;
+
+/// The arguments of `account password`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The account's user name
+    username: String,
+    /// The realm that the password is for (default: `digest.realm` of the configuration)
+    #[arg(long)]
+    realm: Option<String>,
+    /// Read the password from the first line of standard input, instead of asking for it
+    #[arg(long, conflicts_with_all = ["file", "remove"])]
+    stdin: bool,
+    /// Read the password from the first line of this file
+    #[arg(long, conflicts_with = "remove")]
+    file: Option<PathBuf>,
+    /// Take the password away
+    #[arg(long)]
+    remove: bool,
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    with_configuration(&args.config, async |registry, config| {
+        let username = args.username.as_str();
+        let realm = realm(args, config)?;
+        let algorithms = match (&config.digest, args.remove) {
+            (_, true) => Vec::new(),
+            (Some(digest), false) => digest.algorithms.clone(),
+            (None, false) => vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+        };
+        let password = if args.remove { None } else { Some(password(args)?) };
+        for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Md5] {
+            // An algorithm that is not offered today may be offered again: the old password goes there, too.
+            let offered = password.as_ref().filter(|_| algorithms.contains(&algorithm));
+            let ha1 = offered.map(|password| ha1::compute(username, realm, password, algorithm));
+            let set = registry.set_ha1(username, realm, algorithm, ha1.as_ref()).await;
+            set.map_err(|error| refused("setting the password", username, &error))?;
+        }
+        let algorithms: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        print(&if args.json {
+            format!("{:#}\n", json!({ "username": username, "realm": realm, "algorithms": algorithms }))
+        } else if args.remove {
+            format!("{username} has no password in the realm {realm:?} any more\n")
+        } else {
+            format!("set the password of {username} in the realm {realm:?}, for {}\n", algorithms.join(" and "))
+        })?;
+        Ok(Exit::Success)
+    })
+}
+
+fn realm<'a>(args: &'a Args, config: &'a Config) -> Result<&'a str, Failure> {
+    let configured = config.digest.as_ref().map(|digest| digest.realm.as_str());
+    args.realm.as_deref().or(configured).ok_or_else(|| {
+        let why = "the configuration has no `digest`, and so no realm that the password could be for";
+        Failure::new("setting the password", &args.username, why, "name one by --realm").bad()
+    })
+}
+
+fn password(args: &Args) -> Result<Secret, Failure> {
+    let fail = |why: &str, what_to_do: &str| Failure::new("reading the password", &args.username, why, what_to_do);
+    let input = std::io::stdin();
+    let secret = if let Some(file) = &args.file {
+        let read = SecretSource::File(file.clone()).read();
+        read.map_err(|error| fail(&error.to_string(), "name a file whose first line is the password"))?
+    } else if args.stdin {
+        first_line(input.lock()).map_err(|error| fail(&error.to_string(), "try again"))?
+    } else if input.is_terminal() {
+        ask()
+            .map_err(|error| fail(&error.to_string(), "use --stdin or --file"))?
+            .ok_or_else(|| fail("the two are not the same", "try again"))?
+    } else {
+        return Err(fail("there is no terminal to ask at", "use --stdin or --file").bad());
+    };
+    let length = u64::try_from(secret.expose().len()).unwrap_or(u64::MAX);
+    match length {
+        0 => Err(fail("it is empty", "choose one that nobody guesses")),
+        1..=MAX_LENGTH if secret.expose_str().is_none_or(|text| text.chars().any(char::is_control)) => {
+            Err(fail("it is not UTF-8, or holds a control character", "choose one that a browser can send"))
+        }
+        1..=MAX_LENGTH => Ok(secret),
+        _ => Err(fail("it is longer than 1024 octets", "choose a shorter one")),
+    }
+}
+
+fn first_line(input: impl BufRead) -> std::io::Result<Secret> {
+    // Room for all that is accepted: a buffer that grows leaves copies behind that nobody wipes.
+    let mut line = Zeroizing::new(Vec::with_capacity(2 * usize::try_from(MAX_LENGTH).unwrap_or(usize::MAX)));
+    input.take(MAX_LENGTH + 2).read_until(b'\n', &mut line)?;
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    Ok(Secret::new(text.strip_suffix(b"\r").unwrap_or(text).to_vec()))
+}
+
+/// Asks twice at the terminal, without showing what is typed; `None` if the answers differ.
+fn ask() -> std::io::Result<Option<Secret>> {
+    let first = Secret::new(rpassword::prompt_password("Password: ")?.into_bytes());
+    let second = Secret::new(rpassword::prompt_password("Again: ")?.into_bytes());
+    Ok((first == second).then_some(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_one_line() {
+        let cases: [(&[u8], &[u8]); 5] =
+            [(b"one\ntwo\n", b"one"), (b"one\r\n", b"one"), (b"one", b"one"), (b" one \n", b" one "), (b"", b"")];
+        for (input, expected) in cases {
+            assert_eq!(first_line(input).unwrap().expose(), expected, "{input:?}");
+        }
+        // One that is too long comes out as too long, and not cut to what is accepted.
+        assert!(first_line(vec![b'x'; 5000].as_slice()).unwrap().expose().len() as u64 > MAX_LENGTH);
+    }
+}

@@ -1,0 +1,134 @@
+//! `wicketgate db …`: makes, migrates and examines the schema of the database that the configuration
+//! names.
+
+use super::{Exit, Failure, OrFail, configuration, print, runtime};
+use crate::config::{Config, Store};
+use crate::store::migrations::{self, Standing};
+use crate::store::{Database, Deadlines, Migrated, OpenError};
+use clap::Subcommand;
+use serde_json::json;
+use std::path::PathBuf;
+use tokio::runtime::Handle;
+
+/// The arguments of `db`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make the schema in a database that exists and has none
+    Init(Common),
+    /// Bring the schema to the version that this program works with
+    Migrate(Common),
+    /// Say whether the database answers, and which version its schema has
+    Check(Common),
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the configuration is bad, or the database does not do it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let (Action::Init(common) | Action::Migrate(common) | Action::Check(common)) = &args.action;
+    let config = configuration(&common.config)?;
+    let done = runtime()?.block_on(async {
+        match args.action {
+            Action::Init(_) => migrate(&config, Wanted::Anything).await,
+            Action::Migrate(_) => migrate(&config, Wanted::Schema).await,
+            Action::Check(_) => check(&config).await,
+        }
+    });
+    let report = done?;
+    print(&if common.json { format!("{:#}\n", report.json) } else { format!("{}\n", report.text) })?;
+    Ok(if report.good { Exit::Success } else { Exit::No })
+}
+
+struct Report {
+    good: bool,
+    text: String,
+    json: serde_json::Value,
+}
+
+/// What must be there before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Anything,
+    Schema,
+}
+
+async fn migrate(config: &Config, wanted: Wanted) -> Result<Report, Failure> {
+    let store = &config.accounts.store;
+    let database = connect(store).await?;
+    if wanted == Wanted::Schema
+        && database.schema_version().await.or_fail("reading the schema", store, ACCESS)?.is_none()
+    {
+        return Err(Failure::new(
+            "migrating the database",
+            store,
+            OpenError::NoSchema,
+            "run `wicketgate db init` first",
+        ));
+    }
+    let rights = "give its user the rights to create, alter, drop and index tables, at least for this";
+    let Migrated { from, to } = database.migrate().await.or_fail("migrating the database", store, rights)?;
+    let text = match from {
+        None => format!("{store}: made the schema, version {to}"),
+        Some(from) if from == to => format!("{store}: the schema has version {to} already"),
+        Some(from) => format!("{store}: brought the schema from version {from} to {to}"),
+    };
+    Ok(Report { good: true, text, json: json!({ "store": store.to_string(), "from": from, "to": to }) })
+}
+
+async fn check(config: &Config) -> Result<Report, Failure> {
+    let store = &config.accounts.store;
+    let known = migrations::newest();
+    if let Store::Sqlite { path } = store
+        && !path.exists()
+    {
+        let text =
+            format!("{store}: there is no file yet; it is made by `wicketgate db init` or when it is first used");
+        let json = json!({ "store": store.to_string(), "reachable": false, "known": known });
+        return Ok(Report { good: false, text, json });
+    }
+    let database = connect(store).await?;
+    let server = database.server().await.or_fail("asking the database", store, ACCESS)?;
+    let version = database.schema_version().await.or_fail("reading the schema", store, ACCESS)?;
+    let standing = migrations::standing(version);
+    let schema = match standing {
+        Standing::Current => format!("its schema has version {known}, as it should"),
+        Standing::Absent => OpenError::NoSchema.to_string(),
+        Standing::Older(found) => OpenError::OldSchema { found, known }.to_string(),
+        Standing::Newer(found) => OpenError::NewSchema { found, known }.to_string(),
+    };
+    Ok(Report {
+        good: standing == Standing::Current,
+        text: format!("{store}: {server} answers; {schema}"),
+        json: json!({
+            "store": store.to_string(), "reachable": true, "server": server, "schema": version, "known": known,
+        }),
+    })
+}
+
+const ACCESS: &str = "look at the reason; for MySQL see that the server runs and that user, password and rights are as \
+                      docs/accounts.md says, for SQLite that you may read and write the file and its folder";
+
+async fn connect(store: &Store) -> Result<Database, Failure> {
+    Database::connect(store, Handle::current(), Deadlines::default()).await.or_fail(
+        "reaching the database",
+        store,
+        ACCESS,
+    )
+}
