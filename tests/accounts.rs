@@ -900,6 +900,31 @@ fn what_is_wrong_with_a_server_is_said() {
     });
 }
 
+#[test]
+fn a_user_needs_the_rights_that_the_manual_names_and_no_more() {
+    let server = MariaDb::shared();
+    let database = server.database();
+    let mariadb::Database { name, user, .. } = &database;
+    let grant = |rights: &str| {
+        server.administer(&format!("REVOKE ALL ON {name}.* FROM {user}; GRANT {rights} ON {name}.* TO {user};"));
+    };
+    let store = Store::MySql(settings(server.address(), &database));
+    on_a_worker(async {
+        grant("SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES");
+        initialise(&store).await;
+        grant("SELECT, INSERT, UPDATE, DELETE");
+        let registry = account::open(&store, control()).await.unwrap();
+        registry.add(&account("ann")).await.unwrap();
+        grant("SELECT");
+        let gate = account::open(&store, control()).await.unwrap();
+        assert_eq!(timed_look_up(&*gate).await.0.unwrap().len(), 1);
+        assert_eq!(gate.ha1("ann", "realm", DigestAlgorithm::Md5).await.unwrap(), None);
+        assert_eq!(gate.revoked(&[certificate(1)]).await.unwrap(), [None]);
+        let denied = gate.add(&account("bob")).await.unwrap_err().to_string();
+        assert!(denied.contains("UPDATE command denied"), "{denied}");
+    });
+}
+
 /// Makes a server answer at another address, too.
 fn forward(front: SocketAddr, server: SocketAddr) -> SocketAddr {
     let front = TcpListener::bind(front).unwrap();
