@@ -77,7 +77,9 @@ impl Client {
         }
         let trust = self.connection.policy.trust.as_ref().and_then(|name| gate.trust.get(name));
         let presented = self.connection.presented.as_ref();
-        let standing = Arc::new(gate.authenticator.certificate(presented, trust.map(Arc::as_ref), at).await);
+        // In a box of its own, since it is needed once and would make every request's future larger.
+        let finding = Box::pin(gate.authenticator.certificate(presented, trust.map(Arc::as_ref), at));
+        let standing = Arc::new(finding.await);
         let mut known = self.known();
         // A request that began under an older configuration must not hide what a newer one knows.
         if known.epoch <= gate.epoch {

@@ -85,7 +85,7 @@ pub async fn forward(
             let kept = if stale < MOST_STALE { pools.take(server).await } else { None };
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => match Pooled::connect(server, &upstream.timeouts).await {
+                None => match Box::pin(Pooled::connect(server, &upstream.timeouts)).await {
                     Ok(connection) => connection,
                     Err(error) => {
                         unreachable = Some(error);

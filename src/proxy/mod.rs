@@ -277,7 +277,7 @@ impl Exchange<'_> {
             *request.headers_mut() = headers;
             let username = permit.identity().map(|identity| identity.account.username.clone());
             let ended = no_longer_permitted(Arc::clone(self.client), Arc::clone(&worker.gate), username);
-            let response = upgrade::upgrade(permit, &upstream.upstream, client, request, ended).await?;
+            let response = Box::pin(upgrade::upgrade(permit, &upstream.upstream, client, request, ended)).await?;
             return Ok(passed_back(response));
         }
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);

@@ -43,7 +43,8 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
     };
     let service = service_fn({
         let (client, worker) = (Arc::clone(&client), Arc::clone(&worker));
-        move |request: Request<Incoming>| super::handle(Arc::clone(&client), Arc::clone(&worker), request)
+        // hyper keeps room for one such future as long as the connection: in a box, none while it is idle.
+        move |request: Request<Incoming>| Box::pin(super::handle(Arc::clone(&client), Arc::clone(&worker), request))
     });
     if multiplexed {
         let connection = http2::Builder::new(TokioExecutor::new())
