@@ -10,6 +10,7 @@ NEEDED=(
   mariadb-install-db:mariadb-server
   curl:curl
   openssl:openssl
+  c++:g++
   chromium:chromium
   chromedriver:chromium-driver
   certutil:libnss3-tools

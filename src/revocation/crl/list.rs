@@ -179,11 +179,11 @@ struct Entry {
 }
 
 impl List {
-    /// Reads one list.
+    /// Reads one list in DER. `file` is kept with it, for people.
     ///
     /// # Errors
     /// Its issuer, as far as it could be read, and why the list cannot be used.
-    pub(super) fn read(der: &[u8], file: &Path) -> Result<Self, (String, Fault)> {
+    pub fn read(der: &[u8], file: &Path) -> Result<Self, (String, Fault)> {
         let frame = Frame::read(der).map_err(|why| (String::new(), why))?;
         let issuer = name::read(frame.issuer).map_err(|why| (String::new(), why.into()))?;
         let name = issuer.text.clone();
