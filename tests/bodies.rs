@@ -6,13 +6,14 @@ mod common;
 
 use bytes::Bytes;
 use common::client::{Connection, full, get, streamed};
+use common::eventually;
 use common::gate::Gate;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -139,6 +140,36 @@ async fn a_client_that_stops_reading_stops_the_upstream_and_nobody_else() {
     assert_eq!(alice.get("/").await.text(), "ok", "others are served");
     let (connection, _) = &mut stuck[1];
     assert_eq!(connection.get("/").await.text(), "ok", "other streams of the same connection are served");
+}
+
+#[tokio::test]
+async fn a_client_that_lets_all_its_streams_wait_does_not_hold_the_upstream_for_ever() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::answering({
+        let open = Arc::clone(&open);
+        move |exchange| {
+            open.fetch_add(1, Ordering::SeqCst);
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let piece = format!("10000\r\n{}\r\n", "a".repeat(1 << 16));
+            while exchange.is_open() {
+                exchange.send(&piece);
+            }
+            open.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    let gate = Setup::before(&upstream).section("timeouts", "{ idle: 2s, request_head: 2s }").start();
+    // The connection is read, but what it brings is not: the windows of its streams stay shut.
+    let mut connection = gate.alice().http2().await.unwrap();
+    let mut responses = Vec::new();
+    for _ in 0..10 {
+        responses.push(connection.start(get("/")).await.unwrap());
+    }
+    assert_eq!(open.load(Ordering::SeqCst), 10);
+    eventually("the upstream to be let go", || (open.load(Ordering::SeqCst) == 0).then_some(()));
+    gate.log_line(&["Stalled"]);
+    for response in responses {
+        assert!(response.into_body().collect().await.is_err(), "what was cut does not look whole");
+    }
 }
 
 #[tokio::test]

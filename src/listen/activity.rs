@@ -21,6 +21,14 @@ pub struct Activity {
     idle_since: AtomicU64,
     /// Milliseconds since `origin`, plus one; 0 while the client takes what is written.
     stalled_since: AtomicU64,
+    /// Requests of which a piece of the response waits for the client to take it. Over HTTP/2 a client can
+    /// stop them all by its flow control while it goes on reading the connection.
+    waiting: AtomicUsize,
+    /// How often a piece was handed over or taken, how often at the last check, and the time of the last check
+    /// that found something moving, in milliseconds since `origin`.
+    moves: AtomicU64,
+    moves_seen: AtomicU64,
+    moved: AtomicU64,
 }
 
 /// A deadline that has passed.
@@ -45,6 +53,10 @@ impl Activity {
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            moves: AtomicU64::new(0),
+            moves_seen: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
         }
     }
 
@@ -79,6 +91,18 @@ impl Activity {
         }
     }
 
+    /// A piece of a response is there for the client to take.
+    pub fn handed(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+        self.moves.fetch_add(1, Relaxed);
+    }
+
+    /// The client has taken that piece, or never will.
+    pub fn taken(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+        self.moves.fetch_add(1, Relaxed);
+    }
+
     /// How many requests are being served.
     #[must_use]
     pub fn active(&self) -> usize {
@@ -96,6 +120,7 @@ impl Activity {
             0 => timeouts.idle,
             since => left(since - 1, timeouts.idle).filter(|left| !left.is_zero()).ok_or(Expired::Stalled)?,
         };
+        let stalled = stalled.min(self.check_streams(elapsed, timeouts.idle)?);
         let next = match (self.active(), self.head_since.load(Relaxed)) {
             (0, 0) => left(self.idle_since.load(Relaxed), timeouts.idle)
                 .filter(|left| !left.is_zero())
@@ -105,6 +130,19 @@ impl Activity {
         };
         // A head that begins right after this check must be seen before its deadline is long over.
         Ok(next.min(stalled).min(timeouts.request_head).max(Duration::from_millis(1)))
+    }
+
+    /// The same for the streams of HTTP/2: whether the client has let all of them wait for `limit`.
+    fn check_streams(&self, elapsed: Duration, limit: Duration) -> Result<Duration, Expired> {
+        let (waiting, moves) = (self.waiting.load(Relaxed), self.moves.load(Relaxed));
+        let all_wait = self.multiplexed && waiting > 0 && waiting >= self.active();
+        let moved = self.moves_seen.swap(moves, Relaxed) != moves;
+        if !all_wait || moved {
+            self.moved.store(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), Relaxed);
+            return Ok(limit);
+        }
+        let over = Duration::from_millis(self.moved.load(Relaxed)) + limit;
+        over.checked_sub(elapsed).filter(|left| !left.is_zero()).ok_or(Expired::Stalled)
     }
 
     fn elapsed(&self, now: Instant) -> u64 {
@@ -162,5 +200,27 @@ mod tests {
         assert_eq!(activity.check(start + Duration::from_secs(76), &timeouts()), Err(Expired::Stalled));
         activity.written(false);
         assert!(activity.check(start + Duration::from_secs(76), &timeouts()).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_lets_all_its_streams_wait_expires_as_stalled() {
+        let start = Instant::now();
+        let activity = Activity::new(true, start);
+        let after = |seconds| activity.check(start + Duration::from_secs(seconds), &timeouts());
+        activity.begin();
+        activity.handed();
+        assert!(after(10).is_ok());
+        assert!(after(80).is_ok(), "75 s are counted from when it was first seen");
+        activity.taken();
+        activity.handed();
+        assert!(after(90).is_ok(), "a piece was taken meanwhile");
+        activity.begin();
+        assert!(after(200).is_ok(), "one waits for the upstream, not for the client");
+        activity.handed();
+        assert!(after(210).is_ok());
+        assert_eq!(after(285), Err(Expired::Stalled));
+        activity.taken();
+        activity.end();
+        assert!(after(286).is_ok());
     }
 }

@@ -197,11 +197,17 @@ impl Body for ReplyBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(serving) = &mut self.serving {
+            serving.asked();
+        }
         let frame = match &mut self.source {
             Source::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never: Infallible| match never {}),
             Source::Pooled(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Source::Single(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
+        if let (Some(serving), Poll::Ready(Some(Ok(_)))) = (&mut self.serving, &frame) {
+            serving.handed();
+        }
         frame.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
                 strip_response_trailers(trailers);

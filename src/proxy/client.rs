@@ -174,17 +174,35 @@ impl Client {
 }
 
 /// A request that is being served; it ends with its response's last octet, or with the connection.
-pub(super) struct Serving(Arc<Activity>);
+pub(super) struct Serving {
+    activity: Arc<Activity>,
+    /// Whether a piece of the response is with the client that has not asked for the next one.
+    waiting: bool,
+}
 
 impl Serving {
     pub(super) fn begin(client: &Client) -> Self {
         client.activity.begin();
-        Self(Arc::clone(&client.activity))
+        Self { activity: Arc::clone(&client.activity), waiting: false }
+    }
+
+    /// The next piece of the response is asked for: the one before is on its way.
+    pub(super) fn asked(&mut self) {
+        if std::mem::take(&mut self.waiting) {
+            self.activity.taken();
+        }
+    }
+
+    /// A piece of the response is handed over.
+    pub(super) fn handed(&mut self) {
+        self.waiting = true;
+        self.activity.handed();
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.end();
+        self.asked();
+        self.activity.end();
     }
 }
