@@ -63,6 +63,47 @@ async fn a_body_of_known_length_stays_so_and_one_of_unknown_length_is_chunked() 
 }
 
 #[tokio::test]
+async fn a_get_with_a_body_of_unknown_length_keeps_it() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    for (version, mut connection) in gate.alice().both().await {
+        for method in ["GET", "DELETE", "OPTIONS"] {
+            let (sender, body) = streamed();
+            tokio::spawn(async move { sender.send(Frame::data(Bytes::from("a query"))).await });
+            // hyper's client leaves the body of a GET out over HTTP/1.1 unless it is announced.
+            let request = Request::builder().method(method).uri("/");
+            let request = if version == "HTTP/2" { request } else { request.header("Transfer-Encoding", "chunked") };
+            assert_eq!(connection.send(request.body(body).unwrap()).await.status, 200, "{method} over {version}");
+            assert_eq!(upstream.last().body, b"a query", "{method} over {version}");
+        }
+    }
+    assert_eq!(upstream.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_without_host_names_the_upstream_in_its_own() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let answer = Raw::exchange(&gate.alice(), "GET /old HTTP/1.0\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    assert_eq!(upstream.only().header("host"), Some(upstream.address().to_string()));
+    assert_eq!(upstream.faults(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_trace_does_not_show_what_the_application_alone_is_told() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    for (version, mut connection) in gate.alice().both().await {
+        for method in ["TRACE", "trace"] {
+            let request = Request::builder().method(method).uri("/").body(empty()).unwrap();
+            assert_eq!(connection.send(request).await.status, 400, "{method} over {version}");
+        }
+    }
+    assert!(upstream.requests().is_empty(), "{:#?}", upstream.requests());
+}
+
+#[tokio::test]
 async fn hop_by_hop_fields_end_at_the_gate_in_both_directions() {
     let upstream = Upstream::sending(
         "HTTP/1.1 200 OK\r\nConnection: X-Inner, keep-alive\r\nX-Inner: 1\r\nKeep-Alive: timeout=5\r\n\

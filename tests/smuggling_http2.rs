@@ -125,6 +125,29 @@ fn a_plain_request_written_by_hand_passes() {
 }
 
 #[test]
+fn a_length_that_is_given_twice_arrives_once() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let twice = with(&[("content-length", "5"), ("content-length", "05")]);
+    Frames::connect(&gate.alice()).request(&twice, Some(b"hello"));
+    assert_eq!(upstream.faults(), Vec::<String>::new());
+    for request in upstream.requests() {
+        assert_eq!((request.header("content-length").as_deref(), &*request.body), (Some("5"), &b"hello"[..]));
+    }
+}
+
+#[test]
+fn what_is_no_http_2_ends_with_a_line_in_the_log() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let mut frames = Frames::connect(&gate.alice());
+    // DATA on a stream that was never opened is an error of the whole connection.
+    frames.0.send(frame(DATA, END_STREAM, 9, b"hello"));
+    assert_eq!(frames.outcome(), Outcome::Refused);
+    gate.log_line(&["bad request", "protocol error"]);
+}
+
+#[test]
 fn fields_that_http_2_forbids_never_reach_the_upstream() {
     let upstream = Upstream::start();
     let gate = Setup::before(&upstream).start();

@@ -174,6 +174,20 @@ async fn an_upstream_that_says_too_much_does_not_answer_the_next_request_with_it
 }
 
 #[tokio::test]
+async fn an_answer_with_two_framings_is_passed_on_with_one() {
+    let upstream = Upstream::sending(
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
+    );
+    let gate = Setup::before(&upstream).start();
+    for (version, mut connection) in gate.alice().both().await {
+        for _ in 0..2 {
+            let answer = connection.get("/").await;
+            assert_eq!((answer.text().as_str(), answer.header("content-length")), ("whole", ""), "{version}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn informational_answers_do_not_stand_in_for_the_real_one() {
     let upstream = Upstream::sending(
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nreal",

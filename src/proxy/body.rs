@@ -5,6 +5,7 @@ use super::client::Serving;
 use super::headers::strip::{Stripper, strip_response_trailers};
 use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -94,6 +95,20 @@ impl ClientBody {
     #[must_use]
     pub fn upload(&self) -> Option<Arc<Upload>> {
         self.upload.clone()
+    }
+
+    /// Says in the head how the body is framed on its way to the upstream: by what was read of it, not by what
+    /// the client wrote. A length that no body follows would swallow the start of the next request on the same
+    /// connection; and hyper leaves the body of a GET out unless the head announces one.
+    pub fn announce(&self, headers: &mut HeaderMap) {
+        match self.size_hint().exact() {
+            Some(0) if !headers.contains_key(CONTENT_LENGTH) => {}
+            Some(length) => drop(headers.insert(CONTENT_LENGTH, HeaderValue::from(length))),
+            None => {
+                headers.remove(CONTENT_LENGTH);
+                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+        }
     }
 
     fn fail(&mut self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {

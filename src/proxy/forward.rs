@@ -6,6 +6,7 @@ use crate::auth::decision::Permit;
 use crate::config::ServerName;
 use crate::upstream::Upstream;
 use crate::upstream::pool::{ConnectError, Pooled, PooledBody, Pools};
+use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -79,7 +80,12 @@ pub async fn forward(
     let upload = request.body().upload();
     let repeatable = request.body().is_none() && request.method().is_idempotent();
     let mut unreachable = None;
+    // Only HTTP/1.0 lets a client say nothing, and the upstream is spoken to in HTTP/1.1.
+    let hostless = !request.headers().contains_key(HOST);
     for server in upstream.in_turn() {
+        if hostless && let Ok(name) = HeaderValue::from_str(&server.to_string()) {
+            request.headers_mut().insert(HOST, name);
+        }
         let mut stale = 0;
         loop {
             let kept = if stale < MOST_STALE { pools.take(server).await } else { None };

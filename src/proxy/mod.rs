@@ -37,6 +37,7 @@ use headers::remove_authorization;
 use headers::strip::{self, HopByHop};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use path::RequestTarget;
@@ -269,6 +270,7 @@ impl Exchange<'_> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(target.path_and_query().clone());
+        request.body().announce(&mut headers);
         // HTTP/2 has no upgrades (RFC 9113, section 8.6), and what has a body is no WebSocket.
         let switch =
             extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
@@ -385,7 +387,13 @@ where
     }
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    Response::from_parts(parts, ReplyBody::from(body))
+    let body = ReplyBody::from(body);
+    // A length beside another framing says nothing of the body (RFC 9112, section 6.3), and the client would
+    // be given no more of it than that.
+    if body.size_hint().exact().is_none() {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    Response::from_parts(parts, body)
 }
 
 /// The accepted certificate of a connection, if that is what it has.
