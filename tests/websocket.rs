@@ -163,3 +163,102 @@ async fn any_other_protocol_may_be_switched_to_as_well() {
     let _ = stream.read_to_string(&mut answer).await;
     assert_eq!(answer, "HELLO\n");
 }
+
+/// Waits until a socket is cut; until then it must go on echoing.
+async fn until_cut<S>(mut socket: WebSocketStream<S>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let start = std::time::Instant::now();
+    loop {
+        assert!(start.elapsed() < common::PATIENCE, "the socket goes on");
+        let sent = socket.send(Message::text("still here")).await;
+        if sent.is_err() || !matches!(socket.next().await, Some(Ok(Message::Text(_)))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+const SHORT_CACHE: &str = "{ sqlite: { path: accounts.db }, cache: { ttl: 1s, negative_ttl: 1s } }";
+
+#[tokio::test]
+async fn an_account_that_is_locked_loses_its_sockets() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).section("accounts", SHORT_CACHE).start();
+    let socket = connect(&gate).await;
+    gate.wicketgate(&["account", "lock", "alice"]);
+    until_cut(socket).await;
+    gate.log_line(&["tunnel cut", "account_inactive"]);
+}
+
+#[tokio::test]
+async fn who_leaves_the_group_that_a_route_asks_for_loses_the_sockets_there() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream)
+        .section("accounts", SHORT_CACHE)
+        .section("routes", "[{ path: /, authenticate: [certificate], allow: { groups: [staff] }, upstream: app }]")
+        .start();
+    gate.wicketgate(&["account", "set", "alice", "--add-group", "staff"]);
+    eventually_permitted(&gate).await;
+    let socket = connect(&gate).await;
+    gate.wicketgate(&["account", "set", "alice", "--remove-group", "staff"]);
+    until_cut(socket).await;
+    gate.log_line(&["tunnel cut", "not_authorized"]);
+}
+
+/// Waits until alice is let in.
+async fn eventually_permitted(gate: &Gate) {
+    let start = std::time::Instant::now();
+    while gate.alice().get("/").await.status != 200 {
+        assert!(start.elapsed() < common::PATIENCE, "alice is never let in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The answer to a Digest challenge of algorithm SHA-256 for a GET of `/socket` (RFC 7616).
+fn digest_answer(challenge: &str, username: &str, password: &str) -> String {
+    let part =
+        |name: &str| challenge.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (realm, nonce, opaque) = (part("realm"), part("nonce"), challenge.contains("opaque=").then(|| part("opaque")));
+    let hash = |text: String| wicketgate::base::hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text));
+    let ha1 = hash(format!("{username}:{realm}:{password}"));
+    let response = hash(format!("{ha1}:{nonce}:00000001:abcdef:auth:{}", hash("GET:/socket".to_owned())));
+    let opaque = opaque.map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
+    format!(
+        "Digest username=\"{username}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"/socket\", algorithm=SHA-256, \
+         qop=auth, nc=00000001, cnonce=\"abcdef\", response=\"{response}\"{opaque}"
+    )
+}
+
+#[tokio::test]
+async fn an_account_that_is_locked_loses_the_sockets_that_its_password_opened() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream)
+        .section("accounts", SHORT_CACHE)
+        .section("digest", "{ realm: example.org }")
+        .section("routes", "[{ path: /, authenticate: [digest], upstream: app }]")
+        .file("password", "open sesame\n")
+        .account("bob", &["--email", "bob@example.org"])
+        .start();
+    let password = gate.folder().join("password");
+    gate.wicketgate(&["account", "password", "bob", "--file", password.to_str().unwrap()]);
+    let challenged = gate.client().get("/socket").await;
+    let challenge = challenged
+        .headers
+        .get_all("www-authenticate")
+        .iter()
+        .find_map(|value| value.to_str().ok().filter(|text| text.contains("SHA-256")));
+    let mut request = handshake();
+    request
+        .headers_mut()
+        .insert("authorization", digest_answer(challenge.unwrap(), "bob", "open sesame").parse().unwrap());
+    let stream = gate.client().tls(&["http/1.1"]).await.unwrap();
+    let mut socket = tokio_tungstenite::client_async(request, stream).await.unwrap().0;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
+    gate.wicketgate(&["account", "lock", "bob"]);
+    until_cut(socket).await;
+    gate.log_line(&["tunnel cut", "account_inactive"]);
+}

@@ -114,6 +114,17 @@ pub enum Verdict {
     Refuse(Reason),
 }
 
+impl Verdict {
+    /// Why the request does not pass, if there is more to say than where it is sent instead.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Challenge { reason, .. } | Self::Refuse(reason) => Some(*reason),
+            Self::Permit(_) | Self::Redirect(_) => None,
+        }
+    }
+}
+
 /// Leave to pass, which only [`decide`] gives:
 ///
 /// ```compile_fail,E0451

@@ -221,6 +221,18 @@ impl Authenticator {
         Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {unknown}")))
     }
 
+    /// What credentials that were right are worth now: for what began with them and still goes on.
+    pub async fn digest_again(&self, username: &str) -> Finding<DigestEvidence> {
+        let lookup = Lookup { kind: LookupKind::Username, name: username.to_owned() };
+        match self.accounts.find(&lookup).await {
+            Ok(found) => Finding::Known(match found.accounts.first() {
+                Some(account) => DigestEvidence::Right(Arc::clone(account)),
+                None => DigestEvidence::Wrong,
+            }),
+            Err(_) => Finding::Unavailable,
+        }
+    }
+
     /// Verifies a request's Digest credentials: `authorization` holds the values of its `Authorization`
     /// headers, `target` the request target exactly as it came.
     pub async fn digest<'a>(

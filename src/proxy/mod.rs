@@ -18,7 +18,7 @@ pub use gate::{Gate, GateParts};
 pub use headers::Prepared;
 
 use crate::account::Status;
-use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Policy, Verdict, decide};
+use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide};
 use crate::auth::{DigestFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
@@ -277,8 +277,9 @@ impl Exchange<'_> {
         if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
-            let username = permit.identity().map(|identity| identity.account.username.clone());
-            let ended = no_longer_permitted(Arc::clone(self.client), Arc::clone(&worker.gate), username);
+            let policy = route.policy(&self.client.connection.policy).clone();
+            let identity = permit.identity().cloned();
+            let ended = no_longer_permitted(Arc::clone(self.client), Arc::clone(&worker.gate), policy, identity);
             let response = Box::pin(upgrade::upgrade(permit, &upstream.upstream, client, request, ended)).await?;
             return Ok(passed_back(response));
         }
@@ -353,24 +354,35 @@ impl Exchange<'_> {
     }
 }
 
-/// Waits until a client that became a tunnel under this name is no longer who it was: its certificate has
-/// expired or was revoked, its account is locked, or nobody can say. What has no certificate waits for ever.
-async fn no_longer_permitted(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, username: Option<String>) {
-    let (Some(username), Some(_)) = (username, &client.connection.presented) else {
+/// Waits until a client that became a tunnel under this policy would no longer pass as who it was: its
+/// certificate has expired or was revoked, its account is locked or has left the group, or nobody can say.
+/// Who passed as nobody in particular waits for ever.
+async fn no_longer_permitted(
+    client: Arc<Client>,
+    gate: Arc<ArcSwap<Gate>>,
+    policy: Policy,
+    identity: Option<Identity>,
+) {
+    let Some(Identity { account, method }) = identity else {
         // The client is held all the same: its place is given back when the tunnel ends.
         return std::future::pending().await;
     };
+    let username = account.username.as_str();
     loop {
         tokio::time::sleep(TUNNEL_CHECK).await;
         let gate = gate.load_full();
         let standing = client.standing(&gate, Moment::now().timestamp(), Instant::now()).await;
-        match &standing.evidence {
-            CertificateEvidence::Account(account)
-                if account.status == Status::Active && account.username == username => {}
-            _ => {
-                let (connection, why) = (client.connection.id, standing.last());
-                return tracing::info!(%connection, client = %client.connection.peer, account = username, why, "tunnel cut");
-            }
+        let digest = match method {
+            Method::Digest => gate.authenticator.digest_again(username).await,
+            Method::Certificate => Finding::NotAsked,
+        };
+        let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };
+        let verdict = decide(&policy, &evidence);
+        let same = |permit: &Permit| permit.identity().is_some_and(|now| now.account.username == username);
+        if !matches!(&verdict, Verdict::Permit(permit) if same(permit)) {
+            let (connection, found) = (client.connection.id, standing.last());
+            let reason = verdict.reason().map(Reason::as_str);
+            return tracing::info!(%connection, client = %client.connection.peer, account = username, reason, found, "tunnel cut");
         }
     }
 }
