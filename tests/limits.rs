@@ -4,10 +4,12 @@
 
 mod common;
 
+use common::client::empty;
 use common::eventually;
 use common::raw::{Raw, status};
 use common::setup::Setup;
 use common::upstream::Upstream;
+use http::Request;
 use std::net::TcpStream;
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: gate.example.org\r\n\r\n";
@@ -66,4 +68,33 @@ fn connections_that_never_speak_count_too_and_end_by_the_deadline() {
     let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(gate.address).unwrap()).collect();
     eventually("the silent connections to make room", || Raw::try_connect(&gate.alice(), &["http/1.1"]).ok());
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_head_of_too_many_fields_is_refused_over_either_version() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).section("limits", "{ headers: 20 }").start();
+    for (version, mut connection) in gate.alice().both().await {
+        for (count, expected) in [(10, 200), (30, 431)] {
+            let request = (0..count).fold(Request::get("/"), |request, n| request.header(format!("x-{n}"), "1"));
+            let answer = connection.send(request.body(empty()).unwrap()).await;
+            assert_eq!(answer.status, expected, "{count} fields over {version}");
+        }
+    }
+    // A browser that sends its cookies one by one sends no more fields than one that joins them.
+    let mut connection = gate.alice().http2().await.unwrap();
+    let request = (0..30).fold(Request::get("/"), |request, n| request.header("cookie", format!("c{n}=1")));
+    assert_eq!(connection.send(request.body(empty()).unwrap()).await.status, 200);
+    let cookies: Vec<String> = (0..30).map(|n| format!("c{n}=1")).collect();
+    assert_eq!(upstream.last().header("cookie"), Some(cookies.join("; ")));
+}
+
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gate.process.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let (soft, hard) = line.trim().split_once(' ').unwrap();
+    assert_eq!(Some(soft), hard.split_whitespace().next(), "{line}");
 }

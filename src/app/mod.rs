@@ -19,6 +19,7 @@ use crate::telemetry::log::{self, LevelHandle};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,7 @@ pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) ->
     if !loaded.warnings.is_empty() {
         tracing::warn!(warnings = %loaded.warnings, "the configuration is hardly meant that way");
     }
+    raise_descriptor_limit(loaded.config.limits.connections);
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -62,6 +64,25 @@ pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) ->
         ready(&process.addresses());
         process.supervise().await
     })
+}
+
+/// Raises the number of descriptors that may be open from what shells and service managers set for programs
+/// of another kind, usually 1024, to the most that is allowed: without them nobody is let in any more,
+/// neither clients nor what the gate itself has to ask.
+fn raise_descriptor_limit(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, ?limit, "cannot raise the number of open files");
+    }
+    if let Some(most) = limit.maximum.filter(|most| *most <= connections as u64) {
+        tracing::warn!(
+            most,
+            connections,
+            "limits.connections needs more open files than the system allows (LimitNOFILE, ulimit -n)"
+        );
+    }
 }
 
 /// The running process, as its control runtime sees it.

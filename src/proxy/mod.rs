@@ -142,6 +142,10 @@ impl Exchange<'_> {
             }
         };
         let about = About { method: page.method.as_str(), target: Some(&target), ..About::default() };
+        let most = self.gate.limits.headers;
+        if head.headers.len() > most && fields(&head.headers) > most {
+            return Ok(self.refuse(&page, Reason::TooLarge, Vec::new(), &about));
+        }
         let Some(listener) = self.gate.listener(&self.client.connection, target.host()) else {
             return Ok(self.refuse(&page, Reason::Misdirected, Vec::new(), &about));
         };
@@ -330,6 +334,10 @@ impl Exchange<'_> {
         let challenges =
             challenges.into_iter().filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let mut refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());
+        if about.route.is_none() {
+            // Nothing but the head was looked at.
+            refusal = refusal.of_head();
+        }
         if reason == Reason::AccountsUnavailable {
             refusal = refusal.with_retry_after(RETRY_AFTER);
         }
@@ -412,6 +420,12 @@ where
 fn certificate<'a>(client: &'a Client, path: &'a [&'a [u8]]) -> Option<ClientCertificate<'a>> {
     let facts = client.connection.presented.as_ref()?.facts.as_ref().ok()?;
     (!path.is_empty()).then_some(ClientCertificate { facts, path })
+}
+
+/// How many fields a head has, as HTTP/1.1 would count them: HTTP/2 may spread its cookies over several.
+fn fields(headers: &HeaderMap) -> usize {
+    let cookies = headers.get_all(COOKIE).iter().count();
+    headers.len() - cookies.saturating_sub(1)
 }
 
 /// HTTP/2 clients may send cookies in several fields, which HTTP/1.1 has in one (RFC 9113, section 8.2.3).

@@ -81,11 +81,13 @@ impl Gate {
     }
 }
 
-/// Starts `wicketgate serve` on the configuration in a folder. The kernel ends it when the test is ended from
+/// Starts `wicketgate serve` on the configuration in a folder, with no more open files than a shell or a service
+/// manager gives a program unasked. The kernel ends it when the test is ended from
 /// outside and cannot do so itself.
 pub(crate) fn serve(folder: &Path) -> Process {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_wicketgate"), "serve", "-c"]);
+    command.args(["--pdeathsig", "KILL", "prlimit", "--nofile=1024:"]);
+    command.args([env!("CARGO_BIN_EXE_wicketgate"), "serve", "-c"]);
     Process::start(command.arg(folder.join("wicketgate.yaml")))
 }
 
