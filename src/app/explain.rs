@@ -9,8 +9,10 @@ use crate::certificate::{Presented, pem};
 use crate::config::{ClientCertificate, Config};
 use crate::proxy::gate::Target;
 use crate::proxy::headers::identity::ClientCertificate as Shown;
-use crate::proxy::path::normalise;
+use crate::proxy::path::RequestTarget;
 use anyhow::{Context, anyhow};
+use http::header::{HOST, HeaderMap, HeaderValue};
+use http::{Method, Uri, Version};
 use std::path::Path;
 
 /// What is asked.
@@ -55,10 +57,8 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         None => config.listeners.iter().enumerate().next(),
     }
     .ok_or_else(|| anyhow!("there is no listener {:?}", query.listener.unwrap_or_default()))?;
-    let policy = query
-        .host
-        .and_then(|host| listener.hosts.iter().find(|other| other.name.matches(host)))
-        .map_or(&listener.policy, |host| &host.policy);
+    let target = target(query)?;
+    let policy = gate.client_policy(index, target.host()).unwrap_or(&listener.policy);
 
     let mut stages = vec![Stage {
         name: "listener",
@@ -69,12 +69,12 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
             policy.trust.as_deref().unwrap_or("-")
         ),
     }];
-    let path = normalise(query.path).with_context(|| format!("the path {:?} would be refused", query.path))?;
-    let route = match gate.router.find(index, query.host, &path) {
+    let route = match gate.router.find(index, target.host(), target.path()) {
         Ok(route) => route,
         Err(miss) => {
             stages.push(Stage { name: "route", found: miss.to_string() });
-            return Ok(Explanation { stages, verdict: "refuse", reason: Some(Reason::NoRoute), headers: Vec::new() });
+            let reason = Some(miss.reason());
+            return Ok(Explanation { stages, verdict: "refuse", reason, headers: Vec::new() });
         }
     };
     stages.push(Stage { name: "route", found: route.name.clone() });
@@ -94,6 +94,22 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         Verdict::Refuse(reason) => ("refuse", Some(reason), Vec::new()),
     };
     Ok(Explanation { stages, verdict, reason, headers })
+}
+
+/// The request that is asked about, read as one that comes is.
+fn target(query: &Query<'_>) -> anyhow::Result<RequestTarget> {
+    let refused = || {
+        let host = query.host.map(|host| format!(" for the host {host:?}")).unwrap_or_default();
+        format!("the path {:?}{host} would be refused", query.path)
+    };
+    let mut headers = HeaderMap::new();
+    if let Some(host) = query.host {
+        headers.insert(HOST, HeaderValue::from_str(host).with_context(refused)?);
+    }
+    // Only HTTP/1.0 has requests without a host.
+    let version = if headers.is_empty() { Version::HTTP_10 } else { Version::HTTP_11 };
+    let uri: Uri = query.path.parse().with_context(refused)?;
+    RequestTarget::parse(&Method::GET, version, &uri, &headers).with_context(refused)
 }
 
 /// What the application would be told.

@@ -166,6 +166,12 @@ impl Gate {
         })
     }
 
+    /// What is asked of clients for a host at the listener of this index.
+    #[must_use]
+    pub fn client_policy(&self, listener: usize, host: Option<&str>) -> Option<&ClientPolicy> {
+        self.listeners.get(listener).map(|(_, tls)| &*tls.host(host).policy)
+    }
+
     /// The router's index of the listener that a connection came in by, if a request for this host may be
     /// served on its TLS session: if the host's policy is the one that the session was made for (rule 6 of the
     /// design; RFC 9110, section 7.4).

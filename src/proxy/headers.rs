@@ -46,7 +46,8 @@ impl Prepared {
 /// 11.6.2); where there are several, all go.
 pub fn remove_authorization(headers: &mut HeaderMap, methods: &[Method]) {
     let is_judged = |value: &HeaderValue| {
-        let scheme = value.as_bytes().split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').next();
+        let scheme =
+            value.as_bytes().trim_ascii_start().split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').next();
         methods.iter().any(|method| match method {
             Method::Certificate => false,
             Method::Digest => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Digest")),
@@ -68,6 +69,8 @@ mod tests {
             (digest, &["Digest username=\"a\""][..], false),
             (digest, &["dIGEST\tusername=\"a\""], false),
             (digest, &["Digest"], false),
+            // HTTP/2 does not trim values.
+            (digest, &[" \tDigest username=\"a\""], false),
             (digest, &["Bearer t", "Digest username=\"a\""], false),
             (digest, &["Bearer t"], true),
             (digest, &["DigestX t"], true),

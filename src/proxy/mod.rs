@@ -152,12 +152,8 @@ impl Exchange<'_> {
         let route = match self.gate.router.find(listener, target.host(), target.path()) {
             Ok(route) => route,
             Err(miss) => {
-                let reason = match miss {
-                    router::Miss::NoRoute => Reason::NoRoute,
-                    router::Miss::Ambiguous => Reason::BadRequest,
-                };
                 let about = About { detail: Some(miss.to_string()), ..about };
-                return Ok(self.refuse(&page, reason, Vec::new(), &about));
+                return Ok(self.refuse(&page, miss.reason(), Vec::new(), &about));
             }
         };
         let standing = self.client.standing(self.gate, self.at.timestamp(), Instant::now()).await;

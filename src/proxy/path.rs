@@ -204,6 +204,9 @@ pub enum BadTarget {
     /// CONNECT, which asks for a tunnel.
     #[error("CONNECT is not for a reverse proxy")]
     Connect,
+    /// TRACE, which would show the client what the application alone is told.
+    #[error("TRACE is not answered")]
+    Trace,
     /// Neither a path, nor a whole URL, nor `*` with OPTIONS.
     #[error("the target is neither a path nor a URL")]
     Form,
@@ -256,6 +259,9 @@ impl RequestTarget {
     pub fn parse(method: &Method, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<Self, BadTarget> {
         if *method == Method::CONNECT {
             return Err(BadTarget::Connect);
+        }
+        if method.as_str().eq_ignore_ascii_case("TRACE") {
+            return Err(BadTarget::Trace);
         }
         let raw = uri.path_and_query().cloned().ok_or(BadTarget::Form)?;
         let normal = normal_target(method, &raw)?;

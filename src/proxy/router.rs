@@ -8,6 +8,7 @@
 //! (RFC 3986, section 3.3), a path that would then belong to another route is refused as ambiguous.
 
 use super::path::{decode, normalise};
+use crate::base::reason::Reason;
 use crate::config::HostPattern;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,17 @@ pub enum Miss {
     /// The upstream might read the path as one of another route.
     #[error("with the parameters of its segments dropped, the path belongs to another route")]
     Ambiguous,
+}
+
+impl Miss {
+    /// Why the request is turned away.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::NoRoute => Reason::NoRoute,
+            Self::Ambiguous => Reason::BadRequest,
+        }
+    }
 }
 
 /// All routes, sorted for look-up: a handful of look-ups for each request, however many there are.

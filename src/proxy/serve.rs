@@ -135,7 +135,11 @@ async fn drive<C: Drivable>(connection: C, client: &Client, worker: &Worker, tim
 fn log_end(client: &Client, error: &hyper::Error) {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let (connection, peer) = (client.connection.id, client.connection.peer);
-    if error.is_parse() || error.is_parse_too_large() {
+    // Of HTTP/2, what the library found wrong itself.
+    let malformed = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<h2::Error>())
+        .is_some_and(h2::Error::is_library);
+    if malformed || error.is_parse() || error.is_parse_too_large() {
         tracing::info!(%connection, client = %peer, %error, cause, "bad request");
     } else if error.is_user() {
         tracing::debug!(%connection, client = %peer, %error, cause, "connection cut on purpose");

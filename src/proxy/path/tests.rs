@@ -228,6 +228,8 @@ fn an_ambiguous_target_is_refused() {
     let (long, label) = ("a.".repeat(130), "a".repeat(64));
     let cases = [
         ("CONNECT", V::HTTP_11, "h:443", &["h:443"][..], BadTarget::Connect),
+        ("TRACE", V::HTTP_11, "/", &["h"], BadTarget::Trace),
+        ("Trace", V::HTTP_2, "/", &["h"], BadTarget::Trace),
         ("GET", V::HTTP_11, "h:443", &["h:443"], BadTarget::Form),
         ("GET", V::HTTP_11, "*", &["h"], BadTarget::Form),
         ("GET", V::HTTP_11, "/", &[], BadTarget::HostMissing),
