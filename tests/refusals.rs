@@ -185,3 +185,19 @@ async fn an_identifier_that_a_client_brings_is_not_believed() {
     assert_eq!(answer.status, 200);
     assert_ne!(upstream.only().header("x-request-id").as_deref(), Some("mine"));
 }
+
+#[test]
+fn who_is_refused_while_sending_a_large_body_still_reads_why() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let file = gate.folder().join("upload");
+    std::fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    for version in ["--http1.1", "--http2"] {
+        for round in 0..5 {
+            // Without `Expect`, the body is on its way before the answer is.
+            let output = gate.curl("/", &[version, "--header", "Expect:", "--upload-file", file.to_str().unwrap()]);
+            assert_eq!(output.status, 403, "{round} of {version}: {output:?}");
+            assert!(output.body.contains("certificate_required"), "{round} of {version}: {output:?}");
+        }
+    }
+}

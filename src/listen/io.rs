@@ -2,30 +2,70 @@
 
 use super::activity::Activity;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
+
+/// How long a client that was told the end may go on sending, and how long it may pause before it is taken to
+/// have nothing more to send.
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_PAUSE: Duration = Duration::from_secs(2);
 
 /// A TLS stream that tells its [`Activity`] what happens on it.
 #[derive(Debug)]
 pub struct ClientIo {
     stream: hyper_util::rt::TokioIo<TlsStream<TcpStream>>,
     activity: Arc<Activity>,
+    lingering: Option<Lingering>,
+}
+
+/// After the end was said, until the client has heard it.
+#[derive(Debug)]
+struct Lingering {
+    until: Instant,
+    pause: Pin<Box<Sleep>>,
 }
 
 impl ClientIo {
     /// Takes the stream over.
     #[must_use]
     pub fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>) -> Self {
-        Self { stream: hyper_util::rt::TokioIo::new(stream), activity }
+        Self { stream: hyper_util::rt::TokioIo::new(stream), activity, lingering: None }
     }
 
     fn tls(&mut self) -> Pin<&mut TlsStream<TcpStream>> {
         Pin::new(self.stream.inner_mut())
+    }
+
+    /// Reads on until the client closes, too (RFC 9112, section 9.6): closing on octets that nobody has read
+    /// resets the connection, and a client that was refused in the middle of an upload would never read why.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let lingering = self
+            .lingering
+            .get_or_insert_with(|| Lingering { until: Instant::now() + LINGER, pause: Box::pin(sleep(LINGER_PAUSE)) });
+        let socket = self.stream.inner_mut().get_mut().0;
+        let mut unread = [0; 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut unread);
+            match Pin::new(&mut *socket).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    let now = Instant::now();
+                    if now >= lingering.until {
+                        return Poll::Ready(());
+                    }
+                    lingering.pause.as_mut().reset(now + LINGER_PAUSE);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return lingering.pause.as_mut().poll(cx),
+            }
+        }
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -56,7 +96,10 @@ impl Write for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tls().poll_shutdown(cx)
+        if self.lingering.is_none() {
+            ready!(self.tls().poll_shutdown(cx))?;
+        }
+        self.linger(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {
