@@ -3,7 +3,9 @@
 //! came, query included; fields of one name stand in one value, joined by `, ` (RFC 9110, section 5.3).
 //! `wicketgate demo` runs this same source. By itself:
 //!
-//!     cargo run --example whoami -- 127.0.0.1:8080
+//! ```sh
+//! cargo run --example whoami -- 127.0.0.1:8080
+//! ```
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

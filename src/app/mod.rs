@@ -60,9 +60,11 @@ pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) ->
         .build()
         .context("cannot start the control runtime")?;
     control.block_on(async {
+        // Before the first connection is accepted, since whoever sees one may send a signal.
+        let signals = Signals::new().context("cannot handle signals")?;
         let mut process = Process::start(configuration, loaded.config, level).await?;
         ready(&process.addresses());
-        process.supervise().await
+        process.supervise(signals).await
     })
 }
 
@@ -83,6 +85,37 @@ fn raise_descriptor_limit(connections: usize) {
             "limits.connections needs more open files than the system allows (LimitNOFILE, ulimit -n)"
         );
     }
+}
+
+/// What the process is told from outside.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Reload,
+    End,
 }
 
 /// The running process, as its control runtime sees it.
@@ -211,16 +244,16 @@ impl Process {
         addresses
     }
 
-    async fn supervise(&mut self) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    async fn supervise(&mut self, mut signals: Signals) -> anyhow::Result<()> {
         let (wake, mut woken) = mpsc::channel(1);
         let mut files = FileWatch::new(wake).context("cannot watch files")?;
         files.set(watch::files(&self.configuration, &self.config));
         loop {
             tokio::select! {
-                _ = hangup.recv() => {
+                told = signals.next() => {
+                    if told == Told::End {
+                        break;
+                    }
                     files.changed();
                     self.reload("SIGHUP").await;
                     files.set(watch::files(&self.configuration, &self.config));
@@ -233,11 +266,9 @@ impl Process {
                         files.set(watch::files(&self.configuration, &self.config));
                     }
                 }
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
             }
         }
-        self.drain(&mut terminate, &mut interrupt).await;
+        self.drain(&mut signals).await;
         Ok(())
     }
 
@@ -281,7 +312,7 @@ impl Process {
         Ok(())
     }
 
-    async fn drain(&self, terminate: &mut Signal, interrupt: &mut Signal) {
+    async fn drain(&self, signals: &mut Signals) {
         let limit = self.config.timeouts.drain;
         tracing::info!(connections = self.limit.open(), ?limit, "draining");
         self.workers.iter().for_each(|worker| worker.tell(Command::Drain));
@@ -294,8 +325,7 @@ impl Process {
         };
         tokio::select! {
             () = ended => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = async { while signals.next().await != Told::End {} } => {}
         }
         self.parts.audit.flush();
         tracing::info!(cut = self.limit.open(), "ended");

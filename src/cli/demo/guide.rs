@@ -31,7 +31,7 @@ pub(super) fn text(program: &str, directory: &Path, port: u16, upstream_port: u1
             ("NAME.pem, NAME.key", "somebody's certificate and key, for curl"),
             ("NAME.p12", &format!("the same for a browser; the password is {PKCS12_PASSWORD}")),
             ("wicketgate.yaml", "the configuration, with comments"),
-            ("audit.log", "a line for each request: who came, what became of it and why"),
+            ("audit.log", "a line for each first admission and each refusal: who came, what became of it and why"),
         ],
     );
     guide.push_str("\nTry, in another terminal:\n\n");
