@@ -11,6 +11,7 @@ use crate::base::reason::Reason;
 use crate::certificate::fields::{Fields, NAME_CONSTRAINTS};
 use crate::certificate::signature::{Sealed, SignatureError};
 use rustls_pki_types::CertificateDer;
+use std::cell::Cell;
 
 /// Where a walk from the client's certificate upwards ended.
 struct Walk<'a> {
@@ -60,11 +61,21 @@ pub(super) fn unless_untrusted(
     }
 }
 
+/// How many signatures a walk checks at most: a client that sends many certificates of one name, large keys on
+/// all of them, is not to be told its story at any price.
+const MAX_SIGNATURES: usize = 16;
+
 fn walk<'a>(chain: &'a [CertificateDer<'_>], anchors: &'a TrustAnchors, at: Timestamp) -> Option<Walk<'a>> {
     let (leaf, others) = chain.split_first()?;
     let mut unused: Vec<Fields<'a>> = others.iter().filter_map(|other| Fields::read(other).ok()).collect();
     // Of several issuers the one that is valid now makes the better story.
     unused.sort_by_key(|fields| !(fields.not_before <= at && at <= fields.not_after));
+    let budget = Cell::new(MAX_SIGNATURES);
+    let made_by = |sealed: &Sealed, key: &[u8]| {
+        let left = budget.get();
+        budget.set(left.saturating_sub(1));
+        left > 0 && sealed.verify(key).is_ok()
+    };
     let mut steps = Vec::new();
     let mut current = Fields::read(leaf).ok()?;
     loop {
@@ -77,14 +88,14 @@ fn walk<'a>(chain: &'a [CertificateDer<'_>], anchors: &'a TrustAnchors, at: Time
             }
         };
         let mut signers: Vec<&Anchor> =
-            anchors.named(current.issuer).filter(|anchor| sealed.verify(&anchor.public_key).is_ok()).collect();
+            anchors.named(current.issuer).filter(|anchor| made_by(&sealed, &anchor.public_key)).collect();
         signers.sort_by_key(|anchor| anchor.check_dates(at).is_err());
         if let Some(anchor) = signers.first() {
             steps.push(current);
             return Some(Walk { steps, end: Ok(anchor) });
         }
         let next =
-            unused.iter().position(|other| other.subject == current.issuer && sealed.verify(other.public_key).is_ok());
+            unused.iter().position(|other| other.subject == current.issuer && made_by(&sealed, other.public_key));
         let Some(next) = next else {
             let end = Err(led_nowhere(&current, &sealed, anchors, &unused));
             steps.push(current);

@@ -485,6 +485,18 @@ fn a_path_that_fails_gives_way_to_another() {
 }
 
 #[test]
+fn many_certificates_of_one_name_are_refused_with_little_work() {
+    let root = Authority::root("Root");
+    let strangers: Vec<Authority> = (0..9).map(|_| Authority::root("Root")).collect();
+    let chain: Chain =
+        std::iter::once(strangers[8].leaf("mallory")).chain(strangers.into_iter().map(|one| one.der)).collect();
+    assert_eq!(check(&chain, &trust(&[&root.der])).unwrap_err().reason, Reason::CertificateUntrusted);
+    let longer = [chain.as_slice(), &chain[..1]].concat();
+    let error = check(&longer, &trust(&[&root.der])).unwrap_err();
+    assert_eq!(error.detail, "11 certificates were presented, 10 are looked at");
+}
+
+#[test]
 fn who_may_sign_revocation_lists_is_told() {
     let root = Authority::root_with("Root", |root| root.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
     let middle = root.below_with("Middle", |middle| {
