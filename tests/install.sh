@@ -61,8 +61,8 @@ chmod 755 "$policy"
 
 echo "Installing for the tests: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+apt-get update -qq -o DPkg::Lock::Timeout=300
+apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${packages[@]}" >/dev/null
 
 mapfile -t missing < <(missing_programs)
 if [ ${#missing[@]} -ne 0 ]; then
