@@ -4,6 +4,7 @@
 pub mod body;
 pub mod client;
 pub mod forward;
+pub mod framing;
 pub mod gate;
 pub mod headers;
 pub mod path;
@@ -35,7 +36,7 @@ use gate::{Route, Target};
 use headers::identity::ClientCertificate;
 use headers::remove_authorization;
 use headers::strip::{self, HopByHop};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -131,6 +132,15 @@ impl Exchange<'_> {
     async fn run(&self, worker: &Worker, request: Request<Incoming>) -> Result<Response<ReplyBody>, Closed> {
         let (head, incoming) = request.into_parts();
         let page = Page::of(&head);
+        if !framing::is_certain(&head.headers) {
+            let detail = Some("the transfer coding is not `chunked` alone".to_owned());
+            let about =
+                About { method: page.method.as_str(), raw_target: Some(head.uri.path()), detail, ..About::default() };
+            let mut response = self.refuse(&page, Reason::BadRequest, Vec::new(), &about);
+            // Nobody can tell where the next request would begin.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return Ok(response);
+        }
         let target = match RequestTarget::parse(&head.method, head.version, &head.uri, &head.headers) {
             Ok(target) => target,
             Err(error) => {
