@@ -117,6 +117,30 @@ async fn a_socket_outlives_the_time_that_a_connection_may_be_idle_for_requests()
 }
 
 #[tokio::test]
+async fn a_socket_is_closed_when_its_account_is_locked() {
+    let upstream = Upstream::answering(echo);
+    let accounts = "{ sqlite: { path: accounts.db }, cache: { ttl: 1s, negative_ttl: 1s } }";
+    let gate = Setup::before(&upstream).section("accounts", accounts).start();
+    let mut socket = connect(&gate).await;
+    gate.wicketgate(&["account", "lock", "alice"]);
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    assert!(tokio::time::timeout(common::PATIENCE, end).await.is_ok(), "the socket stays open");
+}
+
+#[tokio::test]
+async fn a_socket_is_closed_when_its_certificate_expires() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).start();
+    let brief = gate.pki.people.issue(common::pki::Leaf::person("alice@example.org").expiring_in(5));
+    let stream = gate.client().with(&brief).tls(&["http/1.1"]).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(handshake(), stream).await.unwrap();
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    assert!(tokio::time::timeout(common::PATIENCE, end).await.is_ok(), "the socket stays open");
+}
+
+#[tokio::test]
 async fn whoever_may_not_pass_gets_no_socket() {
     let upstream = Upstream::answering(echo);
     let gate = Setup::before(&upstream).start();

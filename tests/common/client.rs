@@ -213,6 +213,14 @@ enum Sender {
 }
 
 impl Connection {
+    /// The same HTTP/2 connection, for another stream at the same time.
+    pub(crate) fn another(&self) -> Self {
+        match &self.sender {
+            Sender::One(_) => panic!("HTTP/1.1 has one request at a time"),
+            Sender::Two(sender) => Self { name: self.name.clone(), sender: Sender::Two(sender.clone()) },
+        }
+    }
+
     /// Sends a request whose URI is a path (or an absolute URI, over HTTP/2 for another authority) and gives the
     /// response before its body.
     pub(crate) async fn start(&mut self, request: Request<Body>) -> hyper::Result<http::Response<Incoming>> {

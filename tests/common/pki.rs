@@ -1,8 +1,9 @@
 //! Certificates made on the spot, good ones and every kind of bad one.
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, OtherNameValue, SanType, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, OtherNameValue, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -42,6 +43,30 @@ impl Authority {
 
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
+    }
+
+    /// A revocation list with these certificates, good until `until`.
+    pub(crate) fn revocation_list(&self, revoked: &[&Credential], until: time::OffsetDateTime) -> String {
+        let since = date_time_ymd(2020, 6, 1);
+        let entry = |credential: &&Credential| {
+            let (_, certificate) = x509_parser::parse_x509_certificate(&credential.chain[0]).unwrap();
+            let serial_number = SerialNumber::from_slice(certificate.raw_serial());
+            RevokedCertParams { serial_number, revocation_time: since, reason_code: None, invalidity_date: None }
+        };
+        let list = CertificateRevocationListParams {
+            this_update: since,
+            next_update: until,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
+    /// Its own certificate as what somebody else presents, to be revoked by whoever issued it.
+    pub(crate) fn credential(&self) -> Credential {
+        Credential { chain: vec![self.der()], leaf_pem: self.pem(), key_pem: String::new() }
     }
 
     /// A certificate with its key and the chain that a client or server sends with it.
@@ -128,6 +153,16 @@ impl Leaf {
         self.0.extended_key_usages = vec![usage];
         self
     }
+}
+
+/// The far end of a revocation list that stays good.
+pub(crate) fn far() -> time::OffsetDateTime {
+    date_time_ymd(2089, 1, 1)
+}
+
+/// The end of a revocation list that is no longer current.
+pub(crate) fn past() -> time::OffsetDateTime {
+    date_time_ymd(2021, 1, 1)
 }
 
 /// A certificate, its chain and its key.
