@@ -1,7 +1,8 @@
 //! `wicketgate serve`: run the gate.
 
-use super::{Exit, Failure, OrFail};
+use super::{Exit, Failure};
 use crate::app;
+use crate::config::Faults;
 use std::path::PathBuf;
 
 /// What `serve` takes.
@@ -17,10 +18,13 @@ pub struct Args {
 /// # Errors
 /// When the gate cannot start.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    app::run(&args.config, |_| ()).or_fail(
-        "starting the gate",
-        args.config.display(),
-        format!("run `wicketgate check -c {}`, which names every fault", args.config.display()),
-    )?;
+    app::run(&args.config, |_| ()).map_err(|error| {
+        // A configuration that is bad in itself is another answer than an address that is taken.
+        let bad = error.is::<Faults>();
+        let file = args.config.display();
+        let what_to_do = format!("run `wicketgate check -c {file}`, which names every fault");
+        let failure = Failure::new("starting the gate", file, format!("{error:#}"), what_to_do);
+        if bad { failure.bad() } else { failure }
+    })?;
     Ok(Exit::Success)
 }
