@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::client::get;
+use common::client::{empty, get};
 use common::raw::{Raw, status};
 use common::setup::Setup;
 use common::upstream::Upstream;
+use http::Request;
 use http_body_util::BodyExt;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -169,6 +170,38 @@ async fn an_upstream_that_says_too_much_does_not_answer_the_next_request_with_it
             let next = format!("/next-{round}");
             let answer = connection.get(&next).await;
             assert!(answer.text() == next || answer.status == 502, "{round} over {version}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_where_none_may_be_answers_nobody_else() {
+    let forged = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+    let upstream = Upstream::answering(move |exchange| {
+        exchange.read_body().unwrap();
+        let target = exchange.request.target().to_owned();
+        match target.as_str() {
+            "/head" => exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{forged}", forged.len())),
+            "/204" => exchange.send(format!("HTTP/1.1 204 No Content\r\n\r\n{forged}")),
+            "/304" => exchange.send(format!("HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n{forged}")),
+            "/early" => exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{forged}")),
+            _ => exchange.answer(&target),
+        }
+    });
+    let gate = Setup::before(&upstream).open_to_all().start();
+    let mut somebody = gate.client().http1().await.unwrap();
+    for (version, mut connection) in gate.alice().both().await {
+        for (round, (method, target)) in [("HEAD", "/head"), ("GET", "/204"), ("GET", "/304"), ("GET", "/early")]
+            .into_iter()
+            .cycle()
+            .take(12)
+            .enumerate()
+        {
+            let request = Request::builder().method(method).uri(target).body(empty()).unwrap();
+            connection.send(request).await;
+            let next = format!("/next-{round}");
+            let answer = somebody.get(&next).await;
+            assert!(answer.text() == next || answer.status == 502, "{target} over {version}: {}", answer.text());
         }
     }
 }
