@@ -36,8 +36,8 @@ test: programs lint ## all that must hold at every commit
 bench: ## the micro-benchmarks
 	$(CARGO) bench
 
-prove: programs ## the loads and faults that take longer, in the build that is shipped
-	$(CARGO) test --release -- --ignored --nocapture
+prove: programs ## the loads and faults that take longer, optimised
+	$(CARGO) test --profile prove --tests -- --ignored --nocapture
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	fuzz/run.sh $(FUZZ_SECONDS)
