@@ -1,8 +1,8 @@
 //! The audit record of a request: what the stages found, flat.
 
-use super::Exchange;
 use super::gate::Route;
 use super::path::RequestTarget;
+use super::{Exchange, Page};
 use crate::auth::decision::{CertificateEvidence, DigestEvidence, Finding, Permit};
 use crate::auth::{DigestFinding, Standing};
 use crate::base::reason::Reason;
@@ -11,9 +11,9 @@ use http::StatusCode;
 use std::sync::Arc;
 
 /// How far a request got, for its record.
-#[derive(Default)]
+#[derive(Clone)]
 pub(super) struct About<'a> {
-    pub(super) method: &'a str,
+    pub(super) page: &'a Page,
     /// The target as it came, where it is refused for what it is.
     pub(super) raw_target: Option<&'a str>,
     pub(super) target: Option<&'a RequestTarget>,
@@ -22,6 +22,13 @@ pub(super) struct About<'a> {
     pub(super) digest: Option<&'a DigestFinding>,
     /// What there is to say beyond what the certificate and the credentials say.
     pub(super) detail: Option<String>,
+}
+
+impl<'a> About<'a> {
+    /// A request of which no more is known.
+    pub(super) fn of(page: &'a Page) -> Self {
+        Self { page, raw_target: None, target: None, route: None, standing: None, digest: None, detail: None }
+    }
 }
 
 impl Exchange<'_> {
@@ -50,7 +57,7 @@ impl Exchange<'_> {
             detail,
             request_id: Some(self.id.as_str()),
             host: about.target.and_then(RequestTarget::host),
-            method: Some(about.method),
+            method: Some(about.page.method.as_str()),
             path: about.target.map(RequestTarget::path).or(about.raw_target),
             route: about.route.map(|route| route.name.as_str()),
             status: status.map(|status| status.as_u16()),

@@ -1,0 +1,181 @@
+//! The way through: a permitted request as its application is to see it, and the answer as its client is.
+
+use super::body::{ClientBody, ReplyBody};
+use super::forward::{ForwardError, forward};
+use super::gate::{Route, RoutedUpstream};
+use super::headers::identity::ClientCertificate;
+use super::headers::strip::{self, HopByHop};
+use super::headers::{Prepared, remove_authorization};
+use super::path::RequestTarget;
+use super::reply::REQUEST_ID;
+use super::upgrade::upgrade;
+use super::{Client, Exchange, Gate, Worker};
+use crate::auth::Standing;
+use crate::auth::decision::{Evidence, Finding, Identity, Permit, Policy, Verdict, decide};
+use crate::base::clock::Moment;
+use crate::base::reason::Reason;
+use crate::config::Method;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether a tunnel's client is still permitted.
+const TUNNEL_CHECK: Duration = Duration::from_secs(1);
+
+/// A request that may pass, and what is known of it.
+pub(super) struct Passage<'a> {
+    pub(super) exchange: &'a Exchange<'a>,
+    pub(super) permit: &'a Permit,
+    pub(super) upstream: &'a RoutedUpstream,
+    pub(super) route: &'a Route,
+    pub(super) target: &'a RequestTarget,
+    pub(super) standing: &'a Arc<Standing>,
+}
+
+impl Passage<'_> {
+    /// Sends the request on, and gives the answer back.
+    ///
+    /// # Errors
+    /// When the upstream gives no answer, or the client's body breaks off before there is one.
+    pub(super) async fn pass(
+        &self,
+        worker: &Worker,
+        head: Parts,
+        incoming: Incoming,
+    ) -> Result<Response<ReplyBody>, ForwardError> {
+        let Self { exchange, permit, upstream, route, target, .. } = self;
+        let Parts { method, version, mut headers, mut extensions, .. } = head;
+        let hop = exchange.gate.stripper.strip_request(&mut headers);
+        self.tell(&mut headers);
+        let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);
+        body.announce(&mut headers);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(target.path_and_query().clone());
+        // HTTP/2 has no upgrades (RFC 9113, section 8.6), and what has a body is no WebSocket.
+        let switch =
+            extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
+        if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
+            hop.apply(&mut headers);
+            *request.headers_mut() = headers;
+            let policy = route.policy(&exchange.client.connection.policy).clone();
+            let identity = permit.identity().cloned();
+            let ended = no_longer_permitted(Arc::clone(exchange.client), Arc::clone(&worker.gate), policy, identity);
+            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, client, request, ended)).await?));
+        }
+        HopByHop { upgrade: None, ..hop }.apply(&mut headers);
+        *request.headers_mut() = headers;
+        Ok(passed_back(forward(permit, &upstream.upstream, &worker.pools, request).await?))
+    }
+
+    /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.
+    fn tell(&self, headers: &mut HeaderMap) {
+        let Self { exchange, permit, upstream, standing, .. } = self;
+        remove_authorization(headers, self.route.methods());
+        // The gate has answered it: the body is read as soon as the upstream takes it.
+        headers.remove(EXPECT);
+        join_cookies(headers);
+        let authority = self.target.authority();
+        match permit.identity() {
+            Some(identity) if identity.method == Method::Digest => {
+                exchange.client.told(authority, self.identity()).apply(headers);
+            }
+            identity => {
+                let named = identity.is_some();
+                let identity = || self.identity();
+                exchange.client.prepared(standing, upstream.index, named, authority, identity).apply(headers);
+            }
+        }
+        if let Some(authority) = authority {
+            headers.insert(HOST, authority.clone());
+        }
+        if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
+            headers.insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Who asks, in the upstream's own headers.
+    fn identity(&self) -> Prepared {
+        let certificates = self.standing.path.iter().flat_map(|path| &path.certificates);
+        let path: Vec<&[u8]> = certificates.map(|certificate| certificate.der.as_ref()).collect();
+        let facts =
+            self.exchange.client.connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+        let certificate = facts.filter(|_| !path.is_empty()).map(|facts| ClientCertificate { facts, path: &path });
+        self.upstream.identity.prepare(self.permit, certificate)
+    }
+}
+
+/// Waits until a client that became a tunnel under this policy would no longer pass as who it was: its
+/// certificate has expired or was revoked, its account is locked or has left the group, or nobody can say.
+/// Who passed as nobody in particular waits for ever.
+async fn no_longer_permitted(
+    client: Arc<Client>,
+    gate: Arc<ArcSwap<Gate>>,
+    policy: Policy,
+    identity: Option<Identity>,
+) {
+    let Some(Identity { account, method }) = identity else {
+        // The client is held all the same: its place is given back when the tunnel ends.
+        return std::future::pending().await;
+    };
+    let username = account.username.as_str();
+    loop {
+        tokio::time::sleep(TUNNEL_CHECK).await;
+        let gate = gate.load_full();
+        let standing = client.standing(&gate, Moment::now().timestamp(), Instant::now()).await;
+        let digest = match method {
+            Method::Digest => gate.authenticator.digest_again(username).await,
+            Method::Certificate => Finding::NotAsked,
+        };
+        let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };
+        let verdict = decide(&policy, &evidence);
+        let same = |permit: &Permit| permit.identity().is_some_and(|now| now.account.username == username);
+        if !matches!(&verdict, Verdict::Permit(permit) if same(permit)) {
+            let (connection, found) = (client.connection.id, standing.last());
+            let reason = verdict.reason().map(Reason::as_str);
+            return tracing::info!(%connection, client = %client.connection.peer, account = username, reason, found, "tunnel cut");
+        }
+    }
+}
+
+/// What is kept of a response's head: all but what ended at this hop.
+fn passed_back<B>(response: Response<B>) -> Response<ReplyBody>
+where
+    ReplyBody: From<B>,
+{
+    let (mut parts, body) = response.into_parts();
+    let hop = strip::strip_response(&mut parts.headers);
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        hop.apply(&mut parts.headers);
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let body = ReplyBody::from(body);
+    // A length beside another framing says nothing of the body (RFC 9112, section 6.3), and the client would
+    // be given no more of it than that.
+    if body.size_hint().exact().is_none() {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    Response::from_parts(parts, body)
+}
+
+/// HTTP/2 clients may send cookies in several fields, which HTTP/1.1 has in one (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for cookie in std::iter::once(second).chain(cookies) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(cookie.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
+        headers.insert(COOKIE, joined);
+    }
+}
