@@ -141,7 +141,9 @@ where
             // The server name is for the log of a handshake that fails after the client told it.
             let mut server_name = None;
             let within = settings.handshake;
-            let outcome = tokio::time::timeout(within, handshake(stream, peer, &settings, &mut server_name)).await;
+            // In a box, so that the room it takes is free once the connection is served.
+            let handshake = Box::pin(handshake(stream, peer, &settings, &mut server_name));
+            let outcome = tokio::time::timeout(within, handshake).await;
             let error = match outcome {
                 Ok(Ok((connection, stream))) => return serve(connection, stream, place).await,
                 Ok(Err(error)) => error.to_string(),

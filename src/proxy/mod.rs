@@ -20,7 +20,7 @@ pub use gate::{Gate, GateParts};
 pub use headers::Prepared;
 
 use crate::account::Status;
-use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Policy, Verdict, decide};
+use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Verdict, decide};
 use crate::auth::{DigestFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
@@ -168,7 +168,11 @@ impl Exchange<'_> {
         };
         let standing = self.client.standing(self.gate, self.at.timestamp(), Instant::now()).await;
         let policy = route.policy(&self.client.connection.policy);
-        let digest = self.digest(&head, &target, policy, &standing).await;
+        // In a box of its own: most requests have none, and all would be larger by it.
+        let digest = match policy.asks_digest(&standing.evidence) {
+            true => Some(Box::pin(self.digest(&head, &target)).await),
+            false => None,
+        };
         let about = About { route: Some(route), standing: Some(&standing), digest: digest.as_ref(), ..about };
         let evidence = Evidence {
             certificate: standing.evidence.clone(),
@@ -194,24 +198,11 @@ impl Exchange<'_> {
         }
     }
 
-    /// What the request's Digest credentials say, if the verdict depends on them.
-    async fn digest(
-        &self,
-        head: &http::request::Parts,
-        target: &RequestTarget,
-        policy: &Policy,
-        standing: &Standing,
-    ) -> Option<DigestFinding> {
-        if !policy.asks_digest(&standing.evidence) {
-            return None;
-        }
+    /// What the request's Digest credentials say.
+    async fn digest(&self, head: &http::request::Parts, target: &RequestTarget) -> DigestFinding {
         let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        Some(
-            self.gate
-                .authenticator
-                .digest(authorization, head.method.as_str(), target.raw(), self.at.timestamp())
-                .await,
-        )
+        let (method, raw, at) = (head.method.as_str(), target.raw(), self.at.timestamp());
+        self.gate.authenticator.digest(authorization, method, raw, at).await
     }
 
     /// Whether a refusal closes the connection without a response: where refused certificates were to fail

@@ -55,7 +55,7 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_pending_accept_reset_streams(MOST_RESETS)
             .serve_connection(io, service);
-        drive(connection, &client, &worker, &timeouts).await;
+        drive(Box::pin(connection), &client, &worker, &timeouts).await;
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -65,7 +65,7 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
             .max_buf_size(limits.head.max(LEAST_BUFFER) * 2)
             .serve_connection(io, service)
             .with_upgrades();
-        drive(connection, &client, &worker, &timeouts).await;
+        drive(Box::pin(connection), &client, &worker, &timeouts).await;
     }
 }
 
@@ -94,8 +94,7 @@ where
 }
 
 /// Drives a connection to its end: its own, the client's, a deadline's or the process's.
-async fn drive<C: Drivable>(connection: C, client: &Client, worker: &Worker, timeouts: &Timeouts) {
-    let mut connection = pin!(connection);
+async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Client, worker: &Worker, timeouts: &Timeouts) {
     let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head).into()));
     let mut draining = worker.draining.clone();
     let mut finishing = false;

@@ -37,9 +37,12 @@ pub struct Pooled<B: Body + 'static> {
     /// How long it is kept unused.
     keep: Duration,
     /// `None` once it has ended.
-    driver: Option<http1::Connection<TokioIo<TcpStream>, B>>,
+    driver: Option<Driver<B>>,
     reused: bool,
 }
+
+/// In a box, because a connection goes from hand to hand several times a request.
+type Driver<B> = Box<http1::Connection<TokioIo<TcpStream>, B>>;
 
 /// The idle connections of one worker.
 pub struct Pools<B: Body + 'static> {
@@ -156,7 +159,7 @@ where
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| ConnectError::Failed { server: server.clone(), source: std::io::Error::other(error) })?;
-        Ok(Self { server: server.clone(), sender, keep: timeouts.idle, driver: Some(driver), reused: false })
+        Ok(Self { server: server.clone(), sender, keep: timeouts.idle, driver: Some(Box::new(driver)), reused: false })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -190,7 +193,7 @@ where
 }
 
 /// Polls the driver; its end, whatever it was, shows in the sender and in the body.
-fn drive<B>(driver: &mut Option<http1::Connection<TokioIo<TcpStream>, B>>, cx: &mut Context<'_>)
+fn drive<B>(driver: &mut Option<Driver<B>>, cx: &mut Context<'_>)
 where
     B: Body + Send + 'static,
     B::Data: Send,
