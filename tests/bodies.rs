@@ -262,3 +262,19 @@ async fn a_client_that_goes_away_ends_its_request_at_the_upstream() {
         assert!(outcome, "{version}: the upstream still sends to nobody");
     }
 }
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_given_up_and_never_looks_whole() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).section("timeouts", "{ idle: 1s }").start();
+    for (version, mut connection) in gate.alice().both().await {
+        let (sender, body) = streamed();
+        let asking = tokio::spawn(async move { connection.try_send(Request::put("/").body(body).unwrap()).await });
+        sender.send(Frame::data("the first part".into())).await.unwrap();
+        let outcome = tokio::time::timeout(Duration::from_secs(15), asking).await;
+        let outcome = outcome.unwrap_or_else(|_| panic!("{version}: the gate still waits")).unwrap();
+        assert!(outcome.is_err() || outcome.is_ok_and(|answer| answer.status >= 400), "{version}");
+        assert!(upstream.requests().iter().all(|seen| !seen.whole), "{version}: {:#?}", upstream.requests());
+        drop(sender);
+    }
+}

@@ -313,3 +313,21 @@ fn requests_sent_without_waiting_are_answered_in_their_order() {
         assert_eq!(raw.read_response().1, format!("/{n}"));
     }
 }
+
+#[test]
+fn a_client_of_http_1_0_is_answered_and_may_ask_to_stay() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let alice = gate.alice();
+    let answer = Raw::exchange(&alice, "GET /old HTTP/1.0\r\nHost: gate.example.org\r\n\r\n");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert_eq!(upstream.last().line(), "GET /old HTTP/1.1");
+    let mut raw = Raw::connect(&alice);
+    for _ in 0..3 {
+        raw.send("GET /old HTTP/1.0\r\nHost: gate.example.org\r\nConnection: keep-alive\r\n\r\n");
+        let head = raw.read_head();
+        assert!(head.to_lowercase().contains("connection: keep-alive"), "{head}");
+        assert_eq!(raw.read_some().unwrap(), b"ok");
+    }
+    assert_eq!(upstream.faults(), Vec::<String>::new());
+}

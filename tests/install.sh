@@ -12,11 +12,9 @@ NEEDED=(
   openssl:openssl
   c++:g++
   chromium:chromium
-  chromedriver:chromium-driver
   certutil:libnss3-tools
   pk12util:libnss3-tools
-  haproxy:haproxy
-  nginx:nginx
+  c++:g++
 )
 
 # Servers live in sbin, which is not on everybody's path.
