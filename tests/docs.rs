@@ -112,6 +112,15 @@ fn every_link_between_the_documents_leads_somewhere() {
 }
 
 #[test]
+fn the_first_page_leads_to_every_document() {
+    let readme = read(&root().join("README.md"));
+    for document in files("docs", ".md") {
+        let link = format!("(docs/{})", document.file_name().unwrap().to_str().unwrap());
+        assert!(readme.contains(&link), "README.md does not lead to {link}");
+    }
+}
+
+#[test]
 fn every_file_that_a_document_names_exists() {
     for document in documents() {
         for line in read(&document).lines() {
