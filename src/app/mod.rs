@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
-use watch::FileWatch;
+use watch::{FileWatch, Seen};
 use worker::Command;
 
 pub use build::crl_files;
@@ -47,7 +47,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// # Errors
 /// When the configuration, a file it names or an address cannot be had.
 pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) -> anyhow::Result<()> {
+    let seen = Seen::of([configuration.to_owned()]);
     let loaded = config::load(configuration)?;
+    let seen = seen.and(watch::files(&loaded.config));
     let level = log::init(&loaded.config.log)?;
     if !loaded.warnings.is_empty() {
         tracing::warn!(warnings = %loaded.warnings, "the configuration is hardly meant that way");
@@ -62,7 +64,7 @@ pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) ->
     control.block_on(async {
         // Before the first connection is accepted, since whoever sees one may send a signal.
         let signals = Signals::new().context("cannot handle signals")?;
-        let mut process = Process::start(configuration, loaded.config, level).await?;
+        let mut process = Process::start(configuration, loaded.config, seen, level).await?;
         ready(&process.addresses());
         process.supervise(signals).await
     })
@@ -129,6 +131,8 @@ struct Process {
     workers: Vec<worker::Handle>,
     draining: flag::Sender<bool>,
     level: LevelHandle,
+    /// The files as they stood before the configuration in force was read; taken by the watch.
+    seen: Seen,
     epoch: u64,
 }
 
@@ -177,7 +181,7 @@ impl Parts {
 }
 
 impl Process {
-    async fn start(configuration: &Path, config: Config, level: LevelHandle) -> anyhow::Result<Self> {
+    async fn start(configuration: &Path, config: Config, seen: Seen, level: LevelHandle) -> anyhow::Result<Self> {
         let parts = Parts::new(&config).await?;
         let built = build::build(&config, &parts, 1)?;
         let gate = Arc::new(ArcSwap::from_pointee(built.gate));
@@ -194,6 +198,7 @@ impl Process {
             workers: Vec::with_capacity(count),
             draining,
             level,
+            seen,
             epoch: 1,
         };
         // Sockets before threads: an address that cannot be had ends the start with nothing to undo.
@@ -247,7 +252,7 @@ impl Process {
     async fn supervise(&mut self, mut signals: Signals) -> anyhow::Result<()> {
         let (wake, mut woken) = mpsc::channel(1);
         let mut files = FileWatch::new(wake).context("cannot watch files")?;
-        files.set(watch::files(&self.configuration, &self.config));
+        files.set(std::mem::take(&mut self.seen));
         loop {
             tokio::select! {
                 told = signals.next() => {
@@ -255,15 +260,13 @@ impl Process {
                         break;
                     }
                     files.changed();
-                    self.reload("SIGHUP").await;
-                    files.set(watch::files(&self.configuration, &self.config));
+                    self.reload("SIGHUP", &mut files).await;
                 }
                 _ = woken.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     let changed = files.changed();
                     if let Some(first) = changed.first() {
-                        self.reload(&format!("{} changed", first.display())).await;
-                        files.set(watch::files(&self.configuration, &self.config));
+                        self.reload(&format!("{} changed", first.display()), &mut files).await;
                     }
                 }
             }
@@ -272,9 +275,12 @@ impl Process {
         Ok(())
     }
 
-    async fn reload(&mut self, cause: &str) {
+    async fn reload(&mut self, cause: &str, files: &mut FileWatch) {
         match self.take_up().await {
-            Ok(()) => tracing::info!(cause, epoch = self.epoch, "configuration taken up"),
+            Ok(seen) => {
+                files.set(seen);
+                tracing::info!(cause, epoch = self.epoch, "configuration taken up");
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(cause, error, "configuration refused; the old one goes on");
@@ -282,9 +288,12 @@ impl Process {
         }
     }
 
-    /// Reads and builds everything anew; nothing is changed before all of it stands.
-    async fn take_up(&mut self) -> anyhow::Result<()> {
+    /// Reads and builds everything anew; nothing is changed before all of it stands. Gives the files as they stood
+    /// before they were read.
+    async fn take_up(&mut self) -> anyhow::Result<Seen> {
+        let seen = Seen::of([self.configuration.clone()]);
         let config = config::load(&self.configuration)?.config;
+        let seen = seen.and(watch::files(&config));
         let config::Log { format, level, audit } = &config.log;
         if *format != self.config.log.format || *audit != self.config.log.audit {
             bail!("log.format and log.audit take effect at a restart only: restart, or take their change back");
@@ -309,7 +318,7 @@ impl Process {
         self.listen(built.listeners, sockets);
         self.parts = parts;
         self.config = config;
-        Ok(())
+        Ok(seen)
     }
 
     async fn drain(&self, signals: &mut Signals) {

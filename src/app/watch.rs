@@ -27,10 +27,28 @@ impl State {
     }
 }
 
+/// Files as they stood before they were read, so that a change while they are being read is one afterwards.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<(PathBuf, State)>);
+
+impl Seen {
+    /// Looks at the files now.
+    pub(super) fn of(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self(files.into_iter().map(|path| (State::of(&path), path)).map(|(state, path)| (path, state)).collect())
+    }
+
+    /// Looks at these files as well, as they stand now.
+    pub(super) fn and(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.0.extend(Self::of(files).0);
+        self
+    }
+}
+
 /// Watches the files of a configuration.
 pub(super) struct FileWatch {
-    files: Vec<(PathBuf, State)>,
+    seen: Seen,
     folders: BTreeSet<PathBuf>,
+    wake: mpsc::Sender<()>,
     watcher: RecommendedWatcher,
 }
 
@@ -41,19 +59,20 @@ impl FileWatch {
     /// When the system gives no watch.
     pub(super) fn new(wake: mpsc::Sender<()>) -> notify::Result<Self> {
         // One event in the queue is enough: it says only that it is worth looking.
+        let waking = wake.clone();
         let watcher = notify::recommended_watcher(move |_| {
-            let _ = wake.try_send(());
+            let _ = waking.try_send(());
         })?;
-        Ok(Self { files: Vec::new(), folders: BTreeSet::new(), watcher })
+        Ok(Self { seen: Seen::default(), folders: BTreeSet::new(), wake, watcher })
     }
 
-    /// Watches these files instead, as they stand now. A folder that cannot be watched is reported: its files
+    /// Watches these files instead, for changes from what they were when they were seen. A folder that cannot be watched is reported: its files
     /// then need a SIGHUP.
-    pub(super) fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        self.files =
-            files.into_iter().map(|path| (State::of(&path), path)).map(|(state, path)| (path, state)).collect();
+    pub(super) fn set(&mut self, seen: Seen) {
+        self.seen = seen;
         let folders: BTreeSet<PathBuf> = self
-            .files
+            .seen
+            .0
             .iter()
             .flat_map(|(path, state)| [Some(path), state.target.as_ref()])
             .flatten()
@@ -69,12 +88,14 @@ impl FileWatch {
             }
         }
         self.folders = folders;
+        // Nobody tells of what changed before the folders were watched.
+        let _ = self.wake.try_send(());
     }
 
     /// The files that are not what they were when this was last asked.
     pub(super) fn changed(&mut self) -> Vec<PathBuf> {
         let mut changed = Vec::new();
-        for (path, state) in &mut self.files {
+        for (path, state) in &mut self.seen.0 {
             let now = State::of(path);
             if *state != now {
                 *state = now;
@@ -85,9 +106,10 @@ impl FileWatch {
     }
 }
 
-/// The files that a configuration rests on, itself first. A folder stands for every file in it.
-pub(super) fn files(configuration: &Path, config: &Config) -> Vec<PathBuf> {
-    let mut files = vec![configuration.to_owned()];
+/// The files that a configuration rests on, besides the one that it stands in. A folder stands for every file
+/// in it.
+pub(super) fn files(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     let mut secret = |source: &SecretSource| match source {
         SecretSource::File(path) => Some(path.clone()),
         SecretSource::Environment(_) | SecretSource::Literal(_) => None,
@@ -140,7 +162,7 @@ mod tests {
         std::os::unix::fs::symlink(path("a"), path("link")).unwrap();
         let (wake, mut woken) = mpsc::channel(1);
         let mut watch = FileWatch::new(wake).unwrap();
-        watch.set([path("link")]);
+        watch.set(Seen::of([path("link")]));
         assert!(watch.changed().is_empty());
 
         std::fs::write(path("a"), "longer").unwrap();
@@ -152,5 +174,18 @@ mod tests {
         assert_eq!(watch.changed(), [path("link")]);
         assert!(watch.changed().is_empty());
         assert!(woken.blocking_recv().is_some());
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_changed_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "old").unwrap();
+        let seen = Seen::of([path.clone()]);
+        std::fs::write(&path, "written while the rest was read").unwrap();
+        let (wake, _) = mpsc::channel(1);
+        let mut watch = FileWatch::new(wake).unwrap();
+        watch.set(seen);
+        assert_eq!(watch.changed(), [path]);
     }
 }
