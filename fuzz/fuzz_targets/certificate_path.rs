@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::CertificateDer;
 use wicketgate::base::clock::Timestamp;
 use wicketgate::certificate::der::Reader;
-use wicketgate::certificate::path::{TrustAnchors, validate};
+use wicketgate::certificate::path::{Requirements, TrustAnchors, validate};
 
 /// 2026-06-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix(1_780_272_000);
@@ -20,7 +20,7 @@ fuzz_target!(|octets: &[u8]| {
         chain.push(CertificateDer::from(certificate.whole));
     }
     let Ok(anchors) = TrustAnchors::new(vec![CertificateDer::from(authority.whole.to_vec())]) else { return };
-    match validate(&chain, &anchors, MAX_DEPTH, NOW) {
+    match validate(&chain, &anchors, &Requirements::for_clients(MAX_DEPTH), NOW) {
         Ok(path) => {
             assert_eq!(path.certificates.first().map(|own| own.der.as_ref()), chain.first().map(AsRef::as_ref));
             assert_eq!(path.certificates.len(), path.authorities.len());

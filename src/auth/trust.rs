@@ -5,7 +5,7 @@
 use crate::account::cache::Accounts;
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
-use crate::certificate::path::{self, AnchorError, PathError, TrustAnchors, ValidPath};
+use crate::certificate::path::{self, AnchorError, PathError, Requirements, TrustAnchors, ValidPath};
 use crate::config;
 use crate::revocation::crl::{CrlAnswer, CrlError, CrlSet};
 use crate::revocation::{self, database};
@@ -20,7 +20,7 @@ const MOST_PATHS: u64 = 10_000;
 /// A named set of authorities.
 pub struct TrustSet {
     anchors: TrustAnchors,
-    max_depth: usize,
+    requirements: Requirements,
     /// With what no answer of theirs means.
     lists: Option<(CrlSet, config::Unknown)>,
     database: bool,
@@ -56,7 +56,7 @@ impl TrustSet {
         };
         Ok(Self {
             anchors,
-            max_depth: settings.max_depth,
+            requirements: Requirements::for_clients(settings.max_depth),
             lists,
             database: settings.revocation.database,
             paths: moka::sync::Cache::new(MOST_PATHS),
@@ -75,7 +75,7 @@ impl TrustSet {
         {
             return Ok(path);
         }
-        let path = Arc::new(path::validate(chain, &self.anchors, self.max_depth, at)?);
+        let path = Arc::new(path::validate(chain, &self.anchors, &self.requirements, at)?);
         self.paths.insert(key, (at, Arc::clone(&path)));
         Ok(path)
     }

@@ -9,45 +9,44 @@
 mod anchors;
 mod story;
 mod suitable;
+mod valid;
 
 pub use anchors::{AnchorError, TrustAnchors};
+pub use valid::{PathCertificate, ValidPath};
 
-use super::facts::{FactsError, sha256};
-use super::fields::{CRL_SIGN, Fields};
+use super::facts::FactsError;
+use super::fields::Fields;
 use super::signature::ACCEPTED;
 use super::{MAX_CHAIN, name};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
-use anchors::Anchor;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::cell::RefCell;
 use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-/// A path that was found valid, leaf first, trust anchor last.
-#[derive(Debug, Clone)]
-pub struct ValidPath {
-    /// The certificates, leaf first; the anchor is not among them.
-    pub certificates: Vec<PathCertificate>,
-    /// SHA-256 of the SubjectPublicKeyInfo of every authority on it, the anchor's last.
-    pub authorities: Vec<[u8; 32]>,
-    /// The earliest notAfter along it, the anchor's included.
-    pub not_after: Timestamp,
+/// What a path must fulfil besides leading to an anchor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirements {
+    /// The longest path accepted, leaf and anchor included.
+    pub max_depth: usize,
+    /// What the leaf is to be used for.
+    pub purpose: Purpose,
 }
 
-/// One certificate of a valid path, with what revocation needs to know of its issuer.
-#[derive(Debug, Clone)]
-pub struct PathCertificate {
-    /// The certificate.
-    pub der: CertificateDer<'static>,
-    /// Its serial number's octets, without leading zeros.
-    pub serial: Vec<u8>,
-    /// The issuer's Name in DER (the whole SEQUENCE).
-    pub issuer_name: Vec<u8>,
-    /// The issuer's SubjectPublicKeyInfo in DER (the whole SEQUENCE).
-    pub issuer_spki: Vec<u8>,
-    /// Whether the issuer's keyUsage, if it has one, allows signing revocation lists.
-    pub issuer_signs_lists: bool,
+/// What a leaf is to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// To prove who a TLS client is.
+    Client,
+}
+
+impl Requirements {
+    /// For TLS clients, on paths of at most this many certificates.
+    #[must_use]
+    pub fn for_clients(max_depth: usize) -> Self {
+        Self { max_depth, purpose: Purpose::Client }
+    }
 }
 
 /// Why there is no valid path.
@@ -61,7 +60,7 @@ pub struct PathError {
 }
 
 /// Finds a path from the first certificate of `chain` over any others of it to one of the anchors, valid
-/// for a TLS client at the time `at`. `max_depth` is the longest path accepted, leaf and anchor included.
+/// at the time `at` for what `requirements` demand.
 ///
 /// An anchor is a name and a key, with the dates of its certificate: one that has expired, or is not yet
 /// valid, makes every path to it so. It may be an intermediate authority, and then the path ends there. It
@@ -74,9 +73,10 @@ pub struct PathError {
 pub fn validate(
     chain: &[CertificateDer<'_>],
     anchors: &TrustAnchors,
-    max_depth: usize,
+    requirements: &Requirements,
     at: Timestamp,
 ) -> Result<ValidPath, PathError> {
+    let Requirements { max_depth, purpose: Purpose::Client } = *requirements;
     let Some((leaf, others)) = chain.split_first() else {
         return Err(PathError::untrusted("no certificate was presented"));
     };
@@ -143,34 +143,11 @@ fn judge(
     let mut first_error = None;
     for anchor in anchors.alike(candidate.anchor()) {
         match anchor.check_dates(at).and_then(|()| suitable::path(&steps, anchor, max_depth)) {
-            Ok(()) => return Ok(valid_path(&certificates, &steps, anchor)),
+            Ok(()) => return Ok(ValidPath::new(&certificates, &steps, anchor)),
             Err(error) => _ = first_error.get_or_insert(error),
         }
     }
     Err(first_error.unwrap_or_else(|| PathError::untrusted("no path was found")))
-}
-
-fn valid_path(certificates: &[&CertificateDer<'_>], steps: &[Fields<'_>], anchor: &Anchor) -> ValidPath {
-    let issuers = || steps.iter().skip(1).map(Some).chain([None]);
-    let certificates = certificates
-        .iter()
-        .zip(steps)
-        .zip(issuers())
-        .map(|((der, fields), issuer)| PathCertificate {
-            der: (*der).clone().into_owned(),
-            serial: fields.serial.to_vec(),
-            issuer_name: fields.issuer.to_vec(),
-            issuer_spki: issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key).to_vec(),
-            issuer_signs_lists: issuer.map_or(anchor.signs_lists, |issuer| issuer.allows(CRL_SIGN).unwrap_or(false)),
-        })
-        .collect();
-    ValidPath {
-        certificates,
-        authorities: issuers()
-            .map(|issuer| sha256(issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key)))
-            .collect(),
-        not_after: steps.iter().map(|fields| fields.not_after).fold(anchor.not_after, Timestamp::min),
-    }
 }
 
 fn unix_time(at: Timestamp) -> UnixTime {

@@ -51,7 +51,7 @@ pub async fn ask(accounts: &Accounts, path: &ValidPath) -> DatabaseAnswer {
 mod tests {
     use super::*;
     use crate::account::{Account, Directory, Ha1, Lookup};
-    use crate::certificate::path::{TrustAnchors, validate};
+    use crate::certificate::path::{Requirements, TrustAnchors, validate};
     use crate::certificate::testing::{Authority, NOW};
     use crate::config::{Cache, DigestAlgorithm};
     use futures_util::future::BoxFuture;
@@ -103,7 +103,8 @@ mod tests {
         let root = Authority::root("Root");
         let middle = root.below("Middle");
         let anchors = TrustAnchors::new(vec![root.der.clone()]).unwrap();
-        let path = validate(&[middle.leaf("alice"), middle.der.clone()], &anchors, 10, NOW).unwrap();
+        let path = validate(&[middle.leaf("alice"), middle.der.clone()], &anchors, &Requirements::for_clients(10), NOW)
+            .unwrap();
         for position in 0..2 {
             let known = vec![(key(&path.certificates[position]), NOW)];
             let answer = answer(Some(known), &path).await;

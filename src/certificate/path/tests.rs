@@ -1,6 +1,7 @@
 //! Paths that hold and paths that do not, and what is said of these.
 
 use super::*;
+use crate::certificate::facts::sha256;
 use crate::certificate::testing::{Authority, LEAF_KEY, NOW, named, openssl};
 use proptest::prelude::*;
 use rcgen::{
@@ -17,7 +18,7 @@ fn trust(authorities: &[&CertificateDer<'static>]) -> TrustAnchors {
 }
 
 fn check(chain: &[CertificateDer<'_>], anchors: &TrustAnchors) -> Result<ValidPath, PathError> {
-    validate(chain, anchors, 10, NOW)
+    validate(chain, anchors, &Requirements::for_clients(10), NOW)
 }
 
 fn years(params: &mut CertificateParams, from: i32, to: i32) {
@@ -435,8 +436,8 @@ fn a_path_is_as_long_as_allowed_and_no_longer() {
     let middle = root.below("Middle");
     let chain = [middle.leaf("alice"), middle.der.clone()];
     let anchors = trust(&[&root.der]);
-    assert!(validate(&chain, &anchors, 3, NOW).is_ok());
-    let error = validate(&chain, &anchors, 2, NOW).unwrap_err();
+    assert!(validate(&chain, &anchors, &Requirements::for_clients(3), NOW).is_ok());
+    let error = validate(&chain, &anchors, &Requirements::for_clients(2), NOW).unwrap_err();
     assert_eq!(error.reason, Reason::CertificateUnsuitable);
     assert_eq!(error.detail, "the path to CN=Root has 3 certificates, 2 are allowed");
 }
@@ -449,7 +450,11 @@ fn a_certificate_is_valid_from_its_first_to_its_last_second() {
         leaf.not_before = date_time_ymd(2026, 3, 1);
         leaf.not_after = date_time_ymd(2026, 4, 1);
     })];
-    let judge = |time: &str| validate(&chain, &anchors, 10, time.parse().unwrap()).err().map(|error| error.reason);
+    let judge = |time: &str| {
+        validate(&chain, &anchors, &Requirements::for_clients(10), time.parse().unwrap())
+            .err()
+            .map(|error| error.reason)
+    };
     assert_eq!(judge("2026-02-28T23:59:59Z"), Some(Reason::CertificateNotYetValid));
     assert_eq!(judge("2026-03-01T00:00:00Z"), None);
     assert_eq!(judge("2026-04-01T00:00:00Z"), None);

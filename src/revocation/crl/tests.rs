@@ -3,7 +3,7 @@
 use super::*;
 use crate::certificate::der;
 use crate::certificate::fields::Fields;
-use crate::certificate::path::validate;
+use crate::certificate::path::{Requirements, validate};
 use crate::certificate::testing::{Authority, NOW, ecdsa_with_sha256, openssl, sequence, tlv};
 use proptest::prelude::*;
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, date_time_ymd};
@@ -111,7 +111,8 @@ fn world(change_middle: impl FnOnce(&mut rcgen::CertificateParams)) -> World {
 
 impl World {
     fn path(&self) -> ValidPath {
-        validate(&[self.leaf.clone(), self.middle.der.clone()], &self.anchors, 10, NOW).unwrap()
+        validate(&[self.leaf.clone(), self.middle.der.clone()], &self.anchors, &Requirements::for_clients(10), NOW)
+            .unwrap()
     }
 
     fn load(&self, lists: Vec<Vec<u8>>) -> Result<CrlSet, CrlError> {

@@ -1,0 +1,65 @@
+//! A path that was found valid, and what others need to know of it: who issued what, and with which key.
+
+use super::anchors::Anchor;
+use crate::base::clock::Timestamp;
+use crate::certificate::facts::sha256;
+use crate::certificate::fields::{CRL_SIGN, Fields};
+use rustls_pki_types::CertificateDer;
+
+/// A path that was found valid, leaf first, trust anchor last.
+#[derive(Debug, Clone)]
+pub struct ValidPath {
+    /// The certificates, leaf first; the anchor is not among them.
+    pub certificates: Vec<PathCertificate>,
+    /// SHA-256 of the SubjectPublicKeyInfo of every authority on it, the anchor's last.
+    pub authorities: Vec<[u8; 32]>,
+    /// The earliest notAfter along it, the anchor's included.
+    pub not_after: Timestamp,
+}
+
+/// One certificate of a valid path, with what revocation needs to know of its issuer.
+#[derive(Debug, Clone)]
+pub struct PathCertificate {
+    /// The certificate.
+    pub der: CertificateDer<'static>,
+    /// Its serial number's octets, without leading zeros.
+    pub serial: Vec<u8>,
+    /// The issuer's Name in DER (the whole SEQUENCE).
+    pub issuer_name: Vec<u8>,
+    /// The issuer's SubjectPublicKeyInfo in DER (the whole SEQUENCE).
+    pub issuer_spki: Vec<u8>,
+    /// Whether the issuer's keyUsage, if it has one, allows signing revocation lists.
+    pub issuer_signs_lists: bool,
+}
+
+impl ValidPath {
+    /// The path over these certificates, leaf first, whose fields are `steps`, to this anchor.
+    pub(super) fn new(certificates: &[&CertificateDer<'_>], steps: &[Fields<'_>], anchor: &Anchor) -> Self {
+        let issuers = || steps.iter().skip(1).map(Some).chain([None]);
+        Self {
+            certificates: certificates
+                .iter()
+                .zip(steps)
+                .zip(issuers())
+                .map(|((der, fields), issuer)| PathCertificate::new(der, fields, issuer, anchor))
+                .collect(),
+            authorities: issuers()
+                .map(|issuer| sha256(issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key)))
+                .collect(),
+            not_after: steps.iter().map(|fields| fields.not_after).fold(anchor.not_after, Timestamp::min),
+        }
+    }
+}
+
+impl PathCertificate {
+    /// A certificate whose issuer is the next one of the path, or the anchor where there is none.
+    fn new(der: &CertificateDer<'_>, fields: &Fields<'_>, issuer: Option<&Fields<'_>>, anchor: &Anchor) -> Self {
+        Self {
+            der: der.clone().into_owned(),
+            serial: fields.serial.to_vec(),
+            issuer_name: fields.issuer.to_vec(),
+            issuer_spki: issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key).to_vec(),
+            issuer_signs_lists: issuer.map_or(anchor.signs_lists, |issuer| issuer.allows(CRL_SIGN).unwrap_or(false)),
+        }
+    }
+}
