@@ -1,10 +1,12 @@
 //! Distinguished names (RFC 5280, section 4.1.2.4): from DER to text, by RFC 4514, whichever of the
-//! string types of X.680 their values have.
+//! string types of X.680 their values have, and to the one form in which equal names have equal octets
+//! (RFC 5280, section 7.1).
 
 use super::der::{self, DerError, Element, Reader};
 use super::facts::{Attribute, DistinguishedName, FactsError};
 use crate::base::hex;
 use std::fmt::Write;
+use unicode_normalization::UnicodeNormalization;
 
 /// commonName.
 pub const COMMON_NAME: &str = "2.5.4.3";
@@ -14,6 +16,7 @@ pub const EMAIL_ADDRESS: &str = "1.2.840.113549.1.9.1";
 pub const USER_ID: &str = "0.9.2342.19200300.100.1.1";
 
 const MAX_ATTRIBUTES: usize = 64;
+const UTF8_STRING: u8 = 0x0c;
 
 /// The types that have a short name in LDAP's registry (RFC 4514, section 3, and RFC 4519). All others are
 /// written as RFC 4514, section 2.4, says: dotted, with the value's DER in hexadecimal.
@@ -128,6 +131,105 @@ fn wide<const N: usize>(content: &[u8], number: fn([u8; N]) -> u32) -> Option<St
     characters.iter().map(|octets| char::from_u32(number(*octets))).collect()
 }
 
+/// The form of a whole Name in which two names that RFC 5280, section 7.1, calls equal have the same octets,
+/// and two others have not. It is no DER and for comparison alone.
+///
+/// Text is equal whatever its string type, its case and its white space, and however Unicode composes it, as
+/// RFC 4518 prepares it; values of other types are equal octet by octet, and so is all of a name that cannot be
+/// read. The order of the attributes within one relative name makes no difference, that of the relative names does.
+#[must_use]
+pub fn canonical(name: &[u8]) -> Vec<u8> {
+    // No readable name begins with this octet: its first is that of a relative name.
+    const UNREADABLE: u8 = 0xff;
+    prepared(name).unwrap_or_else(|_| [&[UNREADABLE], name].concat())
+}
+
+fn prepared(name: &[u8]) -> Result<Vec<u8>, DerError> {
+    let mut relative_names = Reader::new(der::single(name, der::SEQUENCE)?);
+    let mut all = Vec::with_capacity(name.len());
+    let mut count = 0;
+    while !relative_names.is_empty() {
+        let mut set = relative_names.inside(der::SET)?;
+        let mut attributes = Vec::with_capacity(1);
+        loop {
+            let mut reader = set.inside(der::SEQUENCE)?;
+            let identifier = reader.expect(der::OBJECT_IDENTIFIER)?.content;
+            let value = reader.element()?;
+            reader.finish()?;
+            count += 1;
+            if count > MAX_ATTRIBUTES {
+                return Err(DerError::Value("a name"));
+            }
+            attributes.push(prepared_attribute(identifier, value));
+            if set.is_empty() {
+                break;
+            }
+        }
+        attributes.sort_unstable();
+        framed(der::SET, &attributes.concat(), &mut all);
+    }
+    Ok(all)
+}
+
+fn prepared_attribute(identifier: &[u8], value: Element<'_>) -> Vec<u8> {
+    let mut attribute = Vec::with_capacity(identifier.len() + value.whole.len() + 10);
+    framed(der::OBJECT_IDENTIFIER, identifier, &mut attribute);
+    match decode_string(value.tag, value.content) {
+        // The tag stands for all string types.
+        Some(Ok(text)) => framed(UTF8_STRING, prepared_text(&text).as_bytes(), &mut attribute),
+        Some(Err(NotInAlphabet)) | None => framed(der::OCTET_STRING, value.whole, &mut attribute),
+    }
+    attribute
+}
+
+/// Octets with their kind and length before them, so that nothing in them can pass for what follows.
+fn framed(kind: u8, octets: &[u8], to: &mut Vec<u8>) {
+    to.push(kind);
+    to.extend_from_slice(&u32::try_from(octets.len()).unwrap_or(u32::MAX).to_be_bytes());
+    to.extend_from_slice(octets);
+}
+
+/// Text as RFC 4518 prepares it for a comparison without regard to case: what is seen of nothing is left out,
+/// all white space is one space between words, and compatible characters are one.
+fn prepared_text(text: &str) -> String {
+    let words = |characters: &mut dyn Iterator<Item = char>| {
+        let mut prepared = String::with_capacity(text.len());
+        let mut between = false;
+        for character in characters {
+            if character.is_whitespace() {
+                between = !prepared.is_empty();
+            } else {
+                prepared.extend(between.then_some(' '));
+                between = false;
+                prepared.push(character);
+            }
+        }
+        prepared
+    };
+    if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        return words(&mut text.chars().map(|character| character.to_ascii_lowercase()));
+    }
+    let seen = text.chars().filter(|character| !leaves_no_trace(*character));
+    // Composed before and after: lower case exists of some composed characters alone, and can decompose.
+    let folded = seen.nfkc().flat_map(char::to_lowercase).map(|character| match character {
+        // The sigma at a word's end has the same capital.
+        'ς' => 'σ',
+        _ => character,
+    });
+    words(&mut folded.nfkc())
+}
+
+/// Whether RFC 4518, section 2.2, maps a character to nothing.
+fn leaves_no_trace(character: char) -> bool {
+    match character {
+        '\u{ad}' | '\u{34f}' | '\u{6dd}' | '\u{70f}' | '\u{1806}' | '\u{180b}'..='\u{180e}' => true,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2063}' | '\u{206a}'..='\u{206f}' => true,
+        '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffc}' => true,
+        '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}' => true,
+        _ => character.is_control() && !character.is_whitespace(),
+    }
+}
+
 /// Escapes a value by RFC 4514, section 2.4, and control characters besides, so that the text can stand
 /// on one line of a log.
 fn escape(value: &str, to: &mut String) {
@@ -152,6 +254,7 @@ fn escape(value: &str, to: &mut String) {
 mod tests {
     use super::*;
     use crate::certificate::testing::{name, openssl, sequence, tlv};
+    use proptest::prelude::*;
 
     const CN: &[u8] = &[0x55, 0x04, 0x03];
     const UTF8: u8 = 0x0c;
@@ -224,6 +327,65 @@ mod tests {
         ];
         for (what, octets) in cases {
             assert!(read(&octets).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn names_are_equal_as_rfc_5280_says_and_no_further() {
+        const O: &[u8] = &[0x55, 0x04, 0x0a];
+        const PRINTABLE: u8 = 0x13;
+        let plain = name(&[(O, PRINTABLE, b"Good Org"), (CN, PRINTABLE, b"Good CA")]);
+        let cases: [(&str, Vec<u8>, bool); 12] = [
+            ("another case", name(&[(O, PRINTABLE, b"GOOD ORG"), (CN, PRINTABLE, b"good ca")]), true),
+            ("more white space", name(&[(O, PRINTABLE, b"  Good   Org "), (CN, PRINTABLE, b"Good CA")]), true),
+            ("another string type", name(&[(O, UTF8, b"Good Org"), (CN, 0x1e, b"\0G\0o\0o\0d\0 \0C\0A")]), true),
+            ("a soft hyphen", name(&[(O, UTF8, "Go\u{ad}od Org".as_bytes()), (CN, UTF8, b"Good CA")]), true),
+            ("full width", name(&[(O, UTF8, "Ｇood\u{3000}Org".as_bytes()), (CN, UTF8, b"Good CA")]), true),
+            ("white space within a word", name(&[(O, PRINTABLE, b"Go od Org"), (CN, PRINTABLE, b"Good CA")]), false),
+            ("no white space", name(&[(O, PRINTABLE, b"GoodOrg"), (CN, PRINTABLE, b"Good CA")]), false),
+            ("another order", name(&[(CN, PRINTABLE, b"Good CA"), (O, PRINTABLE, b"Good Org")]), false),
+            ("an attribute more", name(&[(O, UTF8, b"Good Org"), (CN, UTF8, b"Good CA"), (CN, UTF8, b"")]), false),
+            ("another type of attribute", name(&[(O, UTF8, b"Good Org"), (O, UTF8, b"Good CA")]), false),
+            ("no string", name(&[(O, 0x04, b"Good Org"), (CN, PRINTABLE, b"Good CA")]), false),
+            ("nothing", name(&[]), false),
+        ];
+        for (what, other, equal) in cases {
+            assert_eq!(canonical(&plain) == canonical(&other), equal, "{what}");
+        }
+        let accented = |text: &str| canonical(&name(&[(CN, UTF8, text.as_bytes())]));
+        assert_eq!(accented("Žluťoučký"), accented("Z\u{30c}LUT\u{30c}OUC\u{30c}KY\u{301}"));
+        assert_ne!(accented("Zoë"), accented("Zoe"));
+    }
+
+    #[test]
+    fn the_attributes_of_one_relative_name_have_no_order() {
+        let attribute =
+            |oid: &[u8], value: &[u8]| sequence(&[&tlv(der::OBJECT_IDENTIFIER, &[oid]), &tlv(UTF8, &[value])]);
+        let (a, b) = (attribute(CN, b"a"), attribute(&[0x55, 0x04, 0x05], b"1"));
+        let together = |parts: &[&[u8]]| canonical(&sequence(&[&tlv(der::SET, parts)]));
+        assert_eq!(together(&[&a, &b]), together(&[&b, &a]));
+        let apart = canonical(&sequence(&[&tlv(der::SET, &[&a]), &tlv(der::SET, &[&b])]));
+        assert_ne!(together(&[&a, &b]), apart);
+    }
+
+    #[test]
+    fn what_cannot_be_read_equals_itself_alone() {
+        let unreadable =
+            [vec![0x30, 0x01], vec![0x30, 0x01, 0x02], Vec::new(), name(&[(CN, UTF8, b"a")])[1..].to_vec()];
+        for (one, first) in unreadable.iter().enumerate() {
+            for (other, second) in unreadable.iter().enumerate() {
+                assert_eq!(canonical(first) == canonical(second), one == other, "{first:02x?} {second:02x?}");
+            }
+            assert_ne!(canonical(first), canonical(&name(&[])));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_canonical_text_is_so_in_any_case_and_once_for_all(text in any::<String>()) {
+            let once = prepared_text(&text);
+            prop_assert_eq!(prepared_text(&once), once.clone());
+            prop_assert_eq!(prepared_text(&text.to_lowercase()), once);
         }
     }
 
