@@ -8,7 +8,7 @@ use crate::auth::digest;
 use crate::auth::trust::TrustSet;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
-use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern};
+use crate::config::{self, Advertise, ClientPolicy, Config, HostPattern};
 use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
@@ -16,7 +16,7 @@ use crate::proxy::{Gate, GateParts};
 use crate::telemetry::audit::Audit;
 use anyhow::{Context, anyhow};
 use rustls::sign::CertifiedKey;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             let settings = Settings {
                 name: Arc::from(listener.name.as_str()),
                 tls: Arc::new(
-                    listener_tls(listener, &trust, parts).with_context(|| format!("listener {}", listener.name))?,
+                    listener_tls(listener, &config.routes, &trust, parts)
+                        .with_context(|| format!("listener {}", listener.name))?,
                 ),
                 handshake: config.timeouts.handshake,
             };
@@ -128,6 +129,7 @@ pub fn crl_files(pattern: &Path) -> Vec<PathBuf> {
 
 fn listener_tls(
     listener: &config::Listener,
+    routes: &[config::Route],
     trust: &HashMap<String, Arc<TrustSet>>,
     parts: &Parts,
 ) -> anyhow::Result<ListenerTls> {
@@ -138,40 +140,50 @@ fn listener_tls(
     };
     let hosts: Vec<(HostPattern, ClientPolicy)> =
         listener.hosts.iter().map(|host| (host.name.clone(), host.policy.clone())).collect();
-    let mut hints = HashMap::new();
+    // Read before, since `material` cannot fail.
+    let mut files = HashMap::new();
     for policy in std::iter::once(&listener.policy).chain(hosts.iter().map(|(_, policy)| policy)) {
-        hints.insert(policy.clone(), advertised(policy, trust)?);
+        if let Advertise::Files(named) = &policy.advertise {
+            files.insert(named, subjects_of(named)?);
+        }
     }
-    let material = |policy: &ClientPolicy| {
-        let set = trust.get(policy.trust.as_ref()?)?;
-        Some(TrustMaterial { hints: hints.get(policy).cloned().unwrap_or_default(), trust: Arc::clone(set) })
+    let material = |policy: &ClientPolicy, host: Option<&HostPattern>| {
+        let routes = routes.iter().filter(|route| route.is_reached(listener, host));
+        let mut names: Vec<&String> = Vec::new();
+        for name in policy.trust.iter().chain(routes.filter_map(|route| route.trust.as_ref())) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let sets: Vec<Arc<TrustSet>> = names.into_iter().filter_map(|name| trust.get(name).map(Arc::clone)).collect();
+        let hints = match &policy.advertise {
+            Advertise::None => Vec::new(),
+            Advertise::All => union(sets.iter().flat_map(|set| set.subjects())),
+            Advertise::Files(named) => files.get(named).cloned().unwrap_or_default(),
+        };
+        TrustMaterial { hints, trust: sets }
     };
     let settings =
         tls::Settings { certificates, min_version: listener.tls.min_version, ticket_secret, trust: &material };
     ListenerTls::build(&listener.policy, &hosts, &settings).context("TLS cannot be set up")
 }
 
-/// The subjects of the authorities that clients are told of.
-fn advertised(policy: &ClientPolicy, trust: &HashMap<String, Arc<TrustSet>>) -> anyhow::Result<Vec<Vec<u8>>> {
-    if policy.client_certificate == ClientCertificate::Off {
-        return Ok(Vec::new());
-    }
-    match &policy.advertise {
-        Advertise::None => Ok(Vec::new()),
-        Advertise::All => {
-            Ok(policy.trust.as_ref().and_then(|name| trust.get(name)).map(|set| set.subjects()).unwrap_or_default())
-        }
-        Advertise::Files(files) => {
-            let mut subjects = Vec::new();
-            for file in files {
-                for certificate in pem::certificates(file)? {
-                    let facts = facts::parse(&certificate).with_context(|| format!("advertise: {}", file.display()))?;
-                    subjects.push(facts.subject.der);
-                }
-            }
-            Ok(subjects)
+/// The subjects of the certificates in these files, each once.
+fn subjects_of(files: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut subjects = Vec::new();
+    for file in files {
+        for certificate in pem::certificates(file)? {
+            let facts = facts::parse(&certificate).with_context(|| format!("advertise: {}", file.display()))?;
+            subjects.push(facts.subject.der);
         }
     }
+    Ok(union(subjects))
+}
+
+/// Each name once, in the order in which they come.
+fn union(names: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut known = HashSet::new();
+    names.into_iter().filter(|name| known.insert(name.clone())).collect()
 }
 
 /// Reads a chain and its key, and makes sure that they belong together.

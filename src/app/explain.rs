@@ -77,12 +77,17 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
             return Ok(Explanation { stages, verdict: "refuse", reason, headers: Vec::new() });
         }
     };
-    stages.push(Stage { name: "route", found: route.name.clone() });
+    let trust = route.trust(policy);
+    let found = match trust.filter(|trust| policy.trust.as_deref() != Some(*trust)) {
+        Some(own) => format!("{} (trust {own})", route.name),
+        None => route.name.clone(),
+    };
+    stages.push(Stage { name: "route", found });
     let asked = (policy.client_certificate != ClientCertificate::Off).then_some(&presented);
     if asked.is_none() {
         stages.push(Stage { name: "handshake", found: "no certificate is asked for here".to_owned() });
     }
-    let trust = policy.trust.as_ref().and_then(|name| gate.trust.get(name));
+    let trust = trust.and_then(|name| gate.trust.get(name));
     let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at).await;
     stages.extend(standing.stages.iter().cloned());
     let evidence =

@@ -50,6 +50,10 @@ impl Context<'_> {
         let upstreams = self.upstreams(&raw.upstreams);
         let listeners = self.listeners(raw, *place);
         let routes = self.routes(raw, *place);
+        let routes = match (&listeners, routes) {
+            (Some(listeners), Some(routes)) => self.routes_with_trust_of_use(raw, listeners, routes),
+            _ => None,
+        };
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let log = self.log(raw.log.value());

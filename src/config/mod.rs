@@ -33,7 +33,7 @@ use std::time::Duration;
 pub struct Config {
     /// Where clients come in; at least one, names and addresses unique.
     pub listeners: Vec<Listener>,
-    /// Named sets of authorities. Every name that a listener or host mentions is here.
+    /// Named sets of authorities. Every name that a listener, host or route mentions is here.
     pub trust: BTreeMap<String, Trust>,
     /// The rules that turn a certificate into an account's name, in the order in which they are tried.
     pub identity: Vec<IdentityRule>,
@@ -219,6 +219,8 @@ pub struct Route {
     pub path: String,
     /// Names of listeners; empty is all.
     pub listeners: Vec<String>,
+    /// The trust set that decides on certificates here; `None` is that of the listener or host.
+    pub trust: Option<String>,
     /// What identifies a client, in the order in which it is tried.
     pub authenticate: Vec<Method>,
     /// What happens to clients that present nothing.
@@ -229,6 +231,30 @@ pub struct Route {
     pub target: Target,
     /// The largest request body in octets; `None` is no limit.
     pub body_limit: Option<u64>,
+}
+
+impl Route {
+    /// Whether a request for this route may come under the policy of one of the listener's `hosts`, or
+    /// (`None`) under the listener's own.
+    #[must_use]
+    pub fn is_reached(&self, listener: &Listener, host: Option<&HostPattern>) -> bool {
+        let here = self.listeners.is_empty() || self.listeners.contains(&listener.name);
+        let covers = |pattern: &HostPattern| match (&self.host, pattern) {
+            (None, _) => true,
+            (Some(own), HostPattern::Exact(name)) => own.matches(name),
+            (Some(HostPattern::Exact(name)), wildcard) => wildcard.matches(name),
+            (Some(own), wildcard) => own == wildcard,
+        };
+        here && match (host, &self.host) {
+            (Some(pattern), _) => covers(pattern),
+            (None, None) => true,
+            // Names that a host of the listener takes away are not the listener's own.
+            (None, Some(own)) => !listener.hosts.iter().any(|host| match own {
+                HostPattern::Exact(name) => host.name.matches(name),
+                HostPattern::Wildcard(_) => host.name == *own,
+            }),
+        }
+    }
 }
 
 /// A host name, or all the names one label below one.

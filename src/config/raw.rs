@@ -318,6 +318,9 @@ pub(super) struct Route {
     pub(super) path: Field<String>,
     /// Names of listeners. Default: all.
     pub(super) listeners: Field<Vec<Field<String>>>,
+    /// The set of authorities that certificates must come from here, by name. Default: that of the listener or
+    /// host.
+    pub(super) trust: Field<String>,
     /// What identifies a client, in the order in which it is tried. Default: `[certificate]`.
     pub(super) authenticate: Field<Vec<Field<Method>>>,
     /// What happens to clients that present nothing. Default: `deny`.

@@ -29,8 +29,9 @@ pub struct ServerCertificate {
 pub struct TrustMaterial {
     /// Subjects (DER) of the authorities that clients are told of.
     pub hints: Vec<Vec<u8>>,
-    /// Judges chains in memory, where refusals are to fail the handshake.
-    pub trust: Arc<TrustSet>,
+    /// Judge chains in memory, where refusals are to fail the handshake: the host's own set, then those of
+    /// the routes that can be reached there. What one of them accepts may come in.
+    pub trust: Vec<Arc<TrustSet>>,
 }
 
 /// TLS for one policy: what a server name leads to.
@@ -56,8 +57,9 @@ pub struct Settings<'a> {
     pub min_version: TlsVersion,
     /// What tickets are sealed with.
     pub ticket_secret: Secret,
-    /// Hints and judgement for a policy; `None` where it asks for no certificate.
-    pub trust: &'a dyn Fn(&ClientPolicy) -> Option<TrustMaterial>,
+    /// Hints and judgement for a policy and its host, which is `None` for the listener's own policy. Not asked
+    /// where no certificate is.
+    pub trust: &'a dyn Fn(&ClientPolicy, Option<&HostPattern>) -> TrustMaterial,
 }
 
 impl ListenerTls {
@@ -71,14 +73,14 @@ impl ListenerTls {
         settings: &Settings<'_>,
     ) -> Result<Self, rustls::Error> {
         let resolver = Arc::new(BySni { certificates: settings.certificates.clone() });
-        let build = |policy: &ClientPolicy| {
-            let server = server_config(policy, settings, Arc::clone(&resolver))?;
+        let build = |policy: &ClientPolicy, host: Option<&HostPattern>| {
+            let server = server_config(policy, host, settings, Arc::clone(&resolver))?;
             Ok::<_, rustls::Error>(HostTls { policy: Arc::new(policy.clone()), server: Arc::new(server) })
         };
-        let default = build(policy)?;
+        let default = build(policy, None)?;
         let hosts = hosts
             .iter()
-            .map(|(name, policy)| Ok((name.clone(), build(policy)?)))
+            .map(|(name, policy)| Ok((name.clone(), build(policy, Some(name))?)))
             .collect::<Result<_, rustls::Error>>()?;
         Ok(Self { default, hosts })
     }
@@ -98,7 +100,8 @@ impl ListenerTls {
 }
 
 /// The part of a policy that a session is made for: mode, trust and rejection (rule 6 of the design). Two
-/// hosts that agree in it may share sessions and connections.
+/// hosts that agree in it may share sessions and connections. The trust sets of routes are no part of it:
+/// they decide on each request, whatever the session was made for.
 #[must_use]
 pub fn same_session(one: &ClientPolicy, other: &ClientPolicy) -> bool {
     one.client_certificate == other.client_certificate
@@ -114,6 +117,7 @@ fn session_name(policy: &ClientPolicy) -> String {
 
 fn server_config(
     policy: &ClientPolicy,
+    host: Option<&HostPattern>,
     settings: &Settings<'_>,
     resolver: Arc<BySni>,
 ) -> Result<ServerConfig, rustls::Error> {
@@ -123,15 +127,15 @@ fn server_config(
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
-    let builder = match (policy.client_certificate, (settings.trust)(policy)) {
-        (ClientCertificate::Off, _) => builder.with_no_client_auth(),
-        (mode, material) => {
-            let (hints, judge) = material.map_or((Vec::new(), None), |m| (m.hints, Some(m.trust)));
+    let builder = match policy.client_certificate {
+        ClientCertificate::Off => builder.with_no_client_auth(),
+        mode => {
+            let TrustMaterial { hints, trust } = (settings.trust)(policy, host);
             builder.with_client_cert_verifier(Arc::new(PossessionVerifier {
                 provider: Arc::clone(&provider),
                 mandatory: mode == ClientCertificate::Need && policy.on_missing == OnMissing::Alert,
                 hints: hints.into_iter().map(DistinguishedName::from).collect(),
-                judge: judge.filter(|_| policy.on_rejected == OnRejected::Alert),
+                judges: (policy.on_rejected == OnRejected::Alert).then_some(trust),
             }))
         }
     };
@@ -216,7 +220,7 @@ mod tests {
             certificates: Vec::new(),
             min_version: TlsVersion::V1_2,
             ticket_secret: Secret::from("a secret of the tests"),
-            trust: &|_| None,
+            trust: &|_, _| TrustMaterial { hints: Vec::new(), trust: Vec::new() },
         };
         let off = policy(ClientCertificate::Off, None);
         let want = policy(ClientCertificate::Want, Some("staff"));

@@ -22,8 +22,9 @@ pub(super) struct PossessionVerifier {
     pub(super) mandatory: bool,
     /// The authorities that the client is told of.
     pub(super) hints: Vec<DistinguishedName>,
-    /// Judges chains during the handshake, where refusals are to fail it.
-    pub(super) judge: Option<Arc<TrustSet>>,
+    /// Judge chains during the handshake, where refusals are to fail it: one that accepts is enough, and the
+    /// first says why none did.
+    pub(super) judges: Option<Vec<Arc<TrustSet>>>,
 }
 
 impl fmt::Debug for PossessionVerifier {
@@ -47,13 +48,24 @@ impl ClientCertVerifier for PossessionVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(judge) = &self.judge {
+        if let Some(judges) = &self.judges {
             let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity)
                 .chain(intermediates)
                 .map(|der| CertificateDer::from(der.as_ref()))
                 .collect();
             let at = Timestamp::from_unix(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-            judge.judge(&chain, at).map_err(|reason| Error::InvalidCertificate(alert(reason)))?;
+            let mut refusal = None;
+            let accepted = judges.iter().any(|judge| match judge.judge(&chain, at) {
+                Ok(()) => true,
+                Err(reason) => {
+                    refusal.get_or_insert(reason);
+                    false
+                }
+            });
+            if !accepted {
+                let reason = refusal.unwrap_or(Reason::CertificateUntrusted);
+                return Err(Error::InvalidCertificate(alert(reason)));
+            }
         }
         Ok(ClientCertVerified::assertion())
     }

@@ -33,11 +33,30 @@ pub struct Client {
 #[derive(Default)]
 struct Known {
     epoch: u64,
-    standing: Option<Arc<Standing>>,
+    /// One for each trust set that a route of this client's has asked, by its name: few, and mostly one.
+    by_trust: Vec<Found>,
+}
+
+/// What is known of the certificate by one trust set.
+struct Found {
+    /// The set's name; `None` where the client's policy asks for no certificate.
+    trust: Option<String>,
+    standing: Arc<Standing>,
     /// What upstreams are told, made from `standing` and the connection alone.
     prepared: Vec<Kept>,
     /// Whom this client was let through as, and where: admission is put on record once for each.
     admitted: Vec<(usize, Option<String>)>,
+}
+
+impl Known {
+    fn found(&self, trust: Option<&str>) -> Option<&Found> {
+        self.by_trust.iter().find(|found| found.trust.as_deref() == trust)
+    }
+
+    /// What was found with this standing, unless it has been found out anew since.
+    fn found_with(&mut self, standing: &Arc<Standing>) -> Option<&mut Found> {
+        self.by_trust.iter_mut().find(|found| Arc::ptr_eq(&found.standing, standing))
+    }
 }
 
 /// Headers made before.
@@ -52,7 +71,7 @@ struct Kept {
 
 /// Sets of headers kept for one connection; clients choose authorities.
 const MOST_PREPARED: usize = 16;
-/// Admissions remembered for one connection; any more are put on record each time.
+/// Admissions remembered for one connection and trust set; any more are put on record each time.
 const MOST_ADMISSIONS: usize = 64;
 
 impl Client {
@@ -69,31 +88,40 @@ impl Client {
         }
     }
 
-    /// What is known of the certificate: what was found before, as long as it holds under this configuration,
-    /// or what is found now.
-    pub async fn standing(&self, gate: &Gate, at: Timestamp, now: Instant) -> Arc<Standing> {
-        if let Some(standing) = self.kept(gate, at, now) {
+    /// What is known of the certificate by the trust set of this name: what was found before, as long as it
+    /// holds under this configuration, or what is found now.
+    pub async fn standing(&self, gate: &Gate, trust: Option<&str>, at: Timestamp, now: Instant) -> Arc<Standing> {
+        if let Some(standing) = self.kept(gate, trust, at, now) {
             return standing;
         }
-        let trust = self.connection.policy.trust.as_ref().and_then(|name| gate.trust.get(name));
+        let set = trust.and_then(|name| gate.trust.get(name));
         let presented = self.connection.presented.as_ref();
         // In a box of its own, since it is needed once and would make every request's future larger.
-        let finding = Box::pin(gate.authenticator.certificate(presented, trust.map(Arc::as_ref), at));
+        let finding = Box::pin(gate.authenticator.certificate(presented, set.map(Arc::as_ref), at));
         let standing = Arc::new(finding.await);
         let mut known = self.known();
+        if known.epoch < gate.epoch {
+            *known = Known { epoch: gate.epoch, by_trust: Vec::new() };
+        }
         // A request that began under an older configuration must not hide what a newer one knows.
-        if known.epoch <= gate.epoch {
-            *known = Known { epoch: gate.epoch, standing: Some(Arc::clone(&standing)), ..Known::default() };
+        if known.epoch == gate.epoch {
+            known.by_trust.retain(|found| found.trust.as_deref() != trust);
+            known.by_trust.push(Found {
+                trust: trust.map(str::to_owned),
+                standing: Arc::clone(&standing),
+                prepared: Vec::new(),
+                admitted: Vec::new(),
+            });
         }
         standing
     }
 
-    fn kept(&self, gate: &Gate, at: Timestamp, now: Instant) -> Option<Arc<Standing>> {
+    fn kept(&self, gate: &Gate, trust: Option<&str>, at: Timestamp, now: Instant) -> Option<Arc<Standing>> {
         let known = self.known();
         if known.epoch != gate.epoch {
             return None;
         }
-        known.standing.as_ref().filter(|standing| standing.holds(at, now)).map(Arc::clone)
+        known.found(trust).map(|found| &found.standing).filter(|standing| standing.holds(at, now)).map(Arc::clone)
     }
 
     /// What the upstream of this index is told of the client, and of a request for this authority, made by
@@ -108,21 +136,20 @@ impl Client {
         identity: impl FnOnce() -> Prepared,
     ) -> Arc<Prepared> {
         let mut known = self.known();
-        let current = known.standing.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, standing));
-        if !current {
+        let Some(found) = known.found_with(standing) else {
             drop(known);
             return Arc::new(self.told(authority, identity()));
-        }
+        };
         let same =
             |kept: &&Kept| kept.upstream == upstream && kept.named == named && kept.authority.as_ref() == authority;
-        if let Some(kept) = known.prepared.iter().find(same) {
+        if let Some(kept) = found.prepared.iter().find(same) {
             return Arc::clone(&kept.prepared);
         }
         let prepared = Arc::new(self.told(authority, identity()));
-        if known.prepared.len() == MOST_PREPARED {
-            known.prepared.clear();
+        if found.prepared.len() == MOST_PREPARED {
+            found.prepared.clear();
         }
-        known.prepared.push(Kept { upstream, named, authority: authority.cloned(), prepared: Arc::clone(&prepared) });
+        found.prepared.push(Kept { upstream, named, authority: authority.cloned(), prepared: Arc::clone(&prepared) });
         prepared
     }
 
@@ -135,14 +162,15 @@ impl Client {
     }
 
     /// Whether the client has not been let through to the route of this index under this name before, as far
-    /// as is remembered.
-    pub fn first_admission(&self, route: usize, username: Option<&str>) -> bool {
+    /// as is remembered with what is known of its certificate.
+    pub fn first_admission(&self, standing: &Arc<Standing>, route: usize, username: Option<&str>) -> bool {
         let mut known = self.known();
-        if known.admitted.iter().any(|(of, name)| *of == route && name.as_deref() == username) {
+        let Some(Found { admitted, .. }) = known.found_with(standing) else { return true };
+        if admitted.iter().any(|(of, name)| *of == route && name.as_deref() == username) {
             return false;
         }
-        if known.admitted.len() < MOST_ADMISSIONS {
-            known.admitted.push((route, username.map(str::to_owned)));
+        if admitted.len() < MOST_ADMISSIONS {
+            admitted.push((route, username.map(str::to_owned)));
         }
         true
     }

@@ -89,6 +89,7 @@ pub struct Route {
     pub target: Target,
     /// The largest request body in octets.
     pub body_limit: Option<u64>,
+    trust: Option<String>,
     policy: Policy,
     /// The same where the host needs a certificate.
     policy_with_need: Policy,
@@ -124,6 +125,13 @@ impl Route {
     #[must_use]
     pub fn policy(&self, client: &ClientPolicy) -> &Policy {
         if client.client_certificate == ClientCertificate::Need { &self.policy_with_need } else { &self.policy }
+    }
+
+    /// The name of the trust set that certificates must satisfy here, for a client that came under this policy:
+    /// the route's own, or else the policy's.
+    #[must_use]
+    pub fn trust<'t>(&'t self, client: &'t ClientPolicy) -> Option<&'t str> {
+        self.trust.as_deref().or(client.trust.as_deref())
     }
 
     /// What identifies a client here.
@@ -217,6 +225,14 @@ fn entry(
         certificate_needed: false,
     };
     let policy_with_need = Policy { certificate_needed: true, ..policy.clone() };
-    let payload = Route { index, name: name.clone(), target, body_limit: route.body_limit, policy, policy_with_need };
+    let payload = Route {
+        index,
+        name: name.clone(),
+        target,
+        body_limit: route.body_limit,
+        trust: route.trust.clone(),
+        policy,
+        policy_with_need,
+    };
     Ok(Entry { host: route.host.clone(), path: route.path.clone(), listeners: indices, payload })
 }

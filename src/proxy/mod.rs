@@ -166,8 +166,10 @@ impl Exchange<'_> {
                 return Ok(self.refuse(&about, miss.reason()));
             }
         };
-        let standing = self.client.standing(self.gate, self.at.timestamp(), Instant::now()).await;
-        let policy = route.policy(&self.client.connection.policy);
+        let came_under = &self.client.connection.policy;
+        let (at, now) = (self.at.timestamp(), Instant::now());
+        let standing = self.client.standing(self.gate, route.trust(came_under), at, now).await;
+        let policy = route.policy(came_under);
         // In a box of its own: most requests have none, and all would be larger by it.
         let digest = match policy.asks_digest(&standing.evidence) {
             true => Some(Box::pin(self.digest(&head, &target)).await),
@@ -228,7 +230,7 @@ impl Exchange<'_> {
         let Routed { target, route, standing } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
-        if self.client.first_admission(route.index, username) {
+        if self.client.first_admission(standing, route.index, username) {
             self.record(about, Outcome::Permit, None, None, Some(permit));
         }
         match &route.target {

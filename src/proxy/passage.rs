@@ -65,9 +65,13 @@ impl Passage<'_> {
         if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
-            let policy = route.policy(&exchange.client.connection.policy).clone();
-            let identity = permit.identity().cloned();
-            let ended = no_longer_permitted(Arc::clone(exchange.client), Arc::clone(&worker.gate), policy, identity);
+            let came_under = &exchange.client.connection.policy;
+            let terms = Terms {
+                trust: route.trust(came_under).map(str::to_owned),
+                policy: route.policy(came_under).clone(),
+                identity: permit.identity().cloned(),
+            };
+            let ended = no_longer_permitted(Arc::clone(exchange.client), Arc::clone(&worker.gate), terms);
             return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, client, request, ended)).await?));
         }
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
@@ -112,15 +116,19 @@ impl Passage<'_> {
     }
 }
 
-/// Waits until a client that became a tunnel under this policy would no longer pass as who it was: its
-/// certificate has expired or was revoked, its account is locked or has left the group, or nobody can say.
-/// Who passed as nobody in particular waits for ever.
-async fn no_longer_permitted(
-    client: Arc<Client>,
-    gate: Arc<ArcSwap<Gate>>,
+/// On what terms a client became a tunnel.
+struct Terms {
+    /// The trust set that decided.
+    trust: Option<String>,
     policy: Policy,
     identity: Option<Identity>,
-) {
+}
+
+/// Waits until a client that became a tunnel on these terms would no longer pass as who it was: its
+/// certificate has expired or was revoked, its account is locked or has left the group, or nobody can say.
+/// Who passed as nobody in particular waits for ever.
+async fn no_longer_permitted(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, terms: Terms) {
+    let Terms { trust, policy, identity } = terms;
     let Some(Identity { account, method }) = identity else {
         // The client is held all the same: its place is given back when the tunnel ends.
         return std::future::pending().await;
@@ -129,7 +137,7 @@ async fn no_longer_permitted(
     loop {
         tokio::time::sleep(TUNNEL_CHECK).await;
         let gate = gate.load_full();
-        let standing = client.standing(&gate, Moment::now().timestamp(), Instant::now()).await;
+        let standing = client.standing(&gate, trust.as_deref(), Moment::now().timestamp(), Instant::now()).await;
         let digest = match method {
             Method::Digest => gate.authenticator.digest_again(username).await,
             Method::Certificate => Finding::NotAsked,

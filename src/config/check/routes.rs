@@ -4,7 +4,7 @@ use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::values::{check_redirect, check_route_path, parse_host_pattern};
-use crate::config::{Allow, Anonymous, ClientCertificate, Method, Route, Target};
+use crate::config::{Allow, Anonymous, ClientCertificate, ClientPolicy, Listener, Method, Route, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rest of the file says that routes depend on.
@@ -12,6 +12,7 @@ struct Surroundings<'r> {
     /// Each listener's name, and whether it asks for certificates, on whichever host.
     listeners: BTreeMap<&'r str, bool>,
     upstreams: BTreeSet<&'r str>,
+    trust_sets: BTreeSet<&'r str>,
     digest: bool,
 }
 
@@ -19,7 +20,12 @@ impl<'r> Surroundings<'r> {
     fn of(file: &'r raw::File) -> Self {
         let listeners = file.listeners.value().into_iter().flatten().filter_map(Field::value);
         let listeners = listeners.filter_map(|listener| Some((listener.name.value()?.as_str(), asks(listener))));
-        Self { listeners: listeners.collect(), upstreams: names(&file.upstreams), digest: file.digest.is_there() }
+        Self {
+            listeners: listeners.collect(),
+            upstreams: names(&file.upstreams),
+            trust_sets: names(&file.trust),
+            digest: file.digest.is_there(),
+        }
     }
 }
 
@@ -73,6 +79,11 @@ impl Context<'_> {
             Field::Given(path) => self.parsed(path, |text| check_route_path(text).map(|()| text.to_owned())),
         };
         let listeners = self.route_listeners(&raw.listeners, surroundings);
+        let trust = match &raw.trust {
+            Field::Absent => Some(None),
+            Field::Faulty => None,
+            Field::Given(name) => self.reference(name, "trust set", &surroundings.trust_sets).map(Some),
+        };
         let authenticate = self.authenticate(&raw.authenticate, surroundings);
         let anonymous = self.anonymous(&raw.anonymous);
         let allow = self.allow(&raw.allow, anonymous.as_ref());
@@ -83,6 +94,7 @@ impl Context<'_> {
             host: host?,
             path: path?,
             listeners: listeners?,
+            trust: trust?,
             authenticate: authenticate?,
             anonymous: anonymous?,
             allow: allow?,
@@ -195,6 +207,35 @@ impl Context<'_> {
             }
             Some(Field::Given(At { value: raw::Size(size), .. })) => Some(Some(*size)),
         }
+    }
+
+    /// The routes, unless one names a trust set though none of its clients is ever asked for a certificate.
+    pub(super) fn routes_with_trust_of_use(
+        &mut self,
+        file: &raw::File,
+        listeners: &[Listener],
+        routes: Vec<Route>,
+    ) -> Option<Vec<Route>> {
+        let mut all_of_use = Some(());
+        let places = file.routes.value().into_iter().flatten().filter_map(Field::value);
+        for (route, trust) in routes.iter().zip(places.map(|route| &route.trust)) {
+            let Some(trust) = trust.given() else { continue };
+            let asks = |policy: &ClientPolicy| policy.client_certificate != ClientCertificate::Off;
+            let asked = listeners.iter().any(|listener| {
+                (asks(&listener.policy) && route.is_reached(listener, None))
+                    || listener
+                        .hosts
+                        .iter()
+                        .any(|host| asks(&host.policy) && route.is_reached(listener, Some(&host.name)))
+            });
+            if !asked {
+                let message = "no client is asked for a certificate here: `client_certificate` is `off` wherever this \
+                               route can be reached";
+                let help = "write `client_certificate: want` on its listener or host, or remove `trust` here";
+                all_of_use = self.error(trust.place, message, help.to_owned());
+            }
+        }
+        all_of_use.map(|()| routes)
     }
 
     /// Warns of routes that want a certificate which none of their listeners asks for.

@@ -227,6 +227,18 @@ fn a_faulty_route_is_refused() {
             (route("upstream: app, allow: {}"), "routes[1].allow.groups", "missing"),
             (route("upstream: app, allow: {groups: []}"), "routes[1].allow.groups", "empty"),
             (route("upstream: app, anonymous: allow, allow: {groups: [a]}"), "routes[1].allow", "anybody passes"),
+            (route("upstream: app, trust: stafff"), "routes[1].trust", "no trust set `stafff`"),
+            (
+                listener("client_certificate: off") + "\nroutes: [{upstream: app, anonymous: allow, trust: staff}]",
+                "routes[0].trust",
+                "`client_certificate` is `off`",
+            ),
+            (
+                listener("trust: staff, hosts: [{name: b, client_certificate: off}]")
+                    + "\nroutes: [{host: b, upstream: app, anonymous: allow, trust: staff}]",
+                "routes[0].trust",
+                "`client_certificate` is `off`",
+            ),
             (route("upstream: app, limits: {body: 0}"), "routes[1].limits.body", "limit of 0"),
             (route("upstream: app, limits: {body: 1KB}"), "routes[1].limits.body", "not a size"),
             (route("upstream: app, limits: {rate: 50/s}"), "routes[1].limits.rate", "not a key"),
@@ -290,7 +302,7 @@ fn what_is_hardly_meant_is_warned_of() {
             (
                 "trust: {staff: {authorities: [a]}, other: {authorities: [a]}}".to_owned(),
                 "trust.other",
-                "no listener uses",
+                "uses the trust set `other`",
             ),
             (
                 "upstreams: {app: {servers: ['http://a']}, b: {servers: ['http://a']}}".to_owned(),
@@ -413,6 +425,42 @@ fn a_mode_has_the_spellings_of_nginx_and_zimbra() {
         let config = config(&listener(&format!("trust: staff, client_certificate: {spelling}")));
         assert_eq!(config.listeners[0].policy.client_certificate, mode, "{spelling}");
     }
+}
+
+#[test]
+fn a_route_is_reached_under_the_policies_of_the_hosts_that_it_covers() {
+    let config = config(
+        "listeners:
+  - name: a
+    address: '[::]:443'
+    trust: staff
+    tls: {certificates: [{chain: c, key: k}]}
+    hosts:
+      - {name: one.example.org}
+      - {name: '*.example.net'}
+routes:
+  - {upstream: app}
+  - {host: one.example.org, upstream: app}
+  - {host: two.example.org, upstream: app}
+  - {host: '*.example.org', upstream: app}
+  - {host: one.example.net, upstream: app}
+  - {host: '*.example.net', upstream: app, path: /x}",
+    );
+    let [listener] = &config.listeners[..] else { panic!() };
+    let hosts = [None, Some(&listener.hosts[0].name), Some(&listener.hosts[1].name)];
+    let reached: Vec<_> =
+        config.routes.iter().map(|route| hosts.map(|host| route.is_reached(listener, host))).collect();
+    let expected = [
+        [true, true, true],
+        [false, true, false],
+        [true, false, false],
+        [true, true, false],
+        [false, false, true],
+        [false, false, true],
+    ];
+    assert_eq!(reached, expected);
+    let elsewhere = Route { listeners: vec!["b".to_owned()], ..config.routes[0].clone() };
+    assert_eq!(hosts.map(|host| elsewhere.is_reached(listener, host)), [false; 3]);
 }
 
 #[test]

@@ -126,11 +126,13 @@ impl Context<'_> {
             let hosts = listener.hosts.value().into_iter().flatten().filter_map(Field::value);
             used.extend(listener.trust.value().into_iter().chain(hosts.filter_map(|host| host.trust.value())));
         }
+        let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
+        used.extend(routes.filter_map(|route| route.trust.value()));
         for (name, set) in file.trust.value().into_iter().flatten() {
             if let Some(set) = set.given()
                 && !used.contains(name)
             {
-                self.warn(set.place, format!("no listener uses the trust set `{name}`"), None);
+                self.warn(set.place, format!("no listener, host or route uses the trust set `{name}`"), None);
             }
         }
     }
