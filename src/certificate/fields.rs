@@ -20,6 +20,8 @@ pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 /// certificatePolicies, 2.5.29.32.
 pub const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
+/// freshestCRL, 2.5.29.46.
+pub const FRESHEST_CRL: &[u8] = &[0x55, 0x1d, 0x2e];
 /// extendedKeyUsage, 2.5.29.37.
 pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 
@@ -47,6 +49,9 @@ pub struct Fields<'a> {
     pub version: u8,
     /// The serial number's octets, without leading zeros.
     pub serial: &'a [u8],
+    /// Whether the serial number is below zero, which RFC 5280 forbids and some authorities do: -1 and 255 have
+    /// the same octets and are two certificates.
+    pub serial_is_negative: bool,
     /// The issuer's whole Name.
     pub issuer: &'a [u8],
     /// The first second in which it is valid.
@@ -169,6 +174,8 @@ fn frame(certificate: &[u8]) -> Result<(Fields<'_>, Option<Reader<'_>>), DerErro
         Some([der::INTEGER, 1, 2]) => 3,
         Some(_) => return Err(DerError::Value("the version")),
     };
+    let mut ahead = body;
+    let serial_is_negative = ahead.expect(der::INTEGER)?.content.first().is_some_and(|first| *first >= 0x80);
     let serial = body.integer()?;
     if body.expect(der::SEQUENCE)?.content != signature_algorithm {
         return Err(DerError::Value("the second naming of the signature algorithm"));
@@ -195,6 +202,7 @@ fn frame(certificate: &[u8]) -> Result<(Fields<'_>, Option<Reader<'_>>), DerErro
         signature,
         version,
         serial,
+        serial_is_negative,
         issuer,
         not_before,
         not_after,

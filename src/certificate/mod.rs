@@ -1,10 +1,11 @@
 //! What a certificate says: `pem` reads files, `facts` reads one certificate, `path` finds whether an
 //! authority stands behind it (RFC 5280). Whom it means is `identity`'s business.
 //!
-//! Below these, `der` and `fields` frame what is read, `name` decodes names, and `signature` holds the
-//! algorithms that are accepted and checks what they signed.
+//! Below these, `der` and `fields` frame what is read, `name` decodes names, `distribution` reads where revocation
+//! lists are to be found, and `signature` holds the algorithms that are accepted and checks what they signed.
 
 pub mod der;
+pub mod distribution;
 pub mod facts;
 pub mod fields;
 pub mod name;

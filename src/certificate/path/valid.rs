@@ -2,8 +2,10 @@
 
 use super::anchors::Anchor;
 use crate::base::clock::Timestamp;
-use crate::certificate::facts::sha256;
-use crate::certificate::fields::{CRL_SIGN, Fields};
+use crate::certificate::distribution::{self, DistributionPoint};
+use crate::certificate::facts::{FactsError, sha256};
+use crate::certificate::fields::{CRL_DISTRIBUTION_POINTS, CRL_SIGN, FRESHEST_CRL, Fields};
+use crate::certificate::name;
 use rustls_pki_types::CertificateDer;
 
 /// A path that was found valid, leaf first, trust anchor last.
@@ -24,12 +26,22 @@ pub struct PathCertificate {
     pub der: CertificateDer<'static>,
     /// Its serial number's octets, without leading zeros.
     pub serial: Vec<u8>,
+    /// Whether the serial number is below zero.
+    pub serial_is_negative: bool,
+    /// Whether basicConstraints says that it is an authority's.
+    pub is_authority: bool,
     /// The issuer's Name in DER (the whole SEQUENCE).
     pub issuer_name: Vec<u8>,
+    /// The issuer's name by [`name::canonical`], under which revocation lists and open connections are found.
+    pub issuer_canonical: Vec<u8>,
     /// The issuer's SubjectPublicKeyInfo in DER (the whole SEQUENCE).
     pub issuer_spki: Vec<u8>,
     /// Whether the issuer's keyUsage, if it has one, allows signing revocation lists.
     pub issuer_signs_lists: bool,
+    /// Its cRLDistributionPoints, none without the extension.
+    pub distribution_points: Result<Vec<DistributionPoint>, FactsError>,
+    /// Its freshestCRL, where delta lists are to be found; none without the extension.
+    pub freshest: Result<Vec<DistributionPoint>, FactsError>,
 }
 
 impl ValidPath {
@@ -54,12 +66,22 @@ impl ValidPath {
 impl PathCertificate {
     /// A certificate whose issuer is the next one of the path, or the anchor where there is none.
     fn new(der: &CertificateDer<'_>, fields: &Fields<'_>, issuer: Option<&Fields<'_>>, anchor: &Anchor) -> Self {
+        let points = |identifier: &[u8]| match fields.extension(identifier) {
+            None => Ok(Vec::new()),
+            Some(extension) => distribution::read(extension.value, fields.issuer),
+        };
         Self {
             der: der.clone().into_owned(),
             serial: fields.serial.to_vec(),
+            serial_is_negative: fields.serial_is_negative,
+            // A path is valid only if all its basicConstraints can be read.
+            is_authority: fields.authority().is_ok_and(|authority| authority.is_some()),
             issuer_name: fields.issuer.to_vec(),
+            issuer_canonical: name::canonical(fields.issuer),
             issuer_spki: issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key).to_vec(),
             issuer_signs_lists: issuer.map_or(anchor.signs_lists, |issuer| issuer.allows(CRL_SIGN).unwrap_or(false)),
+            distribution_points: points(CRL_DISTRIBUTION_POINTS),
+            freshest: points(FRESHEST_CRL),
         }
     }
 }
