@@ -3,10 +3,12 @@
 //!
 //! Each source is asked where it lives, `crl` in memory and `database` through the cache of accounts; what
 //! they say is combined by [`combine`], which is pure: revoked by any is revoked, and no answer of a
-//! source that must answer is a refusal.
+//! source that must answer is a refusal. `live` knows which open connections rest on what, so that a change
+//! reaches those that it concerns.
 
 pub mod crl;
 pub mod database;
+pub mod live;
 
 use crate::account::Unavailable;
 use crate::base::clock::Timestamp;
