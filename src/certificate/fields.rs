@@ -22,6 +22,10 @@ pub const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 pub const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
 /// freshestCRL, 2.5.29.46.
 pub const FRESHEST_CRL: &[u8] = &[0x55, 0x1d, 0x2e];
+/// subjectKeyIdentifier, 2.5.29.14.
+pub const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
+/// authorityKeyIdentifier, 2.5.29.35.
+pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 /// extendedKeyUsage, 2.5.29.37.
 pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 
@@ -136,6 +140,20 @@ impl<'a> Fields<'a> {
             Ok(([], constraints)) => Ok(constraints.ca.then_some(constraints.path_len_constraint)),
             _ => Err(FactsError::Extension("basicConstraints")),
         }
+    }
+
+    /// What the certificate calls its own key (RFC 5280, section 4.2.1.2). A hint, which nothing is decided by:
+    /// `None` also if it cannot be read.
+    #[must_use]
+    pub fn subject_key_identifier(&self) -> Option<&'a [u8]> {
+        der::single(self.extension(SUBJECT_KEY_IDENTIFIER)?.value, der::OCTET_STRING).ok()
+    }
+
+    /// What the certificate calls its issuer's key (RFC 5280, section 4.2.1.1). A hint, as above.
+    #[must_use]
+    pub fn authority_key_identifier(&self) -> Option<&'a [u8]> {
+        let identifier = der::single(self.extension(AUTHORITY_KEY_IDENTIFIER)?.value, der::SEQUENCE).ok()?;
+        Some(Reader::new(identifier).expect(der::primitive(0)).ok()?.content)
     }
 
     /// The purposes of extendedKeyUsage in dotted form; `None` without the extension.

@@ -1,18 +1,23 @@
 //! The authorities of a trust set, checked when it is loaded.
 
-use super::{PathError, title};
+use super::checks;
+use super::error::title;
+use super::pool::Pool;
 use crate::base::clock::Timestamp;
 use crate::certificate::facts::FactsError;
-use crate::certificate::fields::{CRL_SIGN, Fields, KEY_CERT_SIGN};
+use crate::certificate::fields::{CRL_SIGN, Fields, KEY_CERT_SIGN, NAME_CONSTRAINTS};
+use crate::certificate::name;
 use crate::certificate::signature::{self, SignatureError};
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::CertificateDer;
+use std::collections::HashMap;
 
-/// Authorities that a path may lead to; at least one.
+/// Authorities that a path may lead to, at least one, and certificates that may lead there.
 #[derive(Debug, Clone)]
 pub struct TrustAnchors {
     anchors: Vec<Anchor>,
-    /// The same, in the same order, as webpki needs them.
-    for_webpki: Vec<TrustAnchor<'static>>,
+    /// Their places by the canonical form of their names.
+    by_name: HashMap<Vec<u8>, Vec<usize>>,
+    pool: Pool,
 }
 
 /// One authority: a name and a key, and what its certificate says about them.
@@ -22,12 +27,16 @@ pub(super) struct Anchor {
     pub(super) title: String,
     /// The subject's whole Name.
     pub(super) subject: Vec<u8>,
+    /// What certificates that it signed should call its key.
+    pub(super) key_identifier: Option<Vec<u8>>,
     /// The whole SubjectPublicKeyInfo.
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
     /// How many authorities may stand below it, if that is limited.
     pub(super) path_length: Option<u32>,
+    /// Whether it limits what names may stand below it.
+    pub(super) constrains_names: bool,
     /// Whether it may sign revocation lists.
     pub(super) signs_lists: bool,
 }
@@ -56,6 +65,17 @@ pub enum AnchorError {
         /// Why.
         why: String,
     },
+    /// One that is offered for paths cannot be read.
+    #[error("certificate {position} cannot be an intermediate: {why}")]
+    Intermediate {
+        /// Its place among the certificates given, from 1.
+        position: usize,
+        /// Why.
+        why: FactsError,
+    },
+    /// More are offered for paths than are kept.
+    #[error("there are {0} intermediates; at most 10000 are kept")]
+    TooManyIntermediates(usize),
 }
 
 impl TrustAnchors {
@@ -67,18 +87,34 @@ impl TrustAnchors {
     /// that is not accepted, or a critical extension that is not understood. A certificate of version 1, from
     /// before there were extensions, is taken for an authority's because it stands in the configuration.
     pub fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
-        let mut set = Self { anchors: Vec::new(), for_webpki: Vec::new() };
+        let mut set = Self { anchors: Vec::new(), by_name: HashMap::new(), pool: Pool::default() };
         let mut seen: Vec<&CertificateDer<'_>> = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
             if seen.contains(&certificate) {
                 continue;
             }
             seen.push(certificate);
-            let (anchor, for_webpki) = read(certificate, index + 1)?;
+            let anchor = read(certificate, index + 1)?;
+            set.by_name.entry(name::canonical(&anchor.subject)).or_default().push(set.anchors.len());
             set.anchors.push(anchor);
-            set.for_webpki.push(for_webpki);
         }
         if set.anchors.is_empty() { Err(AnchorError::Empty) } else { Ok(set) }
+    }
+
+    /// The same authorities, with certificates from the configuration that stand ready as intermediates of
+    /// paths and as signers of revocation lists, in the place of any given before. They are not trusted by that:
+    /// each must lead to an authority like one that a client sends.
+    ///
+    /// # Errors
+    /// When one cannot be read, or there are more than 10,000.
+    pub fn with_intermediates(self, certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
+        Ok(Self { pool: Pool::new(certificates)?, ..self })
+    }
+
+    /// The configured intermediates whose subject is this name (whole Name), however it is written.
+    #[must_use]
+    pub fn intermediates(&self, name: &[u8]) -> &[CertificateDer<'static>] {
+        self.pool.named(&name::canonical(name))
     }
 
     /// The whole Names of the authorities in DER, none twice: what the CertificateRequest tells a browser.
@@ -93,41 +129,31 @@ impl TrustAnchors {
         subjects
     }
 
-    /// The keys (whole SubjectPublicKeyInfo) of the authorities with this name (whole Name) that may sign
-    /// revocation lists.
-    pub fn list_signers<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.named(name).filter(|anchor| anchor.signs_lists).map(|anchor| anchor.public_key.as_slice())
+    /// The keys (whole SubjectPublicKeyInfo) of the authorities with this name (whole Name, however it is written)
+    /// that may sign revocation lists.
+    pub fn list_signers<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.named(&name::canonical(name))
+            .filter(|anchor| anchor.signs_lists)
+            .map(|anchor| anchor.public_key.as_slice())
     }
 
-    pub(super) fn named(&self, name: &[u8]) -> impl Iterator<Item = &Anchor> {
-        self.anchors.iter().filter(move |anchor| anchor.subject == name)
+    /// The authorities whose name has this canonical form.
+    pub(super) fn named<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a Anchor> + use<'a> {
+        self.by_name.get(name).into_iter().flatten().filter_map(|place| self.anchors.get(*place))
     }
 
-    pub(super) fn for_webpki(&self) -> &[TrustAnchor<'static>] {
-        &self.for_webpki
-    }
-
-    /// The authorities that webpki cannot tell from this one.
-    pub(super) fn alike<'a>(&'a self, found: &TrustAnchor<'_>) -> impl Iterator<Item = &'a Anchor> {
-        self.for_webpki
-            .iter()
-            .zip(&self.anchors)
-            .filter(move |(one, _)| {
-                one.subject == found.subject
-                    && one.subject_public_key_info == found.subject_public_key_info
-                    && one.name_constraints == found.name_constraints
-            })
-            .map(|(_, anchor)| anchor)
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 }
 
 impl Anchor {
-    pub(super) fn check_dates(&self, at: Timestamp) -> Result<(), PathError> {
-        PathError::check_dates(&format!("the authority {}", self.title), self.not_before, self.not_after, at)
+    pub(super) fn is_in_date(&self, at: Timestamp) -> bool {
+        self.not_before <= at && at <= self.not_after
     }
 }
 
-fn read(certificate: &CertificateDer<'_>, position: usize) -> Result<(Anchor, TrustAnchor<'static>), AnchorError> {
+fn read(certificate: &CertificateDer<'_>, position: usize) -> Result<Anchor, AnchorError> {
     let unreadable = |why| AnchorError::Unreadable { position, why };
     let fields = Fields::read(certificate).map_err(unreadable)?;
     let title = title(fields.subject);
@@ -140,21 +166,19 @@ fn read(certificate: &CertificateDer<'_>, position: usize) -> Result<(Anchor, Tr
     if !fields.allows(KEY_CERT_SIGN).map_err(unreadable)? {
         return Err(unsuitable("its keyUsage does not allow signing certificates".to_owned()));
     }
-    if let Some(extension) = super::suitable::unknown_critical(&fields) {
+    if let Some(extension) = checks::unknown_critical(&fields) {
         return Err(unsuitable(format!("its critical extension {extension} is not understood")));
     }
     signature::check_key(fields.public_key).map_err(|why: SignatureError| unsuitable(why.to_string()))?;
-    let for_webpki = webpki::anchor_from_trusted_cert(certificate)
-        .map_err(|error| unsuitable(format!("it is malformed ({error:?})")))?
-        .to_owned();
-    let anchor = Anchor {
+    Ok(Anchor {
         subject: fields.subject.to_vec(),
         public_key: fields.public_key.to_vec(),
         not_before: fields.not_before,
         not_after: fields.not_after,
         path_length: authority.flatten(),
+        constrains_names: fields.extension(NAME_CONSTRAINTS).is_some(),
         signs_lists: fields.allows(CRL_SIGN).map_err(unreadable)?,
+        key_identifier: fields.subject_key_identifier().map(<[u8]>::to_vec),
         title,
-    };
-    Ok((anchor, for_webpki))
+    })
 }

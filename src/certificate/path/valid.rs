@@ -1,6 +1,7 @@
 //! A path that was found valid, and what others need to know of it: who issued what, and with which key.
 
 use super::anchors::Anchor;
+use super::graph::Node;
 use crate::base::clock::Timestamp;
 use crate::certificate::distribution::{self, DistributionPoint};
 use crate::certificate::facts::{FactsError, sha256};
@@ -45,20 +46,19 @@ pub struct PathCertificate {
 }
 
 impl ValidPath {
-    /// The path over these certificates, leaf first, whose fields are `steps`, to this anchor.
-    pub(super) fn new(certificates: &[&CertificateDer<'_>], steps: &[Fields<'_>], anchor: &Anchor) -> Self {
-        let issuers = || steps.iter().skip(1).map(Some).chain([None]);
+    /// The path over these certificates, leaf first, to this anchor.
+    pub(super) fn new(nodes: &[&Node<'_>], anchor: &Anchor) -> Self {
+        let issuers = || nodes.iter().skip(1).map(|issuer| Some(&issuer.fields)).chain([None]);
         Self {
-            certificates: certificates
+            certificates: nodes
                 .iter()
-                .zip(steps)
                 .zip(issuers())
-                .map(|((der, fields), issuer)| PathCertificate::new(der, fields, issuer, anchor))
+                .map(|(node, issuer)| PathCertificate::new(node.der, &node.fields, issuer, anchor))
                 .collect(),
             authorities: issuers()
                 .map(|issuer| sha256(issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key)))
                 .collect(),
-            not_after: steps.iter().map(|fields| fields.not_after).fold(anchor.not_after, Timestamp::min),
+            not_after: nodes.iter().map(|node| node.fields.not_after).fold(anchor.not_after, Timestamp::min),
         }
     }
 }
