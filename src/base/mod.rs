@@ -8,3 +8,4 @@ pub mod email;
 pub mod hex;
 pub mod reason;
 pub mod secret;
+pub mod url;

@@ -3,6 +3,7 @@
 //! one comes out as `None`, and so does the whole.
 
 mod accounts;
+mod fetching;
 mod listeners;
 mod routes;
 mod trust;

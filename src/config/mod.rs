@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod fetching;
 mod load;
 mod people;
 mod raw;
@@ -13,6 +14,7 @@ mod tree;
 mod values;
 
 pub use fault::{Fault, Faults, Severity};
+pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use load::{Loaded, load, parse, schema};
 pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
@@ -148,6 +150,8 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// The secret that session tickets are sealed with; random, and of this process alone, if absent.
     pub ticket_secret: Option<SecretSource>,
+    /// How OCSP answers about our own certificates are had; `None` staples none.
+    pub stapling: Option<Stapling>,
 }
 
 /// A TLS version.

@@ -6,6 +6,10 @@
 //! so that `check` knows where each stands. Which keys must be there is said twice, in the `required` of
 //! the schema and in `check`; a test holds the two together.
 
+mod fetching;
+
+pub(super) use fetching::{PrivateAddresses, Stapling};
+
 use super::read::Field;
 use super::values::{parse_duration, parse_size};
 use super::{
@@ -123,6 +127,9 @@ pub(super) struct Tls {
     pub(super) min_version: Field<TlsVersion>,
     /// What session tickets are sealed with; the same on every node. Default: random.
     pub(super) ticket_secret: Field<Secret>,
+    /// Whether OCSP answers about our certificates are sent along with them, where their issuer has a responder.
+    /// Default: `true`.
+    pub(super) stapling: Field<Stapling>,
 }
 
 /// A certificate chain and its key, both PEM.

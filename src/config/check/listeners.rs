@@ -231,7 +231,8 @@ impl Context<'_> {
             .and_then(|list| self.items(list, Self::certificate_files));
         let ticket_secret = self.secret(&raw.ticket_secret);
         let min_version = raw.min_version.value().copied().unwrap_or(TlsVersion::V1_2);
-        Some(Tls { certificates: certificates?, min_version, ticket_secret: ticket_secret? })
+        let stapling = self.stapling(&raw.stapling);
+        Some(Tls { certificates: certificates?, min_version, ticket_secret: ticket_secret?, stapling: stapling? })
     }
 
     fn certificate_files(&mut self, files: &At<raw::CertificateFiles>) -> Option<CertificateFiles> {

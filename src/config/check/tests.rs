@@ -109,6 +109,7 @@ fn a_faulty_listener_is_refused() {
 fn a_faulty_certificate_or_secret_is_refused() {
     let tls = |tls: &str| format!("listeners:\n  - {{name: a, address: '[::]:443', trust: staff, tls: {tls}}}");
     let secret = |secret: &str| tls(&format!("{{certificates: [{{chain: c, key: k}}], ticket_secret: {secret}}}"));
+    let stapling = |stapling: &str| tls(&format!("{{certificates: [{{chain: c, key: k}}], stapling: {stapling}}}"));
     assert_faults(
         Severity::Error,
         &[
@@ -117,6 +118,11 @@ fn a_faulty_certificate_or_secret_is_refused() {
             (tls("{certificates: [{chain: c}]}"), "listeners[0].tls.certificates[0].key", "missing"),
             (tls("{certificates: [{chain: '', key: k}]}"), "listeners[0].tls.certificates[0].chain", "path of a file"),
             (tls("{certificates: [{chain: c, key: k}], min_version: 1.1}"), "listeners[0].tls.min_version", "`1.1`"),
+            (stapling("maybe"), "listeners[0].tls.stapling", "neither true nor false"),
+            (stapling("{responder: 'https://a/'}"), "listeners[0].tls.stapling.responder", "https would need"),
+            (stapling("{private_addresses: []}"), "listeners[0].tls.stapling.private_addresses", "empty"),
+            (stapling("{private_addresses: [10]}"), "listeners[0].tls.stapling.private_addresses[0]", "not a range"),
+            (stapling("{private_addresses: [10.1.0.0/8]}"), "listeners[0].tls.stapling.private_addresses[0]", "bits"),
             (secret("''"), "listeners[0].tls.ticket_secret", "empty"),
             (secret("{}"), "listeners[0].tls.ticket_secret", "exactly one"),
             (secret("{file: a, env: b}"), "listeners[0].tls.ticket_secret", "exactly one"),
@@ -564,4 +570,31 @@ fn an_alias_stands_for_what_it_is_an_alias_of() {
         "upstreams: {app: &app {servers: [http://a]}, b: *app}\nroutes: [{upstream: app}, {path: /b, upstream: b}]";
     let config = config(sections);
     assert_eq!(config.upstreams["app"], config.upstreams["b"]);
+}
+
+#[test]
+fn stapling_is_on_unless_it_is_turned_off() {
+    let stapling = |tls: &str| {
+        let keys = "name: a, address: '[::]:443', trust: staff";
+        let text = format!("listeners:\n  - {{{keys}, tls: {{certificates: [{{chain: c, key: k}}]{tls}}}}}");
+        config(&text).listeners.remove(0).tls.stapling
+    };
+    let own = Stapling {
+        responder: Some("http://ocsp.example/".parse().unwrap()),
+        private_addresses: PrivateAddresses::Within(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]),
+    };
+    let cases = [
+        ("", Some(Stapling::default())),
+        (", stapling: on", Some(Stapling::default())),
+        (", stapling: false", None),
+        (", stapling: {}", Some(Stapling::default())),
+        (
+            ", stapling: {private_addresses: true}",
+            Some(Stapling { private_addresses: PrivateAddresses::Allow, ..Stapling::default() }),
+        ),
+        (", stapling: {responder: 'http://ocsp.example', private_addresses: [10.0.0.0/8, '::1']}", Some(own)),
+    ];
+    for (tls, expected) in cases {
+        assert_eq!(stapling(tls), expected, "{tls}");
+    }
 }
