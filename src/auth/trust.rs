@@ -86,7 +86,7 @@ impl TrustSet {
         let listed = matches!(lists, Some((CrlAnswer::Revoked { .. }, _)));
         // What a list has revoked is no question for the store.
         let database = if self.database && !listed { Some(database::ask(accounts, path).await) } else { None };
-        revocation::combine(lists, database)
+        revocation::combine(lists, database, None)
     }
 
     fn ask_lists(&self, path: &ValidPath, at: Timestamp) -> Option<(CrlAnswer, config::Unknown)> {
@@ -99,7 +99,7 @@ impl TrustSet {
     /// The reason for which it is refused.
     pub fn judge(&self, chain: &[CertificateDer<'_>], at: Timestamp) -> Result<(), Reason> {
         let path = self.path(chain, at).map_err(|error| error.reason)?;
-        revocation::combine(self.ask_lists(&path, at), None).verdict.refusal().map_or(Ok(()), Err)
+        revocation::combine(self.ask_lists(&path, at), None, None).verdict.refusal().map_or(Ok(()), Err)
     }
 
     /// The authorities' subjects in DER.

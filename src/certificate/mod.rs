@@ -4,6 +4,7 @@
 //! Below these, `der` and `fields` frame what is read, `name` decodes names, `distribution` reads where revocation
 //! lists are to be found, and `signature` holds the algorithms that are accepted and checks what they signed.
 
+pub mod access;
 pub mod der;
 pub mod distribution;
 pub mod facts;

@@ -1,7 +1,8 @@
-//! What no longer counts: certificate revocation lists (RFC 5280, section 5) and our own table, combined
-//! into one answer.
+//! What no longer counts: certificate revocation lists (RFC 5280, section 5), our own table, and what OCSP
+//! responders say (RFC 6960), combined into one answer.
 //!
-//! Each source is asked where it lives, `crl` in memory and `database` through the cache of accounts; what
+//! Each source is asked where it lives, `crl` in memory, `database` through the cache of accounts and `ocsp`
+//! by `fetch`, in this order, so that nobody is asked over the network about what is known to be revoked; what
 //! they say is combined by [`combine`], which is pure: revoked by any is revoked, and no answer of a
 //! source that must answer is a refusal. `live` knows which open connections rest on what, so that a change
 //! reaches those that it concerns.
@@ -9,6 +10,7 @@
 pub mod crl;
 pub mod database;
 pub mod live;
+pub mod ocsp;
 
 use crate::account::Unavailable;
 use crate::base::clock::Timestamp;
@@ -16,6 +18,7 @@ use crate::base::reason::Reason;
 use crate::config::Unknown;
 use crl::{CrlAnswer, RevocationReason};
 use database::DatabaseAnswer;
+use ocsp::OcspAnswer;
 use std::fmt;
 use std::time::Instant;
 
@@ -26,6 +29,8 @@ pub enum Source {
     Crl,
     /// Our own store.
     Database,
+    /// OCSP responders.
+    Ocsp,
 }
 
 impl fmt::Display for Source {
@@ -33,6 +38,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Crl => "crl",
             Self::Database => "database",
+            Self::Ocsp => "ocsp",
         })
     }
 }
@@ -44,7 +50,7 @@ pub struct Answer {
     pub verdict: Verdict,
     /// What each source said, in the order in which they are asked, for logs and for `explain`.
     pub said: Vec<(Source, String)>,
-    /// Until when the answer may be believed by what lists say of themselves.
+    /// Until when the answer may be believed by what lists and responders say of themselves.
     pub valid_until: Timestamp,
     /// Until when the answer may be believed by how long the store's is kept, if it was asked.
     pub fresh_until: Option<Instant>,
@@ -94,11 +100,16 @@ impl Verdict {
 /// Revoked by any is revoked, whatever the others could not say. Then comes what is unknown and must not
 /// be; the database has no `unknown: accept`, since what it does not know of is not revoked.
 #[must_use]
-pub fn combine(crl: Option<(CrlAnswer, Unknown)>, database: Option<DatabaseAnswer>) -> Answer {
+pub fn combine(
+    crl: Option<(CrlAnswer, Unknown)>,
+    database: Option<DatabaseAnswer>,
+    ocsp: Option<(OcspAnswer, Unknown)>,
+) -> Answer {
     let said = crl
         .iter()
         .map(|(answer, _)| (Source::Crl, told_by_lists(answer)))
         .chain(database.iter().map(|answer| (Source::Database, told_by_store(answer))))
+        .chain(ocsp.iter().map(|(answer, _)| (Source::Ocsp, answer.to_string())))
         .collect();
     let mut valid_until = Timestamp::FAR_FUTURE;
     let mut unknown = None;
@@ -122,6 +133,18 @@ pub fn combine(crl: Option<(CrlAnswer, Unknown)>, database: Option<DatabaseAnswe
         }
         Some(DatabaseAnswer::Unavailable(unavailable)) => {
             unknown = unknown.or(Some(Verdict::StoreUnavailable(unavailable)));
+        }
+    }
+    match ocsp {
+        None | Some((OcspAnswer::NoResponder, _)) => {}
+        Some((OcspAnswer::Good { until, .. }, _)) => valid_until = valid_until.min(until),
+        Some((OcspAnswer::Revoked { position, at, reason, .. }, _)) => {
+            revoked = revoked.or(Some(Verdict::Revoked { source: Source::Ocsp, position, at, reason }));
+        }
+        // A responder that was silent may speak soon: what was let in without it is asked about again.
+        Some((OcspAnswer::Unknown { until, .. }, Unknown::Accept)) => valid_until = valid_until.min(until),
+        Some((OcspAnswer::Unknown { why, .. }, Unknown::Reject)) => {
+            unknown = unknown.or(Some(Verdict::Unknown { source: Source::Ocsp, why }));
         }
     }
     Answer { verdict: revoked.or(unknown).unwrap_or(Verdict::Good), said, valid_until, fresh_until }
@@ -148,6 +171,7 @@ fn told_by_store(answer: &DatabaseAnswer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const UNTIL: Timestamp = Timestamp::from_unix(2_000_000_000);
     const SINCE: Timestamp = Timestamp::from_unix(1_700_000_000);
@@ -172,62 +196,98 @@ mod tests {
         })
     }
 
+    fn by_responder() -> OcspAnswer {
+        OcspAnswer::Revoked { position: 0, at: SINCE, reason: None, since: SINCE }
+    }
+
+    fn good_by_responder() -> OcspAnswer {
+        OcspAnswer::Good { since: SINCE, until: UNTIL.minus(Duration::from_secs(60)) }
+    }
+
+    fn silent() -> OcspAnswer {
+        OcspAnswer::Unknown { why: "there was no whole answer within 2s".to_owned(), until: SINCE }
+    }
+
     #[test]
     fn revoked_by_any_is_revoked_and_no_answer_is_no_yes() {
         use Unknown::{Accept, Reject};
         let in_store = || DatabaseAnswer::Revoked { position: 0, at: SINCE };
         let not_in_store = || DatabaseAnswer::Good { until: Instant::now() };
-        type Asked = (Option<(CrlAnswer, Unknown)>, Option<DatabaseAnswer>);
-        let cases: [(Asked, Option<Reason>); 15] = [
-            ((None, None), None),
-            ((Some((good(), Reject)), None), None),
-            ((Some((good(), Reject)), Some(not_in_store())), None),
-            ((Some((revoked(), Reject)), Some(not_in_store())), Some(Reason::CertificateRevoked)),
-            ((Some((revoked(), Accept)), None), Some(Reason::CertificateRevoked)),
-            ((Some((revoked(), Accept)), Some(unavailable())), Some(Reason::CertificateRevoked)),
-            ((Some((unknown(), Reject)), None), Some(Reason::RevocationUnknown)),
-            ((Some((unknown(), Reject)), Some(not_in_store())), Some(Reason::RevocationUnknown)),
-            ((Some((unknown(), Reject)), Some(in_store())), Some(Reason::CertificateRevoked)),
-            ((Some((unknown(), Accept)), None), None),
-            ((Some((unknown(), Accept)), Some(in_store())), Some(Reason::CertificateRevoked)),
-            ((Some((unknown(), Accept)), Some(unavailable())), Some(Reason::AccountsUnavailable)),
-            ((Some((good(), Reject)), Some(unavailable())), Some(Reason::AccountsUnavailable)),
-            ((None, Some(unavailable())), Some(Reason::AccountsUnavailable)),
-            ((Some((good(), Reject)), Some(in_store())), Some(Reason::CertificateRevoked)),
+        let none = || OcspAnswer::NoResponder;
+        let [revoked_is, unknown_is] = [Reason::CertificateRevoked, Reason::RevocationUnknown].map(Some);
+        let unavailable_is = Some(Reason::AccountsUnavailable);
+        type Asked = (Option<(CrlAnswer, Unknown)>, Option<DatabaseAnswer>, Option<(OcspAnswer, Unknown)>);
+        let cases: [(Asked, Option<Reason>); 27] = [
+            ((None, None, None), None),
+            ((Some((good(), Reject)), None, None), None),
+            ((Some((good(), Reject)), Some(not_in_store()), None), None),
+            ((Some((revoked(), Reject)), Some(not_in_store()), None), revoked_is),
+            ((Some((revoked(), Accept)), None, None), revoked_is),
+            ((Some((revoked(), Accept)), Some(unavailable()), None), revoked_is),
+            ((Some((unknown(), Reject)), None, None), unknown_is),
+            ((Some((unknown(), Reject)), Some(not_in_store()), None), unknown_is),
+            ((Some((unknown(), Reject)), Some(in_store()), None), revoked_is),
+            ((Some((unknown(), Accept)), None, None), None),
+            ((Some((unknown(), Accept)), Some(in_store()), None), revoked_is),
+            ((Some((unknown(), Accept)), Some(unavailable()), None), unavailable_is),
+            ((Some((good(), Reject)), Some(unavailable()), None), unavailable_is),
+            ((None, Some(unavailable()), None), unavailable_is),
+            ((Some((good(), Reject)), Some(in_store()), None), revoked_is),
+            ((None, None, Some((none(), Reject))), None),
+            ((None, None, Some((good_by_responder(), Reject))), None),
+            ((None, None, Some((by_responder(), Reject))), revoked_is),
+            ((None, None, Some((by_responder(), Accept))), revoked_is),
+            ((None, None, Some((silent(), Reject))), unknown_is),
+            ((None, None, Some((silent(), Accept))), None),
+            ((Some((good(), Reject)), Some(not_in_store()), Some((good_by_responder(), Reject))), None),
+            ((Some((good(), Reject)), Some(not_in_store()), Some((by_responder(), Reject))), revoked_is),
+            ((Some((unknown(), Reject)), Some(unavailable()), Some((by_responder(), Accept))), revoked_is),
+            // What a responder knows is no answer to what the lists should have said.
+            ((Some((unknown(), Reject)), None, Some((good_by_responder(), Reject))), unknown_is),
+            ((None, Some(unavailable()), Some((silent(), Reject))), unavailable_is),
+            ((None, Some(in_store()), Some((silent(), Reject))), revoked_is),
         ];
-        for ((crl, database), expected) in cases {
-            let what = format!("{crl:?} {database:?}");
-            assert_eq!(combine(crl, database).verdict.refusal(), expected, "{what}");
+        for ((crl, database, ocsp), expected) in cases {
+            let what = format!("{crl:?} {database:?} {ocsp:?}");
+            assert_eq!(combine(crl, database, ocsp).verdict.refusal(), expected, "{what}");
         }
     }
 
     #[test]
     fn an_answer_is_good_for_as_long_as_the_sources_say() {
         let until = Instant::now();
-        let answer = combine(Some((good(), Unknown::Reject)), Some(DatabaseAnswer::Good { until }));
+        let answer = combine(Some((good(), Unknown::Reject)), Some(DatabaseAnswer::Good { until }), None);
         assert_eq!((answer.valid_until, answer.fresh_until), (UNTIL, Some(until)));
-        let answer = combine(None, None);
+        let answer = combine(None, None, None);
         assert_eq!((answer.valid_until, answer.fresh_until), (Timestamp::FAR_FUTURE, None));
+        let earlier = UNTIL.minus(Duration::from_secs(60));
+        let answer = combine(Some((good(), Unknown::Reject)), None, Some((good_by_responder(), Unknown::Reject)));
+        assert_eq!(answer.valid_until, earlier);
+        let answer = combine(None, None, Some((silent(), Unknown::Accept)));
+        assert_eq!(answer.valid_until, SINCE, "who was let in without an answer is asked about again");
     }
 
     #[test]
     fn the_answer_tells_which_source_said_what() {
-        let said = |crl, database| {
-            let said = combine(Some((crl, Unknown::Accept)), Some(database)).said;
+        let said = |crl, database, ocsp| {
+            let said = combine(Some((crl, Unknown::Accept)), Some(database), Some((ocsp, Unknown::Accept))).said;
             said.into_iter().map(|(source, text)| format!("{source}: {text}")).collect::<Vec<_>>()
         };
         assert_eq!(
-            said(revoked(), unavailable()),
+            said(revoked(), unavailable(), by_responder()),
             [
                 "crl: certificate 1 of the path was revoked at 2023-11-14T22:13:20Z: keyCompromise",
                 "database: no answer: looking up a revocation failed on wicketgate.db: it is locked",
+                "ocsp: certificate 0 of the path was revoked at 2023-11-14T22:13:20Z \
+                 (an answer from 2023-11-14T22:13:20Z)",
             ]
         );
         assert_eq!(
-            said(unknown(), DatabaseAnswer::Revoked { position: 0, at: SINCE }),
+            said(unknown(), DatabaseAnswer::Revoked { position: 0, at: SINCE }, good_by_responder()),
             [
                 "crl: unknown: there is no list",
-                "database: certificate 0 of the path was revoked at 2023-11-14T22:13:20Z"
+                "database: certificate 0 of the path was revoked at 2023-11-14T22:13:20Z",
+                "ocsp: not revoked, as of answers from 2023-11-14T22:13:20Z that are good until 2033-05-18T03:32:20Z",
             ]
         );
     }

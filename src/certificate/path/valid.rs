@@ -3,6 +3,7 @@
 use super::anchors::Anchor;
 use super::graph::Node;
 use crate::base::clock::Timestamp;
+use crate::certificate::access;
 use crate::certificate::distribution::{self, DistributionPoint};
 use crate::certificate::facts::{FactsError, sha256};
 use crate::certificate::fields::{CRL_DISTRIBUTION_POINTS, CRL_SIGN, FRESHEST_CRL, Fields};
@@ -43,6 +44,8 @@ pub struct PathCertificate {
     pub distribution_points: Result<Vec<DistributionPoint>, FactsError>,
     /// Its freshestCRL, where delta lists are to be found; none without the extension.
     pub freshest: Result<Vec<DistributionPoint>, FactsError>,
+    /// The URLs of the OCSP responders that it names, none without the extension.
+    pub ocsp: Result<Vec<String>, FactsError>,
 }
 
 impl ValidPath {
@@ -82,6 +85,7 @@ impl PathCertificate {
             issuer_signs_lists: issuer.map_or(anchor.signs_lists, |issuer| issuer.allows(CRL_SIGN).unwrap_or(false)),
             distribution_points: points(CRL_DISTRIBUTION_POINTS),
             freshest: points(FRESHEST_CRL),
+            ocsp: access::responders(fields),
         }
     }
 }

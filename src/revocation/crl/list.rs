@@ -113,7 +113,9 @@ impl RevocationReason {
         Some(Self::AaCompromise),
     ];
 
-    fn from_code(code: u8) -> Option<Self> {
+    /// The reason with this code, if there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
         Self::BY_CODE.get(usize::from(code)).copied().flatten()
     }
 
