@@ -83,7 +83,29 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
     Ok(Built { gate, listeners })
 }
 
+/// Refuses conditions of trust that nothing checks yet: to take them and let certificates pass would be worse.
+fn all_is_checked(settings: &config::Trust) -> anyhow::Result<()> {
+    let config::Trust { intermediates, policies, issuers, smart_card_logon, revocation, .. } = settings;
+    let default = config::Revocation::default();
+    let fetches = revocation.crl.as_ref().is_some_and(|crl| crl.fetch.is_used());
+    let unchecked = [
+        ("intermediates", !intermediates.is_empty()),
+        ("policies", *policies != config::Policies::default()),
+        ("issuers", !issuers.is_empty()),
+        ("smart_card_logon", *smart_card_logon),
+        ("revocation.scope: leaf", revocation.scope != default.scope),
+        ("revocation.clock_tolerance", revocation.clock_tolerance != default.clock_tolerance),
+        ("revocation.crl.urls and from_certificates", fetches),
+        ("revocation.ocsp", revocation.ocsp != default.ocsp),
+    ];
+    match unchecked.into_iter().find(|(_, used)| *used) {
+        Some((key, _)) => Err(anyhow!("{key} has no effect yet: remove it")),
+        None => Ok(()),
+    }
+}
+
 fn trust_set(settings: &config::Trust) -> anyhow::Result<TrustSet> {
+    all_is_checked(settings)?;
     let mut authorities = Vec::new();
     for file in &settings.authorities {
         authorities.extend(pem::certificates(file)?);

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod fetching;
+mod identity;
 mod listeners;
 mod routes;
 mod trust;

@@ -4,7 +4,6 @@
 use super::Unknown;
 use crate::base::address::AddressRange;
 use crate::base::url::HttpUrl;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,7 +78,7 @@ impl Default for Ocsp {
 }
 
 /// `off`, `prefer` or `require`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OcspMode {
     /// Nobody is asked.

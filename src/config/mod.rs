@@ -11,6 +11,7 @@ mod people;
 mod raw;
 mod read;
 mod tree;
+mod trust;
 mod values;
 
 pub use fault::{Fault, Faults, Severity};
@@ -20,6 +21,7 @@ pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
     MySqlTls, MySqlTlsMode, ServerName, Store,
 };
+pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
@@ -172,46 +174,6 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// Unencrypted PKCS#8, PKCS#1 or SEC 1.
     pub key: PathBuf,
-}
-
-/// A named set of authorities, and how their certificates may be taken back.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trust {
-    /// PEM files of trust anchors; at least one.
-    pub authorities: Vec<PathBuf>,
-    /// The longest path accepted, leaf and anchor included.
-    pub max_depth: usize,
-    /// Revocation sources.
-    pub revocation: Revocation,
-}
-
-/// Where it is asked whether a certificate was revoked.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Revocation {
-    /// Certificate revocation lists.
-    pub crl: Option<CrlSource>,
-    /// Our own store: `certificates` and `revocations`.
-    pub database: bool,
-}
-
-/// Certificate revocation lists in files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrlSource {
-    /// PEM or DER files; the last component may hold `*`.
-    pub files: Vec<PathBuf>,
-    /// What an issuer without a current list means.
-    pub unknown: Unknown,
-}
-
-/// What no answer of a revocation source means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unknown {
-    /// A refusal.
-    #[default]
-    Reject,
-    /// The other sources decide.
-    Accept,
 }
 
 /// What happens to requests for a host and a path.

@@ -7,14 +7,16 @@
 //! the schema and in `check`; a test holds the two together.
 
 mod fetching;
+mod trust;
 
 pub(super) use fetching::{PrivateAddresses, Stapling};
+pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 
 use super::read::Field;
 use super::values::{parse_duration, parse_size};
 use super::{
     ClientCertificate, DigestAlgorithm, IdentitySource, IfUnknown, LogFormat, LookupKind, Method, MySqlTlsMode,
-    OnMissing, OnRejected, TlsVersion, Unknown,
+    OnMissing, OnRejected, TlsVersion,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -173,40 +175,6 @@ pub(super) struct SecretPlace {
     pub(super) file: Field<String>,
     /// An environment variable.
     pub(super) env: Field<String>,
-}
-
-/// A named set of authorities.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["authorities"]))]
-pub(super) struct Trust {
-    /// PEM files of trust anchors.
-    pub(super) authorities: Field<Vec<Field<String>>>,
-    /// The longest path accepted, leaf and anchor included. Default: 10.
-    pub(super) max_depth: Field<u64>,
-    /// Where it is asked whether a certificate was revoked.
-    pub(super) revocation: Field<Revocation>,
-}
-
-/// Where it is asked whether a certificate was revoked.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Revocation {
-    /// Certificate revocation lists. Default: none.
-    pub(super) crl: Field<Crl>,
-    /// Our own database. Default: true.
-    pub(super) database: Field<bool>,
-}
-
-/// Certificate revocation lists in files.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["files"]))]
-pub(super) struct Crl {
-    /// PEM or DER files; the last component of a path may hold `*`.
-    pub(super) files: Field<Vec<Field<String>>>,
-    /// What an issuer without a current list means. Default: `reject`.
-    pub(super) unknown: Field<Unknown>,
 }
 
 /// One rule that turns a certificate into names of accounts.

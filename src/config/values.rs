@@ -264,6 +264,21 @@ pub(super) fn parse_issuer(text: &str) -> Result<IssuerPin, String> {
         .ok_or_else(|| format!("`{}` is not the SHA-256 of a public key: 64 hexadecimal digits are", short(text)))
 }
 
+/// An object identifier in dotted form, such as `1.2.3.4`.
+pub(super) fn check_object_identifier(text: &str) -> Result<(), String> {
+    let wrong = |why: &str| format!("`{}` is not an object identifier: {why}", short(text));
+    let number = |part: &str| {
+        let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+        part.parse::<u128>().ok().filter(|_| plain)
+    };
+    let numbers: Option<Vec<u128>> = text.split('.').map(number).collect();
+    match numbers.as_deref() {
+        Some([0 | 1, 0..=39, _, ..] | [2, _, _, ..]) => Ok(()),
+        Some([_, _, _, ..]) => Err(wrong("it begins with 0.0 to 0.39, 1.0 to 1.39, or 2")),
+        _ => Err(wrong("write numbers with dots between them, such as `1.3.6.1.4.1.311.20.2.2`")),
+    }
+}
+
 /// `info`, `wicketgate=debug`, or several of these with commas between.
 pub(super) fn check_log_level(level: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -420,6 +435,18 @@ mod tests {
         assert_eq!(parse_issuer("abba"), Ok(IssuerPin::File(PathBuf::from("abba"))));
         assert!(parse_issuer("sha256:abba").is_err());
         assert!(parse_issuer(&"ab".repeat(33)).is_err());
+    }
+
+    #[test]
+    fn an_object_identifier_is_numbers_with_dots() {
+        for good in
+            ["1.2.3", "2.999.3", "0.39.0", "2.16.840.1.101.3.2.1.48.1", "2.25.329800735698586629295641978511506172918"]
+        {
+            assert_eq!(check_object_identifier(good), Ok(()), "{good}");
+        }
+        for bad in ["", "1", "1.2", "1.2.", "1..3", "3.1.1", "1.40.1", "1.2.03", "1.2.+3", "1.2.a", "1.2.-3"] {
+            assert!(check_object_identifier(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

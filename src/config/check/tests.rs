@@ -135,6 +135,7 @@ fn a_faulty_certificate_or_secret_is_refused() {
 #[test]
 fn faulty_trust_and_identity_are_refused() {
     let trust = |set: &str| format!("trust:\n  staff: {{{set}}}");
+    let revocation = |keys: &str| trust(&format!("authorities: [a], revocation: {{{keys}}}"));
     let identity = |rule: &str| format!("identity:\n  - {{{rule}}}");
     assert_faults(
         Severity::Error,
@@ -145,13 +146,36 @@ fn faulty_trust_and_identity_are_refused() {
             (trust("authorities: [a], max_depth: 0"), "trust.staff.max_depth", "limit of 0"),
             (trust("authorities: [a], max_depth: 1"), "trust.staff.max_depth", "two certificates"),
             (trust("authorities: [a], max_depth: many"), "trust.staff.max_depth", "whole number"),
-            (trust("authorities: [a], revocation: {crl: {}}"), "trust.staff.revocation.crl.files", "missing"),
+            (trust("authorities: [a], issuers: []"), "trust.staff.issuers", "empty"),
+            (trust("authorities: [a], intermediates: ['']"), "trust.staff.intermediates[0]", "path of a file"),
+            (trust("authorities: [a], policies: {accept: [], require: true}"), "trust.staff.policies.accept", "empty"),
+            (
+                trust("authorities: [a], policies: {accept: [1.2.x], require: true}"),
+                "trust.staff.policies.accept[0]",
+                "not an object identifier",
+            ),
+            (revocation("scope: leafs"), "trust.staff.revocation.scope", "not one of"),
+            (revocation("clock_tolerance: 2d"), "trust.staff.revocation.clock_tolerance", "a day is the most"),
+            (revocation("crl: {}"), "trust.staff.revocation.crl", "no list comes from anywhere"),
+            (revocation("crl: {from_certificates: false}"), "trust.staff.revocation.crl", "no list comes"),
+            (revocation("crl: {files: [], urls: []}"), "trust.staff.revocation.crl", "no list comes from anywhere"),
+            (revocation("crl: {url: []}"), "trust.staff.revocation.crl.url", "not a key"),
+            (revocation("crl: {files: [a], refresh: 10ms}"), "trust.staff.revocation.crl.refresh", "once a second"),
+            (revocation("crl: {files: [a], max_size: 0}"), "trust.staff.revocation.crl.max_size", "limit of 0"),
+            (revocation("crl: {urls: ['https://a/b']}"), "trust.staff.revocation.crl.urls[0]", "https would need"),
+            (
+                revocation("crl: {urls: ['http://a/b'], cache: c, private_addresses: [a]}"),
+                "trust.staff.revocation.crl.private_addresses[0]",
+                "not a range",
+            ),
+            (revocation("ocsp: {mode: always}"), "trust.staff.revocation.ocsp.mode", "not one of"),
+            (revocation("ocsp: {timeout: 0s}"), "trust.staff.revocation.ocsp.timeout", "no time at all"),
+            (revocation("ocsp: {responder: 'https://a/'}"), "trust.staff.revocation.ocsp.responder", "https would"),
             (
                 trust("authorities: [a], revocation: {crl: {files: [a*/b]}}"),
                 "trust.staff.revocation.crl.files[0]",
                 "slash",
             ),
-            (trust("authorities: [a], revocation: {ocsp: {}}"), "trust.staff.revocation.ocsp", "not a key"),
             (
                 "trust: {staff: {authorities: [a]}, 'b c': {authorities: [a]}}".to_owned(),
                 "trust[\"b c\"]",
@@ -300,6 +324,7 @@ fn what_is_hardly_meant_is_warned_of() {
     let secret = "listeners:\n  - {name: a, address: '[::]:443', trust: staff, \
                   tls: {certificates: [{chain: c, key: k}], ticket_secret: hunter2}}";
     let mysql = |keys: &str| format!("accounts: {{mysql: {{database: d, user: u, {keys}}}}}");
+    let trust = |keys: &str| format!("trust: {{staff: {{authorities: [a], {keys}}}}}");
     assert_faults(
         Severity::Warning,
         &[
@@ -314,6 +339,13 @@ fn what_is_hardly_meant_is_warned_of() {
                 "upstreams: {app: {servers: ['http://a']}, b: {servers: ['http://a']}}".to_owned(),
                 "upstreams.b",
                 "no route",
+            ),
+            (trust("policies: {accept: [1.2.3]}"), "trust.staff.policies", "without any policy pass"),
+            (trust("revocation: {crl: {urls: ['http://a/b']}}"), "trust.staff.revocation.crl", "lost at a restart"),
+            (
+                trust("revocation: {ocsp: {mode: require, unknown: accept}}"),
+                "trust.staff.revocation.ocsp.unknown",
+                "none is as good as one",
             ),
             (listener("client_certificate: off") + "\ntrust: {}", "routes[0]", "nobody can pass"),
             (mysql("servers: [db.example.org], password: {env: P}"), "accounts.mysql", "unencrypted"),
@@ -391,8 +423,22 @@ fn what_is_left_out_gets_its_default() {
     );
     assert_eq!(listener.tls.min_version, TlsVersion::V1_2);
     assert_eq!(listener.tls.certificates[0].chain, Path::new("/etc/gate/c.pem"));
-    let trust = &config.trust["staff"];
-    assert_eq!((trust.max_depth, trust.revocation.database, &trust.revocation.crl), (10, true, &None));
+    let trust = Trust {
+        authorities: vec!["/etc/gate/ca.pem".into()],
+        intermediates: Vec::new(),
+        max_depth: 10,
+        policies: Policies::default(),
+        issuers: Vec::new(),
+        smart_card_logon: false,
+        revocation: Revocation {
+            scope: Scope::Chain,
+            clock_tolerance: Duration::from_secs(300),
+            crl: None,
+            ocsp: Ocsp::default(),
+            database: true,
+        },
+    };
+    assert_eq!(config.trust["staff"], trust);
     assert_eq!(config.identity.len(), 1);
     assert_eq!((config.identity[0].source, config.identity[0].lookup), (IdentitySource::SanEmail, LookupKind::Email));
     assert_eq!(config.accounts.store, Store::Sqlite { path: "/etc/gate/wicketgate.db".into() });
@@ -551,6 +597,74 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!((app.headers.user.as_deref(), &app.headers.email, &app.headers.name), (Some("X-User"), &None, &None));
     assert!(app.headers.client_cert && app.headers.xfcc);
     assert_eq!(config.log.audit.as_deref(), Some(Path::new("/etc/gate/audit.log")));
+}
+
+#[test]
+fn every_condition_of_trust_is_taken() {
+    let config = config(
+        "trust:
+  staff:
+    authorities: [ca.pem]
+    intermediates: [cross.pem]
+    max_depth: 4
+    policies: {accept: [1.2.3.4, 2.5.29.32.0], require: true, inhibit_mapping: true, inhibit_any: true}
+    issuers: [staff-ca.pem]
+    smart_card_logon: true
+    revocation:
+      scope: leaf
+      clock_tolerance: 30s
+      crl: {files: [crl], urls: ['http://crl.example/a.crl'], from_certificates: true, refresh: 1m, cache: kept,
+            max_size: 1GiB, private_addresses: true, unknown: accept}
+      ocsp: {mode: require, responder: 'http://ocsp.example', timeout: 1s, nonce: true, private_addresses: [10.0.0.0/8]}
+      database: false",
+    );
+    let expected = Trust {
+        authorities: vec!["/etc/gate/ca.pem".into()],
+        intermediates: vec!["/etc/gate/cross.pem".into()],
+        max_depth: 4,
+        policies: Policies {
+            accept: vec!["1.2.3.4".to_owned(), "2.5.29.32.0".to_owned()],
+            require: true,
+            inhibit_mapping: true,
+            inhibit_any: true,
+        },
+        issuers: vec![IssuerPin::File("/etc/gate/staff-ca.pem".into())],
+        smart_card_logon: true,
+        revocation: Revocation {
+            scope: Scope::Leaf,
+            clock_tolerance: Duration::from_secs(30),
+            crl: Some(CrlSource {
+                files: vec!["/etc/gate/crl".into()],
+                fetch: CrlFetch {
+                    urls: vec!["http://crl.example/a.crl".parse().unwrap()],
+                    from_certificates: true,
+                    refresh: Duration::from_secs(60),
+                    cache: Some("/etc/gate/kept".into()),
+                    max_size: 1 << 30,
+                    private_addresses: PrivateAddresses::Allow,
+                },
+                unknown: Unknown::Accept,
+            }),
+            ocsp: Ocsp {
+                mode: OcspMode::Require,
+                responder: Some("http://ocsp.example".parse().unwrap()),
+                timeout: Duration::from_secs(1),
+                unknown: Unknown::Reject,
+                nonce: true,
+                private_addresses: PrivateAddresses::Within(vec!["10.0.0.0/8".parse().unwrap()]),
+            },
+            database: false,
+        },
+    };
+    assert_eq!(config.trust["staff"], expected);
+}
+
+#[test]
+fn ocsp_is_off_however_it_is_said() {
+    for ocsp in ["{}", "{mode: off}", "{mode: false}", "{mode: 'off', responder: null}", "{responder: ~}"] {
+        let config = config(&format!("trust: {{staff: {{authorities: [a], revocation: {{ocsp: {ocsp}}}}}}}"));
+        assert_eq!(config.trust["staff"].revocation.ocsp, Ocsp::default(), "{ocsp}");
+    }
 }
 
 #[test]

@@ -1,12 +1,18 @@
-//! `trust` and `identity`: whom a certificate may come from, and whom it means.
+//! `trust`: whom a certificate may come from, and where it is asked whether it was taken back.
 
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field};
-use crate::config::values::parse_issuer;
-use crate::config::{CrlSource, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, Revocation, Trust};
-use regex::{Regex, RegexBuilder};
+use crate::config::values::check_object_identifier;
+use crate::config::{CrlFetch, CrlSource, Ocsp, OcspMode, Policies, Revocation, Trust, Unknown};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Lists are not asked for more often than this, whatever the configuration says.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+/// Clocks that are further apart than this leave nothing that a list says about time.
+const LARGEST_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 impl Context<'_> {
     pub(super) fn trust(
@@ -19,6 +25,7 @@ impl Context<'_> {
     fn trust_set(&mut self, set: &At<raw::Trust>) -> Option<Trust> {
         let At { place, value: raw } = set;
         let authorities = self.required(&raw.authorities, *place, "authorities").and_then(|list| self.paths(list));
+        let intermediates = self.paths_or_none(&raw.intermediates);
         let max_depth = match raw.max_depth.given() {
             Some(At { place, value: 1 }) => {
                 let message = "a path has two certificates at least: the client's and the authority's";
@@ -26,97 +33,179 @@ impl Context<'_> {
             }
             _ => self.count(&raw.max_depth, 10),
         };
+        let policies = self.policies(&raw.policies);
+        let issuers = self.issuers(&raw.issuers);
         let revocation = match &raw.revocation {
-            Field::Absent => Some(Revocation { crl: None, database: true }),
+            Field::Absent => Some(Revocation::default()),
             Field::Faulty => None,
             Field::Given(revocation) => self.revocation(&revocation.value),
         };
-        Some(Trust { authorities: authorities?, max_depth: max_depth?, revocation: revocation? })
-    }
-
-    fn revocation(&mut self, raw: &raw::Revocation) -> Option<Revocation> {
-        let crl = match &raw.crl {
-            Field::Absent => None,
-            Field::Faulty => return None,
-            Field::Given(crl) => Some(self.crl(crl)?),
-        };
-        Some(Revocation { crl, database: raw.database.value().copied().unwrap_or(true) })
-    }
-
-    fn crl(&mut self, crl: &At<raw::Crl>) -> Option<CrlSource> {
-        let files = self.required(&crl.value.files, crl.place, "files")?;
-        let files = self.items(files, |context, file| {
-            let directory = file.value.rsplit_once('/').map_or("", |(directory, _)| directory);
-            if directory.contains('*') {
-                return context.error(file.place, "`*` may stand only after the last slash", None);
-            }
-            context.path(file)
-        })?;
-        Some(CrlSource { files, unknown: crl.value.unknown.value().copied().unwrap_or_default() })
-    }
-
-    pub(super) fn identity(&mut self, rules: &Field<Vec<Field<raw::IdentityRule>>>) -> Option<Vec<IdentityRule>> {
-        match rules {
-            Field::Absent => Some(vec![IdentityRule {
-                source: IdentitySource::SanEmail,
-                pattern: None,
-                lookup: LookupKind::Email,
-                issuers: Vec::new(),
-                if_unknown: IfUnknown::Refuse,
-            }]),
-            Field::Faulty => None,
-            Field::Given(rules) => self.items(rules, Self::identity_rule),
-        }
-    }
-
-    fn identity_rule(&mut self, rule: &At<raw::IdentityRule>) -> Option<IdentityRule> {
-        let At { place, value: raw } = rule;
-        let source = self.required(&raw.from, *place, "from").map(|from| from.value);
-        let pattern = raw.pattern.given().map(|pattern| self.pattern(pattern));
-        let issuers = match raw.issuers.given() {
-            None => Some(Vec::new()),
-            Some(issuers) => self.items(issuers, |context, issuer| {
-                Some(match context.parsed(issuer, parse_issuer)? {
-                    IssuerPin::File(_) => IssuerPin::File(context.path(issuer)?),
-                    pin @ IssuerPin::SpkiSha256(_) => pin,
-                })
-            }),
-        };
-        let source = source?;
-        let default = match source {
-            IdentitySource::SanEmail | IdentitySource::SubjectEmail => LookupKind::Email,
-            _ => LookupKind::Username,
-        };
-        Some(IdentityRule {
-            source,
-            pattern: match pattern {
-                None => None,
-                Some(pattern) => Some(pattern?),
-            },
-            lookup: raw.r#as.value().copied().unwrap_or(default),
+        Some(Trust {
+            authorities: authorities?,
+            intermediates: intermediates?,
+            max_depth: max_depth?,
+            policies: policies?,
             issuers: issuers?,
-            if_unknown: raw.if_unknown.value().copied().unwrap_or_default(),
+            smart_card_logon: raw.smart_card_logon.value().copied().unwrap_or_default(),
+            revocation: revocation?,
         })
     }
 
-    fn pattern(&mut self, pattern: &At<String>) -> Option<Regex> {
-        let regex = match RegexBuilder::new(&pattern.value).size_limit(1 << 20).build() {
-            Ok(regex) => regex,
-            Err(regex::Error::CompiledTooBig(_)) => {
-                return self.error(pattern.place, "the pattern is too large", None);
+    /// Files of a list that may be absent or empty, since either means that there are none.
+    fn paths_or_none(&mut self, list: &Field<Vec<Field<String>>>) -> Option<Vec<PathBuf>> {
+        match list {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(list) if list.value.is_empty() => Some(Vec::new()),
+            Field::Given(list) => self.paths(list),
+        }
+    }
+
+    fn policies(&mut self, policies: &Field<raw::Policies>) -> Option<Policies> {
+        let At { place, value: raw } = match policies {
+            Field::Absent => return Some(Policies::default()),
+            Field::Faulty => return None,
+            Field::Given(policies) => policies,
+        };
+        let accept = match &raw.accept {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(accept) => self.items(accept, |context, policy| {
+                context.parsed(policy, |text| check_object_identifier(text).map(|()| text.to_owned()))
+            }),
+        };
+        let flag = |field: &Field<bool>| field.value().copied().unwrap_or_default();
+        let require = flag(&raw.require);
+        if raw.accept.is_there() && !require {
+            let message = "certificates without any policy pass all the same";
+            self.warn(*place, message, "write `require: true`".to_owned());
+        }
+        let (inhibit_mapping, inhibit_any) = (flag(&raw.inhibit_mapping), flag(&raw.inhibit_any));
+        Some(Policies { accept: accept?, require, inhibit_mapping, inhibit_any })
+    }
+
+    fn revocation(&mut self, raw: &raw::Revocation) -> Option<Revocation> {
+        let default = Revocation::default();
+        let clock_tolerance = match raw.clock_tolerance.given() {
+            Some(At { place, value: raw::Duration(tolerance) }) if *tolerance > LARGEST_TOLERANCE => {
+                let message = "with clocks so far apart no date says anything: a day is the most";
+                self.error(*place, message, None)
             }
-            Err(error) => {
-                let text = error.to_string();
-                let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                let message = format!("this is not a regular expression: {why}");
-                return self.error(pattern.place, message, "its syntax is that of docs.rs/regex".to_owned());
+            _ => self.period_or_zero(&raw.clock_tolerance, default.clock_tolerance.as_secs()),
+        };
+        let crl = match &raw.crl {
+            Field::Absent => Some(None),
+            Field::Faulty => None,
+            Field::Given(crl) => self.crl(crl).map(Some),
+        };
+        let ocsp = match &raw.ocsp {
+            Field::Absent => Some(Ocsp::default()),
+            Field::Faulty => None,
+            Field::Given(ocsp) => self.ocsp(ocsp),
+        };
+        Some(Revocation {
+            scope: raw.scope.value().copied().unwrap_or_default(),
+            clock_tolerance: clock_tolerance?,
+            crl: crl?,
+            ocsp: ocsp?,
+            database: raw.database.value().copied().unwrap_or(default.database),
+        })
+    }
+
+    fn crl(&mut self, crl: &At<raw::Crl>) -> Option<CrlSource> {
+        let At { place, value: raw } = crl;
+        let files = match &raw.files {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(files) if files.value.is_empty() => Some(Vec::new()),
+            Field::Given(files) => self.items(files, |context, file| {
+                let directory = file.value.rsplit_once('/').map_or("", |(directory, _)| directory);
+                if directory.contains('*') {
+                    return context.error(file.place, "`*` may stand only after the last slash", None);
+                }
+                context.path(file)
+            }),
+        };
+        let fetch = self.crl_fetch(raw);
+        let (files, fetch) = (files?, fetch?);
+        if files.is_empty() && !fetch.is_used() {
+            let message = "no list comes from anywhere";
+            let help = "write `files: [crl/*.pem]`, `urls: [http://…]` or `from_certificates: true`";
+            return self.not_exactly_one(*place, message, help);
+        }
+        if fetch.is_used() && fetch.cache.is_none() {
+            let message = "lists that are fetched are lost at a restart";
+            self.warn(*place, message, "name a folder that they are kept in: `cache: crl-cache`".to_owned());
+        }
+        Some(CrlSource { files, fetch, unknown: raw.unknown.value().copied().unwrap_or_default() })
+    }
+
+    fn crl_fetch(&mut self, raw: &raw::Crl) -> Option<CrlFetch> {
+        let default = CrlFetch::default();
+        let urls = match &raw.urls {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(urls) if urls.value.is_empty() => Some(Vec::new()),
+            Field::Given(urls) => self.items(urls, Self::url),
+        };
+        let refresh = match raw.refresh.given() {
+            Some(At { place, value: raw::Duration(refresh) }) if *refresh < SHORTEST_REFRESH => {
+                self.error(*place, "lists are asked for once a second at most", None)
+            }
+            _ => self.period(&raw.refresh, default.refresh.as_secs()),
+        };
+        let cache = match &raw.cache {
+            Field::Absent | Field::Given(At { value: None, .. }) => Some(None),
+            Field::Faulty => None,
+            Field::Given(At { place, value: Some(path) }) => {
+                self.path(&At { place: *place, value: path.clone() }).map(Some)
             }
         };
-        if !(pattern.value.starts_with('^') && pattern.value.ends_with('$')) {
-            let message = "the pattern matches anywhere in a value, so somebody else's longer value may match too";
-            self.warn(pattern.place, message, format!("write `^{}$`", pattern.value));
+        let max_size = match &raw.max_size {
+            Field::Absent => Some(default.max_size),
+            Field::Faulty => None,
+            Field::Given(At { place, value: raw::Size(0) }) => {
+                self.error(*place, "with a limit of 0 no list would be taken", None)
+            }
+            Field::Given(At { value: raw::Size(size), .. }) => Some(*size),
+        };
+        let private_addresses = self.private_addresses(&raw.private_addresses);
+        Some(CrlFetch {
+            urls: urls?,
+            from_certificates: raw.from_certificates.value().copied().unwrap_or_default(),
+            refresh: refresh?,
+            cache: cache?,
+            max_size: max_size?,
+            private_addresses: private_addresses?,
+        })
+    }
+
+    fn ocsp(&mut self, ocsp: &At<raw::Ocsp>) -> Option<Ocsp> {
+        let raw = &ocsp.value;
+        let default = Ocsp::default();
+        let responder = match &raw.responder {
+            Field::Absent | Field::Given(At { value: None, .. }) => Some(None),
+            Field::Faulty => None,
+            Field::Given(At { place, value: Some(url) }) => {
+                self.url(&At { place: *place, value: url.clone() }).map(Some)
+            }
+        };
+        let timeout = self.period(&raw.timeout, default.timeout.as_secs());
+        let private_addresses = self.private_addresses(&raw.private_addresses);
+        let mode = raw.mode.value().copied().unwrap_or_default();
+        let unknown = raw.unknown.value().copied().unwrap_or_default();
+        if let (OcspMode::Require, Unknown::Accept, Some(given)) = (mode, unknown, raw.unknown.given()) {
+            let message = "an answer is required, and yet none is as good as one";
+            self.warn(given.place, message, "write `unknown: reject`, or `mode: prefer`".to_owned());
         }
-        Some(regex)
+        Some(Ocsp {
+            mode,
+            responder: responder?,
+            timeout: timeout?,
+            unknown,
+            nonce: raw.nonce.value().copied().unwrap_or_default(),
+            private_addresses: private_addresses?,
+        })
     }
 
     /// Warns of authorities that nobody asks for.
