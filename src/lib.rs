@@ -12,6 +12,7 @@ pub mod identity;
 pub mod store;
 pub mod account;
 pub mod revocation;
+pub mod fetch;
 pub mod auth;
 pub mod listen;
 pub mod upstream;
