@@ -262,10 +262,13 @@ pub fn dotted(identifier: &[u8]) -> Result<String, DerError> {
     }
     let mut text = String::new();
     for arc in identifier.split_inclusive(|octet| *octet < 0x80) {
-        if arc.first() == Some(&0x80) || arc.len() > 18 {
+        if arc.first() == Some(&0x80) {
             return Err(MALFORMED);
         }
-        let value = arc.iter().fold(0, |value: u128, octet| value << 7 | u128::from(octet & 0x7f));
+        let value = arc
+            .iter()
+            .try_fold(0, |value: u128, octet| Some(value.checked_mul(1 << 7)? | u128::from(octet & 0x7f)))
+            .ok_or(MALFORMED)?;
         text.push_str(&match (text.is_empty(), value) {
             (true, 0..40) => format!("0.{value}"),
             (true, 40..80) => format!("1.{}", value - 40),
@@ -356,8 +359,13 @@ mod tests {
 
     #[test]
     fn an_object_identifier_is_written_with_dots() {
-        let cases: [(&[u8], Option<&str>); 8] = [
+        let largest = [&[0x69, 0x83][..], &[0xff; 17], &[0x7f]].concat();
+        let too_large = [&[0x69, 0x84][..], &[0x80; 17], &[0x00]].concat();
+        let cases: [(&[u8], Option<&str>); 10] = [
             (&[0x55, 0x04, 0x03], Some("2.5.4.3")),
+            // 2.25 is followed by a whole UUID.
+            (&largest, Some("2.25.340282366920938463463374607431768211455")),
+            (&too_large, None),
             (&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01], Some("1.2.840.113549.1.9.1")),
             (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01], Some("0.9.2342.19200300.100.1.1")),
             (&[0x88, 0x37, 0x03], Some("2.999.3")),

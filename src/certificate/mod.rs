@@ -1,8 +1,9 @@
 //! What a certificate says: `pem` reads files, `facts` reads one certificate, `path` finds whether an
 //! authority stands behind it (RFC 5280). Whom it means is `identity`'s business.
 //!
-//! Below these, `der` and `fields` frame what is read, `name` decodes names, `distribution` reads where revocation
-//! lists are to be found, and `signature` holds the algorithms that are accepted and checks what they signed.
+//! Below these, `der` and `fields` frame what is read, `name` decodes names and `oid` object identifiers,
+//! `distribution` reads where revocation lists are to be found, and `signature` holds the algorithms that are
+//! accepted and checks what they signed.
 
 pub mod access;
 pub mod der;
@@ -10,6 +11,7 @@ pub mod distribution;
 pub mod facts;
 pub mod fields;
 pub mod name;
+pub mod oid;
 pub mod path;
 pub mod pem;
 pub mod signature;
