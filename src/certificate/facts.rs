@@ -187,15 +187,15 @@ fn alternative_names(fields: &Fields<'_>) -> Result<AlternativeNames, FactsError
 }
 
 // The alternatives of a GeneralName (RFC 5280, section 4.2.1.6).
-const OTHER_NAME: u8 = der::constructed(0);
-const RFC822_NAME: u8 = der::primitive(1);
-const DNS_NAME: u8 = der::primitive(2);
-const X400_ADDRESS: u8 = der::constructed(3);
-const DIRECTORY_NAME: u8 = der::constructed(4);
-const EDI_PARTY_NAME: u8 = der::constructed(5);
-const URI: u8 = der::primitive(6);
-const IP_ADDRESS: u8 = der::primitive(7);
-const REGISTERED_ID: u8 = der::primitive(8);
+pub(super) const OTHER_NAME: u8 = der::constructed(0);
+pub(super) const RFC822_NAME: u8 = der::primitive(1);
+pub(super) const DNS_NAME: u8 = der::primitive(2);
+pub(super) const X400_ADDRESS: u8 = der::constructed(3);
+pub(super) const DIRECTORY_NAME: u8 = der::constructed(4);
+pub(super) const EDI_PARTY_NAME: u8 = der::constructed(5);
+pub(super) const URI: u8 = der::primitive(6);
+pub(super) const IP_ADDRESS: u8 = der::primitive(7);
+pub(super) const REGISTERED_ID: u8 = der::primitive(8);
 
 fn ia5_string(content: &[u8], what: &str) -> Result<String, FactsError> {
     const IA5_STRING: u8 = 0x16;
@@ -219,7 +219,8 @@ fn user_principal_name(content: &[u8]) -> Result<Option<Result<String, FactsErro
     Ok(Some(text.map(str::to_owned).map_err(|_| FactsError::Undecodable("a san.upn".to_owned()))))
 }
 
-fn ip_address(content: &[u8]) -> Result<IpAddr, DerError> {
+/// The address of an iPAddress: 4 or 16 octets.
+pub(super) fn ip_address(content: &[u8]) -> Result<IpAddr, DerError> {
     let v4 = <[u8; 4]>::try_from(content).map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
     let v6 = <[u8; 16]>::try_from(content).map(|octets| IpAddr::V6(Ipv6Addr::from(octets)));
     v4.or(v6).map_err(|_| DerError::Value("an iPAddress"))

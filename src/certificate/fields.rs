@@ -26,6 +26,12 @@ pub const FRESHEST_CRL: &[u8] = &[0x55, 0x1d, 0x2e];
 pub const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 /// authorityKeyIdentifier, 2.5.29.35.
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
+/// policyMappings, 2.5.29.33.
+pub const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 0x21];
+/// policyConstraints, 2.5.29.36.
+pub const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x24];
+/// inhibitAnyPolicy, 2.5.29.54.
+pub const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 0x36];
 /// extendedKeyUsage, 2.5.29.37.
 pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 

@@ -144,7 +144,12 @@ pub fn canonical(name: &[u8]) -> Vec<u8> {
     prepared(name).unwrap_or_else(|_| [&[UNREADABLE], name].concat())
 }
 
-fn prepared(name: &[u8]) -> Result<Vec<u8>, DerError> {
+/// As [`canonical`], of a name that can be read; its relative names stand one behind the other, so that a name
+/// begins with the octets of another just when it is that name or stands below it.
+///
+/// # Errors
+/// When it is no Name, or has too many attributes.
+pub(super) fn prepared(name: &[u8]) -> Result<Vec<u8>, DerError> {
     let mut relative_names = Reader::new(der::single(name, der::SEQUENCE)?);
     let mut all = Vec::with_capacity(name.len());
     let mut count = 0;

@@ -8,16 +8,20 @@
 
 mod anchors;
 mod checks;
+pub mod constraints;
 mod error;
 mod graph;
+pub mod policy;
 mod pool;
 mod search;
 mod valid;
+mod violation;
 
 pub use anchors::{AnchorError, TrustAnchors};
 pub use error::{PathError, Place};
 pub use search::{MAX_SIGNATURES, MAX_STEPS};
 pub use valid::{PathCertificate, ValidPath};
+pub use violation::Violation;
 
 use super::fields::Fields;
 use super::{MAX_CHAIN, MAX_CHAIN_OCTETS};

@@ -2,6 +2,7 @@
 //! `openssl` program for what rcgen does not make.
 
 use super::der;
+use super::fields::{Extension, Fields};
 use crate::base::clock::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair, SigningKey,
@@ -141,6 +142,25 @@ pub(crate) fn name(attributes: &[(&[u8], u8, &[u8])]) -> Vec<u8> {
         })
         .collect();
     sequence(&attributes.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The fields of a certificate of which nothing matters but these extensions: identifier, criticality, value.
+pub(crate) fn bare<'a>(extensions: &[(&'a [u8], bool, &'a [u8])]) -> Fields<'a> {
+    let extension = |&(identifier, critical, value)| Extension { identifier, critical, value, whole: &[] };
+    Fields {
+        signed: &[],
+        signature_algorithm: &[],
+        signature: &[],
+        version: 3,
+        serial: &[],
+        serial_is_negative: false,
+        issuer: &[],
+        not_before: NOW,
+        not_after: NOW,
+        subject: &[],
+        public_key: &[],
+        extensions: extensions.iter().map(extension).collect(),
+    }
 }
 
 /// Runs `openssl` in a directory and returns what it prints.
