@@ -14,6 +14,7 @@ NEEDED=(
   chromium:chromium
   certutil:libnss3-tools
   pk12util:libnss3-tools
+  pip3:python3-pip
   c++:g++
 )
 
