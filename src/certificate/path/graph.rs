@@ -37,6 +37,8 @@ pub(super) struct Node<'a> {
     /// The places of the certificates that bear its issuer's name and from which names lead on to an anchor, the
     /// likeliest first.
     pub(super) issuers: Vec<usize>,
+    /// Whether these have several keys, of which one at most can have signed it.
+    pub(super) has_rival_issuers: bool,
     /// The least number of certificates between it and an anchor, if its names lead to one.
     pub(super) distance: Option<usize>,
 }
@@ -121,6 +123,7 @@ impl<'a> Graph<'a> {
             }
             distances = nearer;
         }
+        let mut rivals = Vec::with_capacity(self.nodes.len());
         for (child, issuers) in self.nodes.iter().zip(&mut issuers) {
             issuers.retain(|place| distances.get(*place).copied().flatten().is_some());
             issuers.sort_by_cached_key(|place| {
@@ -130,9 +133,13 @@ impl<'a> Graph<'a> {
                 });
                 (likelihood, *place)
             });
+            let mut keys = issuers.iter().filter_map(|place| Some(self.nodes.get(*place)?.fields.public_key));
+            let first = keys.next();
+            rivals.push(keys.any(|key| Some(key) != first));
         }
-        for ((node, issuers), distance) in self.nodes.iter_mut().zip(issuers).zip(distances) {
+        for (((node, issuers), rivals), distance) in self.nodes.iter_mut().zip(issuers).zip(rivals).zip(distances) {
             node.issuers = issuers;
+            node.has_rival_issuers = rivals;
             node.distance = distance;
         }
     }
@@ -187,6 +194,7 @@ impl<'a> Node<'a> {
             sealed: OnceCell::new(),
             anchors: named,
             issuers: Vec::new(),
+            has_rival_issuers: false,
             distance: None,
         }
     }

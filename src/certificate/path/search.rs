@@ -1,9 +1,11 @@
-//! The way from the leaf to an anchor: depth first, the likeliest issuer first, until a path holds.
+//! The way from the leaf to an anchor: depth first and the likeliest issuer first, the shortest paths before longer
+//! ones, until one holds.
 //!
-//! Signatures are checked from the anchor downwards, and only once names have led to one: so no key is ever
-//! used that nobody vouches for, and a stranger's certificates cost no more than a few checks at the top. What was
-//! checked is remembered, so that paths that share a part share its price. All the same a client could send
-//! certificates that branch without end; how much is done for one is therefore limited.
+//! Signatures are checked from the anchor downwards, and only once names have led to one: so hardly a key is used
+//! that nobody vouches for, and a stranger's certificates cost no more than a check or two at the top. Only where an
+//! issuer has several keys, the one that signed is found out on the way up, since each of them would lead on.
+//! What was checked is remembered, so that paths that share a part share its price. All the same a client could
+//! send certificates that branch without end; how much is done for one is therefore limited.
 
 use super::anchors::Anchor;
 use super::checks::{self, Step};
@@ -27,6 +29,8 @@ pub(super) struct Search<'g, 'a> {
     at: Timestamp,
     signatures: u32,
     steps: u32,
+    /// Whether there are paths longer than those that were looked at.
+    longer_ones: bool,
     /// What was spent before the search was over.
     spent: Option<String>,
     checked: Vec<Checked<'g>>,
@@ -50,26 +54,45 @@ struct Spent;
 
 impl<'g, 'a> Search<'g, 'a> {
     pub(super) fn new(graph: &'g Graph<'a>, requirements: &'g Requirements, at: Timestamp) -> Self {
-        Self { graph, requirements, at, signatures: 0, steps: 0, spent: None, checked: Vec::new(), best: None }
+        Self {
+            graph,
+            requirements,
+            at,
+            signatures: 0,
+            steps: 0,
+            longer_ones: false,
+            spent: None,
+            checked: Vec::new(),
+            best: None,
+        }
     }
 
     /// Searches.
     ///
     /// # Errors
     /// The most useful story of why there is no path.
-    pub(super) fn run(mut self) -> Result<ValidPath, PathError> {
-        if self.graph.leaf().is_none_or(|leaf| leaf.distance.is_none()) {
-            return Err(self.graph.led_nowhere());
-        }
-        if let Ok(Some(path)) = self.extend(&mut vec![0]) {
-            return Ok(path);
-        }
-        let longest = self.longest();
-        let best = self.best.map(|(_, error)| error);
+    pub(super) fn run(&mut self) -> Result<ValidPath, PathError> {
+        // It may be longer than what is allowed, so that a path that is too long is called so.
+        let longest = self.requirements.max_depth.max(MAX_CHAIN + 1);
+        let best = match self.graph.leaf().and_then(|leaf| leaf.distance) {
+            Some(distance) => {
+                // The leaf and the anchor stand at the ends of the shortest.
+                for length in distance + 2..=longest {
+                    self.longer_ones = false;
+                    match self.extend(&mut vec![0], length) {
+                        Ok(Some(path)) => return Ok(path),
+                        Ok(None) if self.longer_ones => {}
+                        Ok(None) | Err(Spent) => break,
+                    }
+                }
+                self.best.take().map(|(_, error)| error)
+            }
+            None => Some(self.graph.led_nowhere()),
+        };
         if self.graph.cut {
             self.spent.get_or_insert_with(|| "there are too many intermediates of one name".to_owned());
         }
-        Err(match (self.spent, best) {
+        Err(match (self.spent.take(), best) {
             (Some(spent), Some(best)) => {
                 let detail = format!(
                     "the certificates branch too much to be searched ({spent}); the best path found fails: {}",
@@ -87,40 +110,49 @@ impl<'g, 'a> Search<'g, 'a> {
         })
     }
 
-    /// The path over these certificates and more above them.
-    fn extend(&mut self, path: &mut Vec<usize>) -> Result<Option<ValidPath>, Spent> {
+    /// The path of this length over these certificates and more above them.
+    fn extend(&mut self, path: &mut Vec<usize>, length: usize) -> Result<Option<ValidPath>, Spent> {
         self.step()?;
         let graph = self.graph;
         let Some((last, node)) = path.last().and_then(|last| Some((*last, graph.node(*last)?))) else {
             return Ok(None);
         };
-        for anchor in &node.anchors {
-            if let Some(found) = self.try_path(path, anchor)? {
-                return Ok(Some(found));
+        if path.len() + 1 == length {
+            for anchor in &node.anchors {
+                if let Some(found) = self.try_path(path, anchor)? {
+                    return Ok(Some(found));
+                }
             }
         }
         for next in &node.issuers {
             let Some(issuer) = graph.node(*next) else { continue };
-            // This one, those above it, and the anchor.
-            let length = path.len() + 1 + issuer.distance.unwrap_or(0) + 1;
-            let loops = || path.iter().filter_map(|place| graph.node(*place)).any(|one| one.is_same_authority(issuer));
-            if length > self.longest() || self.is_known_wrong(last, issuer.fields.public_key) || loops() {
+            // With this one, those above it, and the anchor.
+            if path.len() + 1 + issuer.distance.unwrap_or(0) + 1 > length {
+                self.longer_ones = true;
+                continue;
+            }
+            // A path over one authority twice is a longer way to where its second part leads alone. The leaf is never
+            // an issuer.
+            let passed = || path.iter().skip(1).filter_map(|place| graph.node(*place));
+            if passed().any(|one| one.is_same_authority(issuer)) {
+                continue;
+            }
+            let key = issuer.fields.public_key;
+            let known = if node.has_rival_issuers { Some(self.verify(last, node, key)?) } else { None };
+            if let Some(Err(why)) = known.or_else(|| self.find_checked(last, key).cloned()) {
+                let position = path.len() - 1;
+                let above = issuer.fields.subject;
+                self.failed((true, position), unsigned(position, node, key, why), path, || title(above));
                 continue;
             }
             path.push(*next);
-            let found = self.extend(path)?;
+            let found = self.extend(path, length)?;
             path.pop();
             if found.is_some() {
                 return Ok(found);
             }
         }
         Ok(None)
-    }
-
-    /// The longest path that is looked at. It may be longer than what is allowed, so that one that is too long is
-    /// called so.
-    fn longest(&self) -> usize {
-        self.requirements.max_depth.max(MAX_CHAIN + 1)
     }
 
     /// The path over these certificates to this anchor, if it holds.
@@ -132,7 +164,7 @@ impl<'g, 'a> Search<'g, 'a> {
         for (position, (place, node)) in path.iter().zip(&nodes).enumerate().rev() {
             if let Err(why) = self.verify(*place, node, key)? {
                 let fault = unsigned(position, node, key, why);
-                self.failed((true, position), fault, &nodes, anchor);
+                self.failed((true, position), fault, path, || anchor.title.clone());
                 return Ok(None);
             }
             key = node.fields.public_key;
@@ -141,16 +173,18 @@ impl<'g, 'a> Search<'g, 'a> {
         match checks::path(&steps, anchor, self.requirements, self.at) {
             Ok(()) => Ok(Some(ValidPath::new(&nodes, anchor))),
             Err(fault) => {
-                self.failed((false, fault.position), fault, &nodes, anchor);
+                self.failed((false, fault.position), fault, path, || anchor.title.clone());
                 Ok(None)
             }
         }
     }
 
-    fn failed(&mut self, rank: Rank, fault: Fault, nodes: &[&Node<'_>], anchor: &Anchor) {
+    /// Remembers a failure of these certificates with one of this title above them, if none tells more.
+    fn failed(&mut self, rank: Rank, fault: Fault, path: &[usize], above: impl FnOnce() -> String) {
         if self.best.as_ref().is_none_or(|(best, _)| rank < *best) {
-            let above = std::iter::once(anchor.title.clone());
-            let tried = nodes.iter().map(|node| title(node.fields.subject)).chain(above).collect();
+            let nodes = path.iter().filter_map(|place| self.graph.node(*place));
+            let mut tried: Vec<String> = nodes.map(|node| title(node.fields.subject)).collect();
+            tried.push(above());
             self.best = Some((rank, fault.on(tried)));
         }
     }
@@ -172,10 +206,6 @@ impl<'g, 'a> Search<'g, 'a> {
 
     fn find_checked(&self, place: usize, key: &[u8]) -> Option<&Result<(), SignatureError>> {
         self.checked.iter().find(|one| one.certificate == place && one.key == key).map(|one| &one.result)
-    }
-
-    fn is_known_wrong(&self, place: usize, key: &[u8]) -> bool {
-        self.find_checked(place, key).is_some_and(Result::is_err)
     }
 
     fn step(&mut self) -> Result<(), Spent> {
@@ -206,3 +236,6 @@ fn unsigned(position: usize, node: &Node<'_>, key: &[u8], why: SignatureError) -
     };
     Fault { position, reason, section, detail }
 }
+
+#[cfg(test)]
+mod tests;
