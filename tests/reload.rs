@@ -153,8 +153,9 @@ async fn an_authority_that_is_no_longer_trusted_loses_its_open_connections() {
     gate.reload();
     until_status(&gate.alice(), "/", 403).await;
     for (version, connection) in &mut open {
-        assert_eq!(connection.get("/").await.status, 403, "{version}");
+        assert!(connection.is_refused("certificate_untrusted").await, "{version}");
     }
+    gate.log_line(&["\"event\":\"connection\"", "certificate_untrusted", "\"account\":\"alice\""]);
 }
 
 #[tokio::test]

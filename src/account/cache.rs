@@ -1,12 +1,19 @@
 //! What a directory answered lately. A hit costs a hash and a comparison of two instants and stays on the
 //! caller's core. For a question that is not in the cache one query is on its way, however many ask, and
 //! it goes on when the one who asked first has gone away. That there was no answer is never kept.
+//!
+//! An answer that was asked for before a change of what it tells was seen is given to nobody any more, whether
+//! it is kept or still on its way ([`Accounts::forget`]). `changed` remembers when changes were seen.
+
+mod changed;
 
 use super::{Account, CertificateKey, Directory, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::config::{self, DigestAlgorithm};
+use crate::store::changes::{Change, Kind, Position, Since};
+use changed::{Changed, Subject};
 use equivalent::Equivalent;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, FutureExt, try_join_all};
 use moka::future::Cache;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -40,6 +47,7 @@ pub struct Accounts {
     accounts: Answers<Lookup, Arc<[Arc<Account>]>>,
     credentials: Answers<Credential, Option<Arc<Ha1>>>,
     revocations: Answers<CertificateKey, Option<Timestamp>>,
+    changed: Changed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,6 +69,7 @@ impl Accounts {
             accounts: Answers::new(settings.capacity),
             credentials: Answers::new(settings.capacity),
             revocations: Answers::new(settings.capacity),
+            changed: Changed::new(settings.ttl.max(settings.negative_ttl)),
         }
     }
 
@@ -70,17 +79,25 @@ impl Accounts {
     /// # Errors
     /// When the answer is not in the cache and the directory gives none.
     pub async fn find(&self, lookup: &Lookup) -> Result<Found, Unavailable> {
-        let answer = match self.accounts.get(lookup).await {
+        let holds = |answer: &Answer<Arc<[Arc<Account>]>>| {
+            let names = answer.value.iter().map(|account| account.username.as_str());
+            self.changed.account_holds(answer.asked, names)
+        };
+        let answer = match self.accounts.get(lookup, holds).await {
             Some(answer) => answer,
             None => {
                 let (asked, directory) = (lookup.clone(), Arc::clone(&self.directory));
                 let (ttl, negative_ttl) = (self.ttl, self.negative_ttl);
-                let query = async move {
-                    let accounts: Arc<[_]> = directory.find(&asked).await?.into_iter().map(Arc::new).collect();
-                    let good_for = if accounts.is_empty() { negative_ttl } else { ttl };
-                    Ok((accounts, good_for))
+                let query = move || {
+                    let (asked, directory) = (asked.clone(), Arc::clone(&directory));
+                    let query = async move {
+                        let accounts: Arc<[_]> = directory.find(&asked).await?.into_iter().map(Arc::new).collect();
+                        let good_for = if accounts.is_empty() { negative_ttl } else { ttl };
+                        Ok((accounts, good_for))
+                    };
+                    query.boxed()
                 };
-                self.accounts.ask(lookup.clone(), Box::pin(query)).await?
+                self.accounts.ask(lookup.clone(), query, holds).await?
             }
         };
         Ok(Found { accounts: answer.value, until: answer.until })
@@ -97,17 +114,22 @@ impl Accounts {
         algorithm: DigestAlgorithm,
     ) -> Result<Option<Arc<Ha1>>, Unavailable> {
         let credential = Credential { username: username.to_owned(), realm: realm.to_owned(), algorithm };
-        if let Some(answer) = self.credentials.get(&credential).await {
+        let holds = |answer: &Answer<_>| self.changed.holds(answer.asked, &Subject::Account(username));
+        if let Some(answer) = self.credentials.get(&credential, holds).await {
             return Ok(answer.value);
         }
         let (asked, directory) = (credential.clone(), Arc::clone(&self.directory));
         let (ttl, negative_ttl) = (self.ttl, self.negative_ttl);
-        let query = async move {
-            let ha1 = directory.ha1(&asked.username, &asked.realm, asked.algorithm).await?.map(Arc::new);
-            let good_for = if ha1.is_none() { negative_ttl } else { ttl };
-            Ok((ha1, good_for))
+        let query = move || {
+            let (asked, directory) = (asked.clone(), Arc::clone(&directory));
+            let query = async move {
+                let ha1 = directory.ha1(&asked.username, &asked.realm, asked.algorithm).await?.map(Arc::new);
+                let good_for = if ha1.is_none() { negative_ttl } else { ttl };
+                Ok((ha1, good_for))
+            };
+            query.boxed()
         };
-        Ok(self.credentials.ask(credential, Box::pin(query)).await?.value)
+        Ok(self.credentials.ask(credential, query, holds).await?.value)
     }
 
     /// Whether certificates were revoked, in the order in which they are given. Either answer is good for
@@ -123,19 +145,45 @@ impl Accounts {
     }
 
     async fn revoked_one(&self, certificate: &CertificateKey) -> Result<Answer<Option<Timestamp>>, Unavailable> {
-        if let Some(answer) = self.revocations.get(certificate).await {
+        let holds = |answer: &Answer<_>| self.changed.holds(answer.asked, &Subject::Certificate(certificate));
+        if let Some(answer) = self.revocations.get(certificate, holds).await {
             return Ok(answer);
         }
         let (asked, directory, ttl) = (certificate.clone(), Arc::clone(&self.directory), self.ttl);
-        let query = async move {
-            let at = directory.revoked(std::slice::from_ref(&asked)).await?;
-            // A directory that answers another number of questions than it was asked has answered none.
-            let [at] = at.as_slice() else {
-                return Err(unanswered("a different number of answers than questions"));
+        let query = move || {
+            let (asked, directory) = (asked.clone(), Arc::clone(&directory));
+            let query = async move {
+                let at = directory.revoked(std::slice::from_ref(&asked)).await?;
+                // A directory that answers another number of questions than it was asked has answered none.
+                let [at] = at.as_slice() else {
+                    return Err(unanswered("a different number of answers than questions"));
+                };
+                Ok((*at, ttl))
             };
-            Ok((*at, ttl))
+            query.boxed()
         };
-        self.revocations.ask(certificate.clone(), Box::pin(query)).await
+        self.revocations.ask(certificate.clone(), query, holds).await
+    }
+
+    /// What has changed in the directory since a position of its feed.
+    ///
+    /// # Errors
+    /// When the directory gives no answer.
+    pub async fn changes(&self, since: Option<&Position>) -> Result<Since, Unavailable> {
+        self.directory.changes(since).await
+    }
+
+    /// Forgets what a change concerns, and nothing else. Nobody who asks after this gets an answer about it that
+    /// was asked for before, not even one that is still on its way.
+    pub fn forget(&self, change: &Change) {
+        match change.kind {
+            Kind::Account | Kind::Credential => self.changed.note(&Subject::Account(&change.name)),
+            Kind::Certificate | Kind::Revocation => match CertificateKey::of_name(&change.name) {
+                Some(key) => self.changed.note(&Subject::Certificate(&key)),
+                // What nobody can name may be anything.
+                None => self.invalidate_all(),
+            },
+        }
     }
 
     /// Forgets everything. Nobody who asks after this gets an answer that was asked for before it, not
@@ -161,6 +209,8 @@ impl fmt::Debug for Accounts {
 #[derive(Debug, Clone)]
 struct Answer<V> {
     value: V,
+    /// From before the directory was asked.
+    asked: Instant,
     until: Instant,
 }
 
@@ -216,6 +266,12 @@ impl<K, V> moka::Expiry<Key<K>, Answer<V>> for UntilItIsStale {
     }
 }
 
+/// A question on its way: the value, and for how long it is good.
+type Query<V> = BoxFuture<'static, Result<(V, Duration), Unavailable>>;
+
+/// How often a question is asked whose answer a change has overtaken.
+const MOST_ATTEMPTS: usize = 8;
+
 /// Answers to questions of one kind.
 struct Answers<K, V> {
     cache: Cache<Key<K>, Answer<V>>,
@@ -232,34 +288,43 @@ where
         Self { cache, epoch: AtomicU64::new(0) }
     }
 
-    /// An answer that is still good.
-    async fn get(&self, question: &K) -> Option<Answer<V>> {
+    /// An answer that is still good, and holds.
+    async fn get(&self, question: &K, holds: impl Fn(&Answer<V>) -> bool) -> Option<Answer<V>> {
         let probe = Probe { epoch: self.epoch.load(Ordering::Acquire), question };
-        self.cache.get(&probe).await.filter(|answer| Instant::now() < answer.until)
+        self.cache.get(&probe).await.filter(|answer| Instant::now() < answer.until && holds(answer))
     }
 
     /// Asks, unless somebody else is asking already, and waits for the answer. The query yields the value
     /// and for how long it is good. It is driven by a task of its own: a caller that is dropped, because
-    /// its client went away, takes nothing from the others who wait.
+    /// its client went away, takes nothing from the others who wait. An answer that a change has overtaken is
+    /// thrown away, and the question asked once more.
     async fn ask(
         &self,
         question: K,
-        query: BoxFuture<'static, Result<(V, Duration), Unavailable>>,
+        query: impl Fn() -> Query<V>,
+        holds: impl Fn(&Answer<V>) -> bool,
     ) -> Result<Answer<V>, Unavailable> {
-        let key = Key { epoch: self.epoch.load(Ordering::Acquire), question };
-        let cache = self.cache.clone();
-        let asking = tokio::spawn(async move {
-            let timed = async move {
-                let asked = Instant::now();
-                let (value, good_for) = query.await?;
-                Ok(Answer { value, until: later(asked, good_for) })
+        for _ in 0..MOST_ATTEMPTS {
+            let key = Key { epoch: self.epoch.load(Ordering::Acquire), question: question.clone() };
+            let (cache, query, asked_for) = (self.cache.clone(), query(), key.clone());
+            let asking = tokio::spawn(async move {
+                let timed = async move {
+                    let asked = Instant::now();
+                    let (value, good_for) = query.await?;
+                    Ok(Answer { value, asked, until: later(asked, good_for) })
+                };
+                cache.try_get_with(asked_for, timed).await
+            });
+            let answer = match asking.await {
+                Ok(answer) => answer.map_err(|unavailable: Arc<Unavailable>| (*unavailable).clone())?,
+                Err(_) => return Err(unanswered("the runtime that asked has stopped")),
             };
-            cache.try_get_with(key, timed).await
-        });
-        match asking.await {
-            Ok(answer) => answer.map_err(|unavailable: Arc<Unavailable>| (*unavailable).clone()),
-            Err(_) => Err(unanswered("the runtime that asked has stopped")),
+            if holds(&answer) {
+                return Ok(answer);
+            }
+            self.cache.invalidate(&key).await;
         }
+        Err(unanswered("it changes faster than it can be asked for"))
     }
 
     fn invalidate_all(&self) {

@@ -11,8 +11,10 @@ pub mod sql;
 
 use crate::base::clock::Timestamp;
 use crate::base::email;
+use crate::base::hex;
 use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm, LookupKind};
+use crate::store::changes::{Position, Since};
 use crate::store::{Database, Deadlines};
 use futures_util::future::BoxFuture;
 use std::str::FromStr;
@@ -141,6 +143,19 @@ impl CertificateKey {
         let zeros = serial.iter().take_while(|octet| **octet == 0).count().min(serial.len().saturating_sub(1));
         Self { issuer: issuer.into(), serial: serial.iter().skip(zeros).copied().collect() }
     }
+
+    /// As the feed of changes names it: `<issuer in hex>:<serial in hex>`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}:{}", hex::encode(&self.issuer), hex::encode(&self.serial))
+    }
+
+    /// The key of this [`name`](Self::name); `None` if it is none.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (issuer, serial) = name.split_once(':')?;
+        Some(Self { issuer: hex::decode(issuer)?.try_into().ok()?, serial: hex::decode(serial)? })
+    }
 }
 
 /// The store gave no answer.
@@ -167,6 +182,10 @@ pub trait Directory: Send + Sync + 'static {
         realm: &'a str,
         algorithm: DigestAlgorithm,
     ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>>;
+
+    /// What has changed in the store since a position of its feed. Without one, it tells the position to begin
+    /// from.
+    fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>>;
 
     /// For each certificate, when it was revoked if it was: by `revocations` or by `certificates`.
     fn revoked<'a>(

@@ -6,6 +6,7 @@ use super::{CertificateKey, Directory, Ha1, Lookup, Registry, Unavailable};
 use crate::account::Account;
 use crate::base::clock::Timestamp;
 use crate::config::{self, DigestAlgorithm};
+use crate::store::changes::{Position, Since};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,6 +84,10 @@ impl Directory for Reopening {
         algorithm: DigestAlgorithm,
     ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>> {
         async move { self.directory().await?.ha1(username, realm, algorithm).await }.boxed()
+    }
+
+    fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
+        async move { self.directory().await?.changes(since).await }.boxed()
     }
 
     fn revoked<'a>(

@@ -16,7 +16,7 @@ use crate::base::clock::Timestamp;
 use crate::base::hex;
 use crate::base::secret::Secret;
 use crate::config::{DigestAlgorithm, LookupKind};
-use crate::store::changes::{self, Kind};
+use crate::store::changes::{self, Kind, Position, Since};
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -84,6 +84,15 @@ impl Directory for Store {
             let credential = (username.to_owned(), realm.to_owned(), algorithm);
             let found = self.database.read(credential, |session, credential| Box::pin(ha1(session, credential))).await;
             self.answer("looking up a digest credential", found)
+        })
+    }
+
+    fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
+        Box::pin(async move {
+            let read = self.database.read(since.cloned(), |session, since| {
+                Box::pin(async move { Ok(changes::since(session, since.as_ref()).await?) })
+            });
+            self.answer("reading the feed of changes", read.await)
         })
     }
 
@@ -359,7 +368,7 @@ async fn set_ha1(session: &mut dyn Session, credential: &Credential) -> Written<
 }
 
 async fn record_issued(session: &mut dyn Session, certificate: &IssuedCertificate) -> Written<()> {
-    changes::record(session, Kind::Certificate, &name_of(&certificate.key)).await?;
+    changes::record(session, Kind::Certificate, &certificate.key.name()).await?;
     if let Some(username) = &certificate.username {
         require_account(session, username).await?;
     }
@@ -388,7 +397,7 @@ async fn record_issued(session: &mut dyn Session, certificate: &IssuedCertificat
 }
 
 async fn revoke(session: &mut dyn Session, revocation: &Revocation) -> Result<(), Fault> {
-    changes::record(session, Kind::Revocation, &name_of(&revocation.key)).await?;
+    changes::record(session, Kind::Revocation, &revocation.key.name()).await?;
     let (issuer, serial) = key(&revocation.key);
     let (at, reason) = (Value::Integer(revocation.at.as_unix()), text(&revocation.reason));
     let known = session.query(statements::REVOCATION, vec![issuer.clone(), serial.clone()]).await?;
@@ -468,8 +477,4 @@ fn text(text: &str) -> Value {
 
 fn key(key: &CertificateKey) -> (Value, Value) {
     (Value::from(key.issuer.as_slice()), Value::from(key.serial.as_slice()))
-}
-
-fn name_of(key: &CertificateKey) -> String {
-    format!("{}:{}", hex::encode(&key.issuer), hex::encode(&key.serial))
 }

@@ -10,6 +10,7 @@ use crate::config::{ClientCertificate, Config};
 use crate::proxy::gate::Target;
 use crate::proxy::headers::identity::ClientCertificate as Shown;
 use crate::proxy::path::RequestTarget;
+use crate::revocation::live::Look;
 use anyhow::{Context, anyhow};
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri, Version};
@@ -88,7 +89,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         stages.push(Stage { name: "handshake", found: "no certificate is asked for here".to_owned() });
     }
     let trust = trust.and_then(|name| gate.trust.get(name));
-    let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at).await;
+    let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at, &Look::of_nobody()).await;
     stages.extend(standing.stages.iter().cloned());
     let evidence =
         Evidence { certificate: standing.evidence.clone(), digest: Finding::NotAsked, authorization_sent: false };

@@ -2,6 +2,8 @@
 //! drains the process at its end.
 
 mod build;
+mod doubts;
+mod feed;
 pub mod explain;
 pub mod preflight;
 mod watch;
@@ -14,11 +16,13 @@ use crate::config::{self, Config};
 use crate::listen::limit::ConnectionLimit;
 use crate::listen::{self, Listener};
 use crate::proxy::{Gate, Worker};
+use crate::revocation::live::Live;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::{self, LevelHandle};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
+use feed::Feed;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -27,6 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
+use tokio::task::AbortHandle;
 use watch::{FileWatch, Seen};
 use worker::Command;
 
@@ -131,6 +136,8 @@ struct Process {
     workers: Vec<worker::Handle>,
     draining: flag::Sender<bool>,
     level: LevelHandle,
+    /// Reads the feed of changes of the store in use.
+    feed: AbortHandle,
     /// The files as they stood before the configuration in force was read; taken by the watch.
     seen: Seen,
     epoch: u64,
@@ -147,6 +154,8 @@ struct Open {
 #[derive(Clone)]
 struct Parts {
     accounts: Arc<Accounts>,
+    /// The open connections.
+    live: Arc<Live>,
     /// With the secret that it was made with.
     digest: Option<(Arc<digest::Verifier>, Option<Secret>)>,
     audit: Arc<Audit>,
@@ -158,6 +167,7 @@ impl Parts {
     async fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             accounts: build::accounts(&config.accounts).await,
+            live: Live::new(),
             digest: build::digest(config.digest.as_ref())?,
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
@@ -187,6 +197,7 @@ impl Process {
         let gate = Arc::new(ArcSwap::from_pointee(built.gate));
         let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
         let (draining, drained) = flag::channel(false);
+        let feed = follow_feed(&parts, &config);
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut process = Self {
             configuration: configuration.to_owned(),
@@ -198,16 +209,18 @@ impl Process {
             workers: Vec::with_capacity(count),
             draining,
             level,
+            feed,
             seen,
             epoch: 1,
         };
         // Sockets before threads: an address that cannot be had ends the start with nothing to undo.
         let sockets = process.open(&built.listeners, count)?;
         for number in 0..count {
-            let worker = Worker::new(Arc::clone(&gate), drained.clone());
+            let worker = Worker::new(Arc::clone(&gate), Arc::clone(&process.parts.live), drained.clone());
             let handle = worker::start(number, worker, Arc::clone(&limit)).context("cannot start a worker")?;
             process.workers.push(handle);
         }
+        tokio::spawn(doubts::of_dates(Arc::clone(&process.parts.live)));
         process.listen(built.listeners, sockets);
         Ok(process)
     }
@@ -305,6 +318,12 @@ impl Process {
         self.level.set(level)?;
         self.epoch += 1;
         self.gate.store(Arc::new(built.gate));
+        doubts::after_reload(&parts.live, &self.config, &config);
+        if !Arc::ptr_eq(&parts.accounts, &self.parts.accounts) {
+            // It begins by doubting everybody, who were all found in another store.
+            let old = std::mem::replace(&mut self.feed, follow_feed(&parts, &config));
+            old.abort();
+        }
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
         self.listeners.retain(|address, open| {
@@ -339,6 +358,12 @@ impl Process {
         self.parts.audit.flush();
         tracing::info!(cut = self.limit.open(), "ended");
     }
+}
+
+/// Follows the feed of changes of the store behind these parts' accounts.
+fn follow_feed(parts: &Parts, config: &Config) -> AbortHandle {
+    let feed = Feed::new(Arc::clone(&parts.accounts), Arc::clone(&parts.live), config.accounts.cache.ttl);
+    tokio::spawn(feed.follow()).abort_handle()
 }
 
 /// Sockets that nobody accepts on yet, by configured address, one for each worker.

@@ -16,7 +16,10 @@ use crate::certificate::facts::CertificateFacts;
 use crate::certificate::path::ValidPath;
 use crate::config::{IfUnknown, LookupKind};
 use crate::identity::Rules;
-use crate::revocation;
+use crate::revocation::{
+    self,
+    live::{Key, Look},
+};
 use decision::{CertificateEvidence, DigestEvidence, Finding};
 use digest::{Credentials, Outcome};
 use std::sync::Arc;
@@ -95,12 +98,13 @@ impl Authenticator {
         self.digest.as_ref().map(|digest| digest.challenges(stale, at)).unwrap_or_default()
     }
 
-    /// Follows a connection's certificate as far as it gets.
+    /// Follows a connection's certificate as far as it gets. What the result rests on is added to `look`.
     pub async fn certificate(
         &self,
         presented: Option<&Presented>,
         trust: Option<&TrustSet>,
         at: Timestamp,
+        look: &Look<'_>,
     ) -> Standing {
         let mut standing = Standing {
             evidence: CertificateEvidence::None,
@@ -110,7 +114,7 @@ impl Authenticator {
             stages: Vec::new(),
         };
         let Some(presented) = presented else { return standing };
-        match self.follow(presented, trust, at, &mut standing).await {
+        match self.follow(presented, trust, at, look, &mut standing).await {
             Ok(account) => standing.evidence = CertificateEvidence::Account(account),
             Err(Stop::Refused(reason)) => {
                 standing.evidence = CertificateEvidence::Refused(reason);
@@ -130,6 +134,7 @@ impl Authenticator {
         presented: &Presented,
         trust: Option<&TrustSet>,
         at: Timestamp,
+        look: &Look<'_>,
         standing: &mut Standing,
     ) -> Result<Arc<Account>, Stop> {
         let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
@@ -148,6 +153,7 @@ impl Authenticator {
             Err(error) => return Err(refuse(standing, "path", error.reason, error.detail)),
         };
         standing.valid_until = path.not_after;
+        look.add_path(&path);
         standing.path = Some(Arc::clone(&path));
         standing.stages.push(Stage { name: "path", found: format!("valid until {}", path.not_after) });
 
@@ -163,7 +169,7 @@ impl Authenticator {
             }
             (_, Some(reason)) => return Err(refuse(standing, "revocation", reason, said)),
         }
-        self.identify(facts, &path, standing).await
+        self.identify(facts, &path, look, standing).await
     }
 
     /// The account that the identity rules lead to (rule 3 of the design): the first rule that yields any
@@ -172,6 +178,7 @@ impl Authenticator {
         &self,
         facts: &CertificateFacts,
         path: &ValidPath,
+        look: &Look<'_>,
         standing: &mut Standing,
     ) -> Result<Arc<Account>, Stop> {
         let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
@@ -197,6 +204,7 @@ impl Authenticator {
                 };
                 standing.fresh_until = standing.fresh_until.min(answer.until);
                 for account in answer.accounts.iter() {
+                    look.add(&Key::Account(&account.username));
                     match &found {
                         Some(other) if other.username != account.username => {
                             let found = format!("{names} lead to {:?} and {:?}", other.username, account.username);

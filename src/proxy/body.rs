@@ -2,6 +2,7 @@
 //! streamed; nothing is held but the piece that is on its way.
 
 use super::client::Serving;
+use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
 use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
@@ -171,6 +172,8 @@ pub struct ReplyBody {
     source: Source,
     /// Kept until the last octet is on its way.
     serving: Option<Serving>,
+    /// The same, for what was let through.
+    running: Option<Running>,
 }
 
 enum Source {
@@ -187,23 +190,28 @@ impl ReplyBody {
     pub(super) fn serve(&mut self, serving: Serving) {
         self.serving = Some(serving);
     }
+
+    /// Has something to lose for as long as the body lives.
+    pub(super) fn run(&mut self, running: Running) {
+        self.running = Some(running);
+    }
 }
 
 impl From<Full<Bytes>> for ReplyBody {
     fn from(body: Full<Bytes>) -> Self {
-        Self { source: Source::Own(body), serving: None }
+        Self { source: Source::Own(body), serving: None, running: None }
     }
 }
 
 impl From<Box<PooledBody<ClientBody>>> for ReplyBody {
     fn from(body: Box<PooledBody<ClientBody>>) -> Self {
-        Self { source: Source::Pooled(body), serving: None }
+        Self { source: Source::Pooled(body), serving: None, running: None }
     }
 }
 
 impl From<Incoming> for ReplyBody {
     fn from(body: Incoming) -> Self {
-        Self { source: Source::Single(body), serving: None }
+        Self { source: Source::Single(body), serving: None, running: None }
     }
 }
 

@@ -2,18 +2,22 @@
 //! kept until something that it rests on may have changed.
 
 use super::Gate;
+use super::doubt::contradicts;
 use super::headers::{Prepared, forwarded};
+use crate::account::Status;
 use crate::auth::Standing;
+use crate::auth::decision::CertificateEvidence;
 use crate::base::clock::Timestamp;
 use crate::base::hex;
 use crate::listen::activity::Activity;
 use crate::listen::connection::Connection;
 use crate::listen::limit::Place;
+use crate::revocation::live::{Cause, Key, Look, Registration};
 use crate::telemetry::audit::{ConnectionFields, Rendered};
 use http::HeaderValue;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
-use tokio::sync::Notify;
 
 /// A connection, and what its requests share. Its place among the limits is given back when the last of
 /// them, or the tunnel that it became, has ended.
@@ -22,8 +26,14 @@ pub struct Client {
     pub connection: Connection,
     /// What it is doing.
     pub activity: Arc<Activity>,
-    /// Told when the connection must end at once.
-    pub condemned: Notify,
+    /// By which it is found when something changes that it rests on.
+    pub registration: Registration,
+    /// Whether it must end at once.
+    condemned: AtomicBool,
+    /// Whether its driver was told that it no longer stands for whom it was let in as.
+    lost: AtomicBool,
+    /// How much runs that was let through.
+    running: AtomicUsize,
     known: Mutex<Known>,
     audited: OnceLock<Rendered>,
     _place: Place,
@@ -35,12 +45,18 @@ struct Known {
     epoch: u64,
     /// One for each trust set that a route of this client's has asked, by its name: few, and mostly one.
     by_trust: Vec<Found>,
+    /// Whom the certificate was accepted as, by trust set. Never forgotten: what was let in by it may still run.
+    accepted: Vec<(Option<String>, String)>,
+    /// Whose passwords have let something through that runs, and how much.
+    passwords: Vec<(Box<str>, usize)>,
 }
 
 /// What is known of the certificate by one trust set.
 struct Found {
     /// The set's name; `None` where the client's policy asks for no certificate.
     trust: Option<String>,
+    /// The number of the look that found it.
+    number: u64,
     standing: Arc<Standing>,
     /// What upstreams are told, made from `standing` and the connection alone.
     prepared: Vec<Kept>,
@@ -77,11 +93,14 @@ const MOST_ADMISSIONS: usize = 64;
 impl Client {
     /// A connection before its first request.
     #[must_use]
-    pub fn new(connection: Connection, activity: Arc<Activity>, place: Place) -> Self {
+    pub fn new(connection: Connection, activity: Arc<Activity>, registration: Registration, place: Place) -> Self {
         Self {
             connection,
             activity,
-            condemned: Notify::new(),
+            registration,
+            condemned: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
             known: Mutex::default(),
             audited: OnceLock::new(),
             _place: place,
@@ -89,29 +108,30 @@ impl Client {
     }
 
     /// What is known of the certificate by the trust set of this name: what was found before, as long as it
-    /// holds under this configuration, or what is found now.
-    pub async fn standing(&self, gate: &Gate, trust: Option<&str>, at: Timestamp, now: Instant) -> Arc<Standing> {
+    /// holds under this configuration and has not been doubted since, or what is found now. The look was begun
+    /// before the configuration was taken.
+    pub async fn standing(
+        &self,
+        look: &Look<'_>,
+        gate: &Gate,
+        trust: Option<&str>,
+        at: Timestamp,
+        now: Instant,
+    ) -> Arc<Standing> {
         if let Some(standing) = self.kept(gate, trust, at, now) {
             return standing;
         }
-        let set = trust.and_then(|name| gate.trust.get(name));
         let presented = self.connection.presented.as_ref();
-        // In a box of its own, since it is needed once and would make every request's future larger.
-        let finding = Box::pin(gate.authenticator.certificate(presented, set.map(Arc::as_ref), at));
-        let standing = Arc::new(finding.await);
-        let mut known = self.known();
-        if known.epoch < gate.epoch {
-            *known = Known { epoch: gate.epoch, by_trust: Vec::new() };
+        if let Some(name) = trust.filter(|_| presented.is_some()) {
+            look.add(&Key::Trust(name));
         }
-        // A request that began under an older configuration must not hide what a newer one knows.
-        if known.epoch == gate.epoch {
-            known.by_trust.retain(|found| found.trust.as_deref() != trust);
-            known.by_trust.push(Found {
-                trust: trust.map(str::to_owned),
-                standing: Arc::clone(&standing),
-                prepared: Vec::new(),
-                admitted: Vec::new(),
-            });
+        let set = trust.and_then(|name| gate.trust.get(name)).map(Arc::as_ref);
+        // In a box of its own, since it is needed once and would make every request's future larger.
+        let finding = Box::pin(gate.authenticator.certificate(presented, set, at, look));
+        let standing = Arc::new(finding.await);
+        let lost = self.keep(look, gate, trust, &standing);
+        if self.lost.swap(lost, Ordering::Relaxed) != lost && lost {
+            self.registration.doubt(Cause::Request);
         }
         standing
     }
@@ -121,7 +141,87 @@ impl Client {
         if known.epoch != gate.epoch {
             return None;
         }
-        known.found(trust).map(|found| &found.standing).filter(|standing| standing.holds(at, now)).map(Arc::clone)
+        let number = self.registration.doubts();
+        let holds = |found: &&Found| found.number == number && found.standing.holds(at, now);
+        known.found(trust).filter(holds).map(|found| Arc::clone(&found.standing))
+    }
+
+    /// Keeps what was found, and says whether it contradicts that the certificate was accepted before.
+    fn keep(&self, look: &Look<'_>, gate: &Gate, trust: Option<&str>, standing: &Arc<Standing>) -> bool {
+        let mut known = self.known();
+        if known.epoch < gate.epoch {
+            known.epoch = gate.epoch;
+            known.by_trust.clear();
+        }
+        let username = match &standing.evidence {
+            CertificateEvidence::Account(account) if account.status == Status::Active => Some(&account.username),
+            _ => None,
+        };
+        let accepted = known.accepted.iter().find(|(by, _)| by.as_deref() == trust).map(|(_, name)| name);
+        let lost = accepted.is_some_and(|accepted| contradicts(standing, accepted));
+        if let (None, Some(username)) = (accepted, username) {
+            let accepted = (trust.map(str::to_owned), username.clone());
+            known.accepted.push(accepted);
+        }
+        // A request that began under an older configuration, or before a doubt, must not hide what is known since.
+        let newer = known.found(trust).is_some_and(|found| found.number > look.number());
+        if known.epoch == gate.epoch && !newer {
+            let place = known.by_trust.iter().position(|found| found.trust.as_deref() == trust);
+            let before = place.map(|place| known.by_trust.swap_remove(place));
+            known.by_trust.push(Found {
+                trust: trust.map(str::to_owned),
+                number: look.number(),
+                standing: Arc::clone(standing),
+                prepared: Vec::new(),
+                admitted: before.filter(|_| !lost).map(|before| before.admitted).unwrap_or_default(),
+            });
+            let dates = known.by_trust.iter().map(|found| found.standing.valid_until);
+            self.registration.expires(dates.min().unwrap_or(Timestamp::FAR_FUTURE));
+        }
+        lost
+    }
+
+    /// Whom the certificate was accepted as, by trust set, and whose passwords have let something through that
+    /// runs.
+    pub(super) fn accepted(&self) -> (Vec<(Option<String>, String)>, Vec<String>) {
+        let known = self.known();
+        (known.accepted.clone(), known.passwords.iter().map(|(name, _)| name.to_string()).collect())
+    }
+
+    /// Whether anything runs that was let through.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn begin_running(&self, password_of: Option<&str>) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let Some(username) = password_of else { return };
+        let passwords = &mut self.known().passwords;
+        match passwords.iter_mut().find(|(known, _)| **known == *username) {
+            Some((_, count)) => *count += 1,
+            None => passwords.push((Box::from(username), 1)),
+        }
+    }
+
+    pub(super) fn end_running(&self, password_of: Option<&str>) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        let Some(username) = password_of else { return };
+        let passwords = &mut self.known().passwords;
+        passwords.retain_mut(|(known, count)| {
+            *count -= usize::from(**known == *username);
+            *count > 0
+        });
+    }
+
+    /// Makes the connection end at once.
+    pub(super) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+        self.registration.doubt(Cause::Request);
+    }
+
+    /// Whether it must end at once.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
     }
 
     /// What the upstream of this index is told of the client, and of a request for this authority, made by

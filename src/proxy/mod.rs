@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod client;
+mod doubt;
 pub mod forward;
 pub mod framing;
 pub mod gate;
@@ -25,6 +26,7 @@ use crate::auth::{DigestFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
 use crate::config::OnRejected;
+use crate::revocation::live::{Live, Look};
 use crate::telemetry::audit::Outcome;
 use crate::telemetry::request_id::RequestId;
 use crate::upstream::pool::Pools;
@@ -51,16 +53,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What one worker thread has of its own, and the configuration that all share.
 pub struct Worker {
     gate: Arc<ArcSwap<Gate>>,
+    live: Arc<Live>,
     pools: Arc<Pools<ClientBody>>,
     /// True once the process is about to end.
     pub draining: watch::Receiver<bool>,
 }
 
 impl Worker {
-    /// A worker without connections.
+    /// A worker without connections; those that it gets are registered with `live`.
     #[must_use]
-    pub fn new(gate: Arc<ArcSwap<Gate>>, draining: watch::Receiver<bool>) -> Arc<Self> {
-        Arc::new(Self { gate, pools: Pools::new(), draining })
+    pub fn new(gate: Arc<ArcSwap<Gate>>, live: Arc<Live>, draining: watch::Receiver<bool>) -> Arc<Self> {
+        Arc::new(Self { gate, live, pools: Pools::new(), draining })
     }
 
     /// The configuration in force.
@@ -83,6 +86,8 @@ pub struct Closed(Reason);
 /// A request on its way.
 struct Exchange<'a> {
     client: &'a Arc<Client>,
+    /// Begun before the configuration was taken and anything was asked.
+    look: Look<'a>,
     gate: &'a Arc<Gate>,
     id: RequestId,
     /// When it came.
@@ -123,8 +128,9 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Closed> {
     let serving = Serving::begin(&client);
+    let look = client.registration.look();
     let gate = worker.gate();
-    let exchange = Exchange { client: &client, gate: &gate, id: RequestId::random(), at: Moment::now() };
+    let exchange = Exchange { client: &client, look, gate: &gate, id: RequestId::random(), at: Moment::now() };
     let mut response = exchange.run(&worker, request).await?;
     response.body_mut().serve(serving);
     Ok(response)
@@ -168,7 +174,7 @@ impl Exchange<'_> {
         };
         let came_under = &self.client.connection.policy;
         let (at, now) = (self.at.timestamp(), Instant::now());
-        let standing = self.client.standing(self.gate, route.trust(came_under), at, now).await;
+        let standing = self.client.standing(&self.look, self.gate, route.trust(came_under), at, now).await;
         let policy = route.policy(came_under);
         // In a box of its own: most requests have none, and all would be larger by it.
         let digest = match policy.asks_digest(&standing.evidence) {
@@ -193,7 +199,7 @@ impl Exchange<'_> {
             }
             Verdict::Refuse(reason) if self.closes(&evidence) => {
                 self.record(&about, Outcome::Refuse, Some(reason), None, None);
-                self.client.condemned.notify_one();
+                self.client.condemn();
                 Err(Closed(reason))
             }
             Verdict::Refuse(reason) => Ok(self.refuse(&about, reason)),

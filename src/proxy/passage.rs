@@ -1,6 +1,7 @@
 //! The way through: a permitted request as its application is to see it, and the answer as its client is.
 
 use super::body::{ClientBody, ReplyBody};
+use super::doubt::{Running, Terms, no_longer_permitted};
 use super::forward::{ForwardError, forward};
 use super::gate::{Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
@@ -9,13 +10,11 @@ use super::headers::{Prepared, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
-use super::{Client, Exchange, Gate, Worker};
+use super::{Exchange, Worker};
 use crate::auth::Standing;
-use crate::auth::decision::{Evidence, Finding, Identity, Permit, Policy, Verdict, decide};
-use crate::base::clock::Moment;
-use crate::base::reason::Reason;
+use crate::auth::decision::Permit;
 use crate::config::Method;
-use arc_swap::ArcSwap;
+use crate::revocation::live::Key;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
@@ -24,10 +23,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How often it is looked whether a tunnel's client is still permitted.
-const TUNNEL_CHECK: Duration = Duration::from_secs(1);
 
 /// A request that may pass, and what is known of it.
 pub(super) struct Passage<'a> {
@@ -52,6 +47,7 @@ impl Passage<'_> {
     ) -> Result<Response<ReplyBody>, ForwardError> {
         let Self { exchange, permit, upstream, route, target, .. } = self;
         let Parts { method, version, mut headers, mut extensions, .. } = head;
+        let running = Running::begin(exchange.client, &exchange.look, permit);
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
         let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);
@@ -66,17 +62,25 @@ impl Passage<'_> {
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
             let came_under = &exchange.client.connection.policy;
+            // The tunnel is the connection from now on, and outlives this configuration.
+            exchange.look.add(&Key::Routes);
             let terms = Terms {
+                running,
+                target: RequestTarget::clone(target),
+                number: exchange.look.number(),
+                epoch: exchange.gate.epoch,
                 trust: route.trust(came_under).map(str::to_owned),
                 policy: route.policy(came_under).clone(),
                 identity: permit.identity().cloned(),
             };
-            let ended = no_longer_permitted(Arc::clone(exchange.client), Arc::clone(&worker.gate), terms);
+            let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
             return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, client, request, ended)).await?));
         }
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
-        Ok(passed_back(forward(permit, &upstream.upstream, &worker.pools, request).await?))
+        let mut response = passed_back(forward(permit, &upstream.upstream, &worker.pools, request).await?);
+        response.body_mut().run(running);
+        Ok(response)
     }
 
     /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.
@@ -113,43 +117,6 @@ impl Passage<'_> {
             self.exchange.client.connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
         let certificate = facts.filter(|_| !path.is_empty()).map(|facts| ClientCertificate { facts, path: &path });
         self.upstream.identity.prepare(self.permit, certificate)
-    }
-}
-
-/// On what terms a client became a tunnel.
-struct Terms {
-    /// The trust set that decided.
-    trust: Option<String>,
-    policy: Policy,
-    identity: Option<Identity>,
-}
-
-/// Waits until a client that became a tunnel on these terms would no longer pass as who it was: its
-/// certificate has expired or was revoked, its account is locked or has left the group, or nobody can say.
-/// Who passed as nobody in particular waits for ever.
-async fn no_longer_permitted(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, terms: Terms) {
-    let Terms { trust, policy, identity } = terms;
-    let Some(Identity { account, method }) = identity else {
-        // The client is held all the same: its place is given back when the tunnel ends.
-        return std::future::pending().await;
-    };
-    let username = account.username.as_str();
-    loop {
-        tokio::time::sleep(TUNNEL_CHECK).await;
-        let gate = gate.load_full();
-        let standing = client.standing(&gate, trust.as_deref(), Moment::now().timestamp(), Instant::now()).await;
-        let digest = match method {
-            Method::Digest => gate.authenticator.digest_again(username).await,
-            Method::Certificate => Finding::NotAsked,
-        };
-        let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };
-        let verdict = decide(&policy, &evidence);
-        let same = |permit: &Permit| permit.identity().is_some_and(|now| now.account.username == username);
-        if !matches!(&verdict, Verdict::Permit(permit) if same(permit)) {
-            let (connection, found) = (client.connection.id, standing.last());
-            let reason = verdict.reason().map(Reason::as_str);
-            return tracing::info!(%connection, client = %client.connection.peer, account = username, reason, found, "tunnel cut");
-        }
     }
 }
 

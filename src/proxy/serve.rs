@@ -2,12 +2,15 @@
 //! deadlines of the configuration.
 
 use super::body::ReplyBody;
+use super::doubt::{Loss, look_again};
 use super::{Client, Closed, Worker};
 use crate::config::Timeouts;
 use crate::listen::activity::{Activity, Expired};
 use crate::listen::connection::Connection;
 use crate::listen::io::ClientIo;
 use crate::listen::limit::Place;
+use crate::revocation::live::Cause;
+use futures_util::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -16,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 use tokio_rustls::server::TlsStream;
@@ -28,6 +31,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Resets that an HTTP/2 client may cause before it is taken for an attacker (CVE-2023-44487).
 const MOST_RESETS: usize = 64;
+/// How long a connection may take to say good-bye that has lost what let it in: a GOAWAY, and what is ready.
+const PARTING: Duration = Duration::from_millis(200);
 /// hyper reads heads into a buffer of at least this size.
 const LEAST_BUFFER: usize = 8192;
 
@@ -36,7 +41,7 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
     let multiplexed = connection.tls.http2;
     let activity = Arc::new(Activity::new(multiplexed, Instant::now()));
     let io = ClientIo::new(stream, Arc::clone(&activity));
-    let client = Arc::new(Client::new(connection, activity, place));
+    let client = Arc::new(Client::new(connection, activity, worker.live.register(), place));
     let (timeouts, limits) = {
         let gate = worker.gate();
         (gate.timeouts.clone(), gate.limits.clone())
@@ -93,11 +98,14 @@ where
     }
 }
 
-/// Drives a connection to its end: its own, the client's, a deadline's or the process's.
-async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Client, worker: &Worker, timeouts: &Timeouts) {
+/// Drives a connection to its end: its own, the client's, a deadline's or the process's, or that of what let
+/// it in. When it is in doubt, it goes on until the sources have answered.
+async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Arc<Client>, worker: &Worker, timeouts: &Timeouts) {
     let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head).into()));
     let mut draining = worker.draining.clone();
-    let mut finishing = false;
+    let (mut finishing, mut parting) = (false, false);
+    let mut number = 0;
+    let mut looking: Option<BoxFuture<'static, Option<Loss>>> = None;
     loop {
         tokio::select! {
             biased;
@@ -108,6 +116,7 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Client, worker
                 return;
             }
             () = timer.as_mut() => match client.activity.check(Instant::now(), timeouts) {
+                _ if parting => return,
                 Ok(left) => timer.as_mut().reset((Instant::now() + left).into()),
                 // A client that waits for nothing is told so (HTTP/2: GOAWAY) and given a moment to go.
                 Err(Expired::Idle) if !finishing => {
@@ -120,12 +129,39 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Client, worker
                     return;
                 }
             },
-            _ = draining.wait_for(|draining| *draining), if !finishing => {
+            _ = draining.wait_for(|draining| *draining), if !finishing && !parting => {
                 finishing = true;
                 connection.as_mut().finish();
             }
-            () = client.condemned.notified() => return,
+            cause = client.registration.doubted(number), if looking.is_none() && !parting => {
+                if client.is_condemned() {
+                    return;
+                }
+                number = client.registration.doubts();
+                looking = Some(doubt(client, worker, cause));
+            }
+            lost = answered(&mut looking) => {
+                looking = None;
+                if let Some(loss) = lost {
+                    loss.record(client, &worker.gate(), None);
+                    parting = true;
+                    connection.as_mut().finish();
+                    timer.as_mut().reset((Instant::now() + PARTING).into());
+                }
+            }
         }
+    }
+}
+
+fn doubt(client: &Arc<Client>, worker: &Worker, cause: Cause) -> BoxFuture<'static, Option<Loss>> {
+    Box::pin(look_again(Arc::clone(client), Arc::clone(&worker.gate), cause))
+}
+
+/// What a look has found; never, while nobody looks.
+async fn answered<T>(looking: &mut Option<BoxFuture<'static, T>>) -> T {
+    match looking {
+        Some(looking) => looking.await,
+        None => std::future::pending().await,
     }
 }
 

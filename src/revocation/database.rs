@@ -54,6 +54,7 @@ mod tests {
     use crate::certificate::path::{Requirements, TrustAnchors, validate};
     use crate::certificate::testing::{Authority, NOW};
     use crate::config::{Cache, DigestAlgorithm};
+    use crate::store::changes::{Position, Since};
     use futures_util::future::BoxFuture;
     use std::sync::Arc;
     use std::time::Duration;
@@ -73,6 +74,12 @@ mod tests {
             _: DigestAlgorithm,
         ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>> {
             Box::pin(async { Ok(None) })
+        }
+
+        fn changes<'a>(&'a self, _: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
+            Box::pin(async {
+                Err(Unavailable { what: "reading", store: "test".to_owned(), why: "no feed".to_owned() })
+            })
         }
 
         fn revoked<'a>(

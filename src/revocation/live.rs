@@ -77,7 +77,7 @@ impl<'a> Key<'a> {
     /// The key of a certificate for revocation lists.
     #[must_use]
     pub fn listed(certificate: &'a PathCertificate) -> Self {
-        Self::Listed { issuer: &certificate.issuer_name, serial: &certificate.serial }
+        Self::Listed { issuer: &certificate.issuer_canonical, serial: &certificate.serial }
     }
 }
 

@@ -8,6 +8,9 @@
 
 use super::{Fault, Session, Value};
 
+/// How many changes are read at once.
+pub const BATCH: usize = 1000;
+
 /// How many changes are kept. Whoever has fallen further behind sees the gap and reads everything anew.
 const KEPT: i64 = 100_000;
 
@@ -25,6 +28,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Account, Self::Credential, Self::Certificate, Self::Revocation];
+
     /// As it stands in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,4 +57,127 @@ pub async fn record(session: &mut dyn Session, kind: Kind, name: &str) -> Result
     session.execute("INSERT INTO changes (n, kind, name) VALUES (?, ?, ?)", change).await?;
     session.execute("DELETE FROM changes WHERE n <= ?", vec![Value::Integer(number.saturating_sub(KEPT))]).await?;
     Ok(number)
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which one.
+    pub name: String,
+}
+
+/// How far somebody has read the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the last change that was read; 0 before the first.
+    number: i64,
+    /// Its kind and name. A database that was put back to an older state and has grown since has another change
+    /// of this number.
+    last: Option<(String, String)>,
+}
+
+/// What has changed since a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// These, in their order; at most [`BATCH`], so that there may be more when there are as many.
+    Changes(Vec<Change>, Position),
+    /// It cannot be told: there is no position to begin from, changes are missing, the number went back, or a
+    /// change is of a kind that this program does not know. Whoever keeps anything must read it anew; from here
+    /// on it can be told again.
+    Gap(Position),
+}
+
+/// The counter, and with it the change of that number, in one statement: all that is asked while nothing changes.
+const NEWEST: &str = "SELECT c.n, h.kind, h.name FROM change_counter c LEFT JOIN changes h ON h.n = c.n WHERE c.id = 1";
+
+/// Parameters: the first number, how many.
+const FROM: &str = "SELECT n, kind, name FROM changes WHERE n >= ? ORDER BY n LIMIT ?";
+
+/// What has changed since a position, and the next one.
+///
+/// # Errors
+/// When the database fails, or holds no counter.
+pub async fn since(session: &mut dyn Session, position: Option<&Position>) -> Result<Since, Fault> {
+    let rows = session.query(NEWEST, Vec::new()).await?;
+    let newest = match rows.first() {
+        Some(row) => Position { number: row.integer(0)?, last: row.optional_text(1)?.zip(row.optional_text(2)?) },
+        None => {
+            return Err(Fault::Unexpected("change_counter has lost its row; the schema must be restored".to_owned()));
+        }
+    };
+    let Some(position) = position else { return Ok(Since::Gap(newest)) };
+    if *position == newest {
+        return Ok(Since::Changes(Vec::new(), newest));
+    }
+    let most = i64::try_from(BATCH).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = session.query(FROM, vec![Value::Integer(position.number), Value::Integer(most)]).await?;
+    let read = rows.iter().map(|row| Ok((row.integer(0)?, row.text(1)?, row.text(2)?)));
+    Ok(follow(position, read.collect::<Result<Vec<_>, Fault>>()?).unwrap_or(Since::Gap(newest)))
+}
+
+/// The changes behind a position, if these rows, which begin with the one at the position, leave no doubt.
+fn follow(position: &Position, rows: Vec<(i64, String, String)>) -> Option<Since> {
+    let mut rows = rows.into_iter();
+    if let Some(last) = &position.last {
+        let (number, kind, name) = rows.next()?;
+        if number != position.number || (kind, name) != *last {
+            return None;
+        }
+    }
+    let (mut next, mut changes) = (position.clone(), Vec::new());
+    for (number, kind, name) in rows {
+        if number != next.number.checked_add(1)? {
+            return None;
+        }
+        changes.push(Change { kind: Kind::ALL.into_iter().find(|known| known.as_str() == kind)?, name: name.clone() });
+        next = Position { number, last: Some((kind, name)) };
+    }
+    // The counter says that there are some.
+    (!changes.is_empty()).then_some(Since::Changes(changes, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: i64, kind: &str, name: &str) -> (i64, String, String) {
+        (number, kind.to_owned(), name.to_owned())
+    }
+
+    fn at(number: i64, last: Option<(&str, &str)>) -> Position {
+        Position { number, last: last.map(|(kind, name)| (kind.to_owned(), name.to_owned())) }
+    }
+
+    #[test]
+    fn changes_are_told_only_if_none_is_missing_and_the_last_one_is_still_the_same() {
+        let ann = || row(7, "account", "ann");
+        let seven = at(7, Some(("account", "ann")));
+        let cases = [
+            ("the next one", &seven, vec![ann(), row(8, "revocation", "00:01")], true),
+            ("the first one of all", &at(0, None), vec![row(1, "account", "ann")], true),
+            ("none, though the counter was raised", &seven, vec![ann()], false),
+            ("nothing at all", &seven, vec![], false),
+            ("one is missing", &seven, vec![ann(), row(9, "account", "bob")], false),
+            ("one is missing further on", &seven, vec![ann(), row(8, "account", "b"), row(10, "account", "c")], false),
+            ("the first one is missing", &at(0, None), vec![row(2, "account", "ann")], false),
+            ("the last one that was read is gone", &seven, vec![row(8, "account", "bob")], false),
+            ("it is another one", &seven, vec![row(7, "account", "eve"), row(8, "account", "bob")], false),
+            ("it is of another kind", &seven, vec![row(7, "credential", "ann"), row(8, "account", "bob")], false),
+            ("a kind from the future", &seven, vec![ann(), row(8, "moon", "full")], false),
+        ];
+        for (what, position, rows, told) in cases {
+            let expected = rows.last().cloned();
+            match follow(position, rows) {
+                Some(Since::Changes(changes, next)) => {
+                    let (number, kind, name) = expected.unwrap();
+                    assert!(told, "{what}");
+                    assert_eq!((changes.len(), next), (1, at(number, Some((&kind, &name)))), "{what}");
+                    assert_eq!((changes[0].kind.as_str(), &changes[0].name), (kind.as_str(), &name), "{what}");
+                }
+                other => assert!(other.is_none() && !told, "{what}"),
+            }
+        }
+    }
 }

@@ -261,6 +261,15 @@ impl Connection {
     pub(crate) async fn get(&mut self, target: &str) -> Answer {
         self.send(get(target)).await
     }
+
+    /// Whether the next request on it does not pass: because it is refused for this reason, or because the
+    /// connection was ended.
+    pub(crate) async fn is_refused(&mut self, reason: &str) -> bool {
+        match self.try_send(get("/")).await {
+            Ok(answer) => answer.status == 403 && answer.text().contains(reason),
+            Err(_) => true,
+        }
+    }
 }
 
 /// A GET of a path, for [`Connection::send`].

@@ -72,6 +72,10 @@ impl Directory for Fake {
         }))
     }
 
+    fn changes<'a>(&'a self, _: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
+        Box::pin(async { Err(unanswered("it has no feed")) })
+    }
+
     fn revoked<'a>(
         &'a self,
         certificates: &'a [CertificateKey],
@@ -274,4 +278,71 @@ async fn a_time_of_zero_keeps_nothing() {
         assert_eq!(accounts.find(&by_name("ann")).await.unwrap().accounts.len(), 1);
     }
     assert_eq!(fake.asked(), 3);
+}
+
+fn change(kind: Kind, name: &str) -> Change {
+    Change { kind, name: name.to_owned() }
+}
+
+#[tokio::test]
+async fn a_change_ends_the_answers_that_it_concerns_and_no_others() {
+    let fake = Fake::open();
+    fake.set(|state| state.accounts.extend(["ann", "bob"].map(account)));
+    let accounts = cached(&fake, LONG, LONG);
+    let (ann, bob, nobody) = (by_name("ann"), by_name("bob"), by_name("nobody"));
+    let ask = async || {
+        for lookup in [&ann, &bob, &nobody] {
+            accounts.find(lookup).await.unwrap();
+        }
+        for username in ["ann", "bob"] {
+            accounts.ha1(username, "example.org", DigestAlgorithm::Md5).await.unwrap();
+        }
+        accounts.revoked(&[certificate(1), certificate(2)]).await.unwrap();
+        fake.asked()
+    };
+    assert_eq!(ask().await, 7);
+    assert_eq!(ask().await, 7, "all is known");
+    for (change, questions) in [
+        // Her account, her credentials, and that there is nobody of another name.
+        (change(Kind::Account, "ann"), 3),
+        (change(Kind::Credential, "bob"), 3),
+        (change(Kind::Account, "carol"), 1),
+        (change(Kind::Revocation, &certificate(1).name()), 1),
+        (change(Kind::Certificate, &certificate(2).name()), 1),
+        (change(Kind::Revocation, &certificate(3).name()), 0),
+        (change(Kind::Revocation, "what is this"), 7),
+    ] {
+        let before = fake.asked();
+        accounts.forget(&change);
+        assert_eq!(ask().await - before, questions, "{change:?}");
+        assert_eq!(ask().await - before, questions, "{change:?}, asked again");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_a_change_overtakes_is_given_to_nobody() {
+    let fake = Fake::with_permits(0);
+    fake.set(|state| state.accounts.push(account("ann")));
+    let accounts = cached(&fake, LONG, LONG);
+    let asking = tokio::spawn({
+        let accounts = Arc::clone(&accounts);
+        async move { accounts.find(&by_name("ann")).await }
+    });
+    until(|| fake.asked() == 1).await;
+    fake.set(|state| state.accounts[0].status = Status::Locked);
+    accounts.forget(&change(Kind::Account, "ann"));
+    fake.gate.add_permits(2);
+    assert_eq!(asking.await.unwrap().unwrap().accounts[0].status, Status::Locked);
+    assert_eq!(accounts.find(&by_name("ann")).await.unwrap().accounts[0].status, Status::Locked);
+    assert_eq!(fake.asked(), 2);
+}
+
+#[test]
+fn the_name_of_a_certificate_in_the_feed_is_its_key() {
+    for key in [certificate(0), CertificateKey { issuer: [0xab; 32], serial: vec![0xff; 64] }] {
+        assert_eq!(CertificateKey::of_name(&key.name()), Some(key));
+    }
+    for name in ["", ":", "00:01", "nothing", &format!("{}:0", "00".repeat(32))] {
+        assert_eq!(CertificateKey::of_name(name), None, "{name}");
+    }
 }

@@ -1,0 +1,39 @@
+//! What puts open connections in doubt besides requests: the passing of dates, and reloads. What the sources of
+//! revocation do themselves is told by whoever takes them up.
+
+use crate::base::clock::Timestamp;
+use crate::config::Config;
+use crate::revocation::live::{Cause, Key, Live};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// How often it is looked whether a date has passed. Dates are whole seconds.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Doubts, for ever, the connections whose date has passed.
+pub(super) async fn of_dates(live: Arc<Live>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut last = Timestamp::now();
+    loop {
+        tick.tick().await;
+        let now = Timestamp::now();
+        // A clock that was set back makes nothing due; what is due is due once a second.
+        if now != last {
+            live.doubt_due(now);
+            last = now;
+        }
+    }
+}
+
+/// Doubts what a reload may have changed, once the new configuration is in force: the connections of trust sets,
+/// which were all made anew, and tunnels, which outlive the configuration that they began under.
+pub(super) fn after_reload(live: &Live, old: &Config, new: &Config) {
+    for name in old.trust.keys() {
+        live.doubt(&Key::Trust(name), Cause::Trust);
+    }
+    if (&old.routes, &old.listeners, &old.identity) != (&new.routes, &new.listeners, &new.identity) {
+        live.doubt(&Key::Routes, Cause::Routes);
+    }
+}

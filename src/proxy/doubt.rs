@@ -1,0 +1,273 @@
+//! What becomes of an open connection, and of a tunnel, when something that it rests on has changed: the
+//! sources are looked at again for this one alone. Whoever is still who they were goes on undisturbed; whoever
+//! is not loses what runs, and the audit log says why.
+
+use super::path::RequestTarget;
+use super::{Client, Gate};
+use crate::account::Status;
+use crate::auth::Standing;
+use crate::auth::decision::{
+    CertificateEvidence, DigestEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide,
+};
+use crate::base::clock::Moment;
+use crate::base::reason::Reason;
+use crate::config::Method;
+use crate::revocation::live::{Cause, Key, Look};
+use crate::telemetry::audit::{Event, Outcome, Record};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// For how long a source that gives no answer is asked again before that is taken for a no.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long to wait before it is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that was let through and goes on: a response, an upload, a tunnel. While it does, the connection
+/// has something to lose.
+pub(super) struct Running {
+    client: Arc<Client>,
+    /// Whose password let it through, if one did.
+    digest: Option<Box<str>>,
+}
+
+impl Running {
+    /// Begins with a permit that rests on what was found since this look began.
+    pub(super) fn begin(client: &Arc<Client>, look: &Look<'_>, permit: &Permit) -> Self {
+        let digest = permit.identity().filter(|identity| identity.method == Method::Digest);
+        let digest = digest.map(|identity| Box::from(identity.account.username.as_str()));
+        client.begin_running(digest.as_deref());
+        if let Some(username) = &digest {
+            // Known to the client before, so that whoever is woken by a doubt finds it.
+            look.hold(&Key::Account(username));
+        }
+        Self { client: Arc::clone(client), digest }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(username) = &self.digest {
+            self.client.registration.give_back(&Key::Account(username));
+        }
+        self.client.end_running(self.digest.as_deref());
+    }
+}
+
+/// What somebody has lost who had been let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Loss {
+    reason: Reason,
+    /// What the sources say, and why they were asked.
+    detail: String,
+    account: String,
+    method: Method,
+}
+
+impl Loss {
+    /// Puts on record that the connection, or the tunnel to this target, was cut.
+    pub(super) fn record(&self, client: &Client, gate: &Gate, target: Option<&RequestTarget>) {
+        let (connection, peer) = (client.connection.id, client.connection.peer);
+        let Self { reason, detail, account, method } = self;
+        let what = if target.is_some() { "tunnel cut" } else { "connection cut" };
+        tracing::info!(%connection, client = %peer, account, %reason, detail, "{what}");
+        let record = Record {
+            reason: Some(*reason),
+            detail: Some(detail),
+            host: target.and_then(RequestTarget::host),
+            path: target.map(RequestTarget::path),
+            account: Some(account),
+            authentication: Some(method.as_str()),
+            ..Record::new(Moment::now(), Event::Connection, Outcome::Refuse)
+        };
+        gate.audit.write(client.audited(), &record);
+    }
+}
+
+/// What the sources say now.
+enum Found {
+    Same,
+    Lost(Reason, String),
+    /// Nothing, which may pass.
+    Unanswered(String),
+}
+
+/// Whether a client's certificate still leads to this account, and the account may pass.
+fn compare(standing: &Standing, username: &str) -> Found {
+    match &standing.evidence {
+        CertificateEvidence::Account(account) if account.username != username => {
+            Found::Lost(Reason::IdentityAmbiguous, format!("it is {}'s now", account.username))
+        }
+        CertificateEvidence::Account(account) if account.status != Status::Active => {
+            Found::Lost(Reason::AccountInactive, standing.last().to_owned())
+        }
+        CertificateEvidence::Account(_) => Found::Same,
+        CertificateEvidence::Refused(reason) => Found::Lost(*reason, standing.last().to_owned()),
+        CertificateEvidence::AccountsUnavailable => Found::Unanswered(standing.last().to_owned()),
+        CertificateEvidence::NotAsked | CertificateEvidence::None => {
+            Found::Lost(Reason::CertificateRequired, "no certificate is asked for any more".to_owned())
+        }
+    }
+}
+
+/// Whether an account that showed its password may still pass.
+fn compare_digest(now: &Finding<DigestEvidence>) -> Found {
+    match now {
+        Finding::Known(DigestEvidence::Right(account)) if account.status == Status::Active => Found::Same,
+        Finding::Known(DigestEvidence::Right(account)) => {
+            Found::Lost(Reason::AccountInactive, format!("{} ({})", account.username, account.status.as_str()))
+        }
+        Finding::Unavailable => Found::Unanswered("the store gave no answer".to_owned()),
+        Finding::Known(_) | Finding::NotAsked => {
+            Found::Lost(Reason::AccountUnknown, "there is no such account any more".to_owned())
+        }
+    }
+}
+
+/// Whether what is known of a client's certificate contradicts that it was let in as this account: anything but
+/// the same account, and no answer.
+pub(super) fn contradicts(standing: &Standing, username: &str) -> bool {
+    matches!(compare(standing, username), Found::Lost(..))
+}
+
+/// Looks again at everything by which something was let in over a connection, and says what of it is lost. A
+/// connection over which nothing was accepted has nothing to lose, and causes no question. While a source gives
+/// no answer the connection waits, its requests being refused one by one; what runs is lost after a
+/// moment, since no answer is not a yes.
+pub(super) async fn look_again(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, cause: Cause) -> Option<Loss> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let look = client.registration.look();
+        let gate = gate.load_full();
+        let mut unanswered = None;
+        let (certificates, passwords) = client.accepted();
+        for (trust, account) in certificates {
+            let (at, now) = (Moment::now().timestamp(), Instant::now());
+            let standing = client.standing(&look, &gate, trust.as_deref(), at, now).await;
+            let method = Method::Certificate;
+            match compare(&standing, &account) {
+                Found::Same => {}
+                Found::Lost(reason, found) => {
+                    return Some(Loss { reason, detail: told(&found, cause), account, method });
+                }
+                Found::Unanswered(found) => unanswered = Some((found, account, method)),
+            }
+        }
+        for account in passwords {
+            let method = Method::Digest;
+            match compare_digest(&gate.authenticator.digest_again(&account).await) {
+                Found::Same => {}
+                Found::Lost(reason, found) => {
+                    return Some(Loss { reason, detail: told(&found, cause), account, method });
+                }
+                Found::Unanswered(found) => unanswered = Some((found, account, method)),
+            }
+        }
+        let (found, account, method) = unanswered?;
+        if Instant::now() >= until {
+            let detail = told(&found, cause);
+            return client.is_running().then_some(Loss {
+                reason: Reason::AccountsUnavailable,
+                detail,
+                account,
+                method,
+            });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn told(found: &str, cause: Cause) -> String {
+    format!("{found}; asked because {cause}")
+}
+
+/// On what terms a client became a tunnel.
+pub(super) struct Terms {
+    /// Kept for as long as the tunnel.
+    pub(super) running: Running,
+    /// What the client asked for.
+    pub(super) target: RequestTarget,
+    /// The number of the look that the permit rests on.
+    pub(super) number: u64,
+    /// The configuration that it was given under.
+    pub(super) epoch: u64,
+    /// The trust set that decided.
+    pub(super) trust: Option<String>,
+    pub(super) policy: Policy,
+    pub(super) identity: Option<Identity>,
+}
+
+/// Waits until a client that became a tunnel on these terms would no longer be let in as who it was: its
+/// certificate has expired or was revoked, its account is locked or has left the group, its route has
+/// changed, or nobody can say.
+pub(super) async fn no_longer_permitted(gate: Arc<ArcSwap<Gate>>, mut terms: Terms) {
+    let client = Arc::clone(&terms.running.client);
+    loop {
+        let cause = client.registration.doubted(terms.number).await;
+        let until = Instant::now() + PATIENCE;
+        let lost = loop {
+            let look = client.registration.look();
+            let gate = gate.load_full();
+            terms.number = look.number();
+            match terms.decide_again(&client, &gate, &look).await {
+                Found::Same => break None,
+                Found::Lost(reason, found) => break Some((gate, reason, found)),
+                Found::Unanswered(found) if Instant::now() >= until => {
+                    break Some((gate, Reason::AccountsUnavailable, found));
+                }
+                Found::Unanswered(_) => tokio::time::sleep(PAUSE).await,
+            }
+        };
+        if let Some((gate, reason, found)) = lost {
+            let (account, method) = match &terms.identity {
+                Some(identity) => (identity.account.username.clone(), identity.method),
+                None => (String::new(), Method::Certificate),
+            };
+            let loss = Loss { reason, detail: told(&found, cause), account, method };
+            return loss.record(&client, &gate, Some(&terms.target));
+        }
+    }
+}
+
+impl Terms {
+    async fn decide_again(&mut self, client: &Client, gate: &Gate, look: &Look<'_>) -> Found {
+        let came_under = &client.connection.policy;
+        if gate.epoch != self.epoch {
+            let route = gate
+                .listener(&client.connection, self.target.host())
+                .and_then(|listener| gate.router.find(listener, self.target.host(), self.target.path()).ok());
+            let Some(route) = route else {
+                return Found::Lost(Reason::NoRoute, "its route is gone".to_owned());
+            };
+            self.trust = route.trust(came_under).map(str::to_owned);
+            self.policy = route.policy(came_under).clone();
+            self.epoch = gate.epoch;
+        }
+        let (at, now) = (Moment::now().timestamp(), Instant::now());
+        let standing = client.standing(look, gate, self.trust.as_deref(), at, now).await;
+        let digest = match &self.identity {
+            Some(Identity { account, method: Method::Digest }) => {
+                gate.authenticator.digest_again(&account.username).await
+            }
+            _ => Finding::NotAsked,
+        };
+        let found = match &digest {
+            Finding::Known(DigestEvidence::Wrong) => "there is no such account any more".to_owned(),
+            _ => standing.last().to_owned(),
+        };
+        let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };
+        match decide(&self.policy, &evidence) {
+            Verdict::Permit(permit) if self.is_same(&permit) => Found::Same,
+            Verdict::Permit(_) => Found::Lost(Reason::IdentityAmbiguous, "it is somebody else's now".to_owned()),
+            Verdict::Refuse(Reason::AccountsUnavailable) => Found::Unanswered(found),
+            Verdict::Refuse(reason) | Verdict::Challenge { reason, .. } => Found::Lost(reason, found),
+            Verdict::Redirect(_) => Found::Lost(Reason::CertificateRequired, found),
+        }
+    }
+
+    /// Whether a permit is for whom the tunnel was opened. Who was nobody in particular may be anybody.
+    fn is_same(&self, permit: &Permit) -> bool {
+        let name = |identity: &Identity| identity.account.username.clone();
+        self.identity.is_none() || self.identity.as_ref().map(name) == permit.identity().map(name)
+    }
+}
