@@ -12,6 +12,9 @@ NEEDED=(
   openssl:openssl
   c++:g++
   chromium:chromium
+  ip:iproute2
+  unshare:util-linux
+  nsenter:util-linux
   certutil:libnss3-tools
   pk12util:libnss3-tools
   pip3:python3-pip

@@ -15,6 +15,7 @@ use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::{Gate, GateParts};
 use crate::telemetry::audit::Audit;
 use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -221,7 +222,7 @@ fn server_certificate(files: &config::CertificateFiles) -> anyhow::Result<Server
         anyhow!("the key {} is not the key of the certificate {}", files.key.display(), files.chain.display())
     })?;
     let names = facts.names.dns.iter().map(|name| host_pattern(name)).collect();
-    Ok(ServerCertificate { names, certified: Arc::new(certified) })
+    Ok(ServerCertificate { names, certified: Arc::new(ArcSwap::from_pointee(certified)) })
 }
 
 fn host_pattern(name: &str) -> HostPattern {

@@ -6,6 +6,7 @@ mod doubts;
 mod feed;
 pub mod explain;
 pub mod preflight;
+mod stapling;
 mod watch;
 mod worker;
 
@@ -13,6 +14,7 @@ use crate::account::cache::Accounts;
 use crate::auth::digest;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
+use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
 use crate::listen::{self, Listener};
 use crate::proxy::{Gate, Worker};
@@ -29,6 +31,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
 use tokio::task::AbortHandle;
@@ -132,6 +135,8 @@ struct Process {
     parts: Parts,
     gate: Arc<ArcSwap<Gate>>,
     listeners: HashMap<SocketAddr, Open>,
+    /// What fetches OCSP answers about the listeners' certificates.
+    staplers: Vec<Stapler>,
     limit: Arc<ConnectionLimit>,
     workers: Vec<worker::Handle>,
     draining: flag::Sender<bool>,
@@ -205,6 +210,7 @@ impl Process {
             parts,
             gate: Arc::clone(&gate),
             listeners: HashMap::new(),
+            staplers: Vec::new(),
             limit: Arc::clone(&limit),
             workers: Vec::with_capacity(count),
             draining,
@@ -221,6 +227,7 @@ impl Process {
             process.workers.push(handle);
         }
         tokio::spawn(doubts::of_dates(Arc::clone(&process.parts.live)));
+        process.staplers = stapling::start(&process.config.listeners, &built.listeners, &[], &Handle::current());
         process.listen(built.listeners, sockets);
         Ok(process)
     }
@@ -334,6 +341,7 @@ impl Process {
             }
             stays
         });
+        self.staplers = stapling::start(&config.listeners, &built.listeners, &self.staplers, &Handle::current());
         self.listen(built.listeners, sockets);
         self.parts = parts;
         self.config = config;

@@ -6,6 +6,7 @@ use super::verifier::PossessionVerifier;
 use crate::auth::trust::TrustSet;
 use crate::base::secret::Secret;
 use crate::config::{ClientCertificate, ClientPolicy, HostPattern, OnMissing, OnRejected, TlsVersion};
+use arc_swap::ArcSwap;
 use rustls::DistinguishedName;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
@@ -21,8 +22,8 @@ pub(super) const BUFFER_LIMIT: usize = 256 * 1024;
 pub struct ServerCertificate {
     /// The names of its subject alternative names, lower case.
     pub names: Vec<HostPattern>,
-    /// Chain and key.
-    pub certified: Arc<CertifiedKey>,
+    /// Chain and key, and the OCSP answer that is sent along; exchanged when there is a newer one.
+    pub certified: Arc<ArcSwap<CertifiedKey>>,
 }
 
 /// What a policy needs besides its settings.
@@ -45,6 +46,7 @@ pub struct HostTls {
 
 /// TLS of one listener.
 pub struct ListenerTls {
+    resolver: Arc<BySni>,
     default: HostTls,
     hosts: Vec<(HostPattern, HostTls)>,
 }
@@ -82,7 +84,13 @@ impl ListenerTls {
             .iter()
             .map(|(name, policy)| Ok((name.clone(), build(policy, Some(name))?)))
             .collect::<Result<_, rustls::Error>>()?;
-        Ok(Self { default, hosts })
+        Ok(Self { resolver, default, hosts })
+    }
+
+    /// The certificates that are shown, in the order of the configuration.
+    #[must_use]
+    pub fn certificates(&self) -> &[ServerCertificate] {
+        &self.resolver.certificates
     }
 
     /// What holds for a server name (lower case): an exact name before a wildcard, the listener's own policy
@@ -171,7 +179,7 @@ impl ResolvesServerCert for BySni {
             hello.server_name().is_some_and(|name| certificate.names.iter().any(|pattern| pattern.matches(name)))
         };
         let usable = |certificate: &&ServerCertificate| {
-            certificate.certified.key.choose_scheme(hello.signature_schemes()).is_some()
+            certificate.certified.load().key.choose_scheme(hello.signature_schemes()).is_some()
         };
         let all = || self.certificates.iter();
         all()
@@ -180,7 +188,7 @@ impl ResolvesServerCert for BySni {
             .or_else(|| all().find(covers))
             .or_else(|| all().find(usable))
             .or_else(|| all().next())
-            .map(|certificate| Arc::clone(&certificate.certified))
+            .map(|certificate| certificate.certified.load_full())
     }
 }
 

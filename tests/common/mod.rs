@@ -7,9 +7,11 @@ pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod gate;
 pub(crate) mod mariadb;
+pub(crate) mod origin;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod responder;
 pub(crate) mod setup;
 pub(crate) mod upstream;
 

@@ -1,9 +1,9 @@
 //! Certificates made on the spot, good ones and every kind of bad one.
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, OtherNameValue, RevokedCertParams,
-    SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CustomExtension,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    OtherNameValue, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -69,6 +69,11 @@ impl Authority {
         Credential { chain: vec![self.der()], leaf_pem: self.pem(), key_pem: String::new() }
     }
 
+    /// Its own certificate and its key, for a server that signs with them.
+    pub(crate) fn signer(&self) -> Credential {
+        Credential { key_pem: self.issuer.key().serialize_pem(), ..self.credential() }
+    }
+
     /// A certificate with its key and the chain that a client or server sends with it.
     pub(crate) fn issue(&self, leaf: Leaf) -> Credential {
         let key = KeyPair::generate().unwrap();
@@ -129,6 +134,28 @@ impl Leaf {
     pub(crate) fn upn(mut self, name: &str) -> Self {
         let oid = vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
         self.0.subject_alt_names.push(SanType::OtherName((oid, OtherNameValue::Utf8String(name.to_owned()))));
+        self
+    }
+
+    /// Names OCSP responders in authorityInfoAccess.
+    pub(crate) fn responders(mut self, urls: &[&str]) -> Self {
+        fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+            let length = content.len();
+            let length = match length {
+                0..=0x7f => vec![u8::try_from(length).unwrap()],
+                _ => vec![0x82, u8::try_from(length >> 8).unwrap(), u8::try_from(length & 0xff).unwrap()],
+            };
+            // DER has one spelling of a length: two octets only where one is not enough.
+            let length = if length.len() == 3 && length[1] == 0 { vec![0x81, length[2]] } else { length };
+            [&[tag], length.as_slice(), content].concat()
+        }
+        const OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
+        let places: Vec<Vec<u8>> = urls
+            .iter()
+            .map(|url| element(0x30, &[element(0x06, OCSP), element(0x86, url.as_bytes())].concat()))
+            .collect();
+        let value = element(0x30, &places.concat());
+        self.0.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], value));
         self
     }
 
