@@ -9,6 +9,7 @@ use wicketgate::base::clock::Timestamp;
 use wicketgate::base::email;
 use wicketgate::certificate::facts::{AlternativeNames, Attribute, CertificateFacts, DistinguishedName};
 use wicketgate::certificate::path::ValidPath;
+use wicketgate::certificate::path::policy::Outcome;
 use wicketgate::config::{IdentityRule, IdentitySource, IfUnknown, LookupKind};
 use wicketgate::identity::{MAX_NAMES, Rules, name};
 
@@ -53,7 +54,13 @@ fuzz_target!(|text: &str| {
         policies: Vec::new(),
         is_authority: false,
     };
-    let path = ValidPath { certificates: Vec::new(), authorities: Vec::new(), not_after: Timestamp::FAR_FUTURE };
+    let path = ValidPath {
+        certificates: Vec::new(),
+        authorities: Vec::new(),
+        not_after: Timestamp::FAR_FUTURE,
+        anchor: Vec::new().into(),
+        policies: Outcome::default(),
+    };
     for candidate in RULES.iter().flat_map(|rules| rules.candidates(&facts, &path)).flatten() {
         assert!((1..=MAX_NAMES).contains(&candidate.names.len()));
         for found in candidate.names {

@@ -37,6 +37,8 @@ pub struct Requirements {
     pub max_depth: usize,
     /// What the leaf is to be used for.
     pub purpose: Purpose,
+    /// What is asked of its certificate policies.
+    pub policies: policy::Inputs,
 }
 
 /// What a leaf is to be used for.
@@ -59,19 +61,23 @@ impl Requirements {
     /// For TLS clients, on paths of at most this many certificates; smart-card logon alone does not do.
     #[must_use]
     pub fn for_clients(max_depth: usize) -> Self {
-        Self { max_depth, purpose: Purpose::Client { smart_card_logon: false } }
+        Self::new(max_depth, Purpose::Client { smart_card_logon: false })
     }
 
     /// For signers of revocation lists, on paths of at most this many certificates.
     #[must_use]
     pub fn for_list_signers(max_depth: usize) -> Self {
-        Self { max_depth, purpose: Purpose::ListSigner }
+        Self::new(max_depth, Purpose::ListSigner)
+    }
+
+    fn new(max_depth: usize, purpose: Purpose) -> Self {
+        Self { max_depth, purpose, policies: policy::Inputs::default() }
     }
 
     /// For nothing in particular, on paths of at most this many certificates.
     #[must_use]
     pub fn for_anything(max_depth: usize) -> Self {
-        Self { max_depth, purpose: Purpose::Any }
+        Self::new(max_depth, Purpose::Any)
     }
 }
 

@@ -3,13 +3,20 @@
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::certificate::facts::{AlternativeNames, Attribute};
+use crate::certificate::path::policy::Outcome;
 use proptest::prelude::*;
 use std::path::PathBuf;
 
 const AUTHORITY: [u8; 32] = [1; 32];
 
 fn path() -> ValidPath {
-    ValidPath { certificates: Vec::new(), authorities: vec![[9; 32], AUTHORITY], not_after: Timestamp::FAR_FUTURE }
+    ValidPath {
+        certificates: Vec::new(),
+        authorities: vec![[9; 32], AUTHORITY],
+        not_after: Timestamp::FAR_FUTURE,
+        anchor: Vec::new().into(),
+        policies: Outcome::default(),
+    }
 }
 
 fn distinguished(text: &str, attributes: &[(&str, &str)]) -> DistinguishedName {

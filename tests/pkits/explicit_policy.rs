@@ -56,7 +56,7 @@ pub(crate) const CASES: &[Case] = &[
             "requireExplicitPolicy4subsubsubCACRL",
         ],
     )
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.9.4",
         "Valid RequireExplicitPolicy Test4",
@@ -92,7 +92,7 @@ pub(crate) const CASES: &[Case] = &[
             "requireExplicitPolicy7subsubsubCARE2RE4CRL",
         ],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.9.6",
         "Valid Self-Issued requireExplicitPolicy Test6",
@@ -108,7 +108,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedrequireExplicitPolicyTest7EE",
         &["requireExplicitPolicy2CACRL", "requireExplicitPolicy2subCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.9.8",
         "Invalid Self-Issued requireExplicitPolicy Test8",
@@ -121,5 +121,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedrequireExplicitPolicyTest8EE",
         &["requireExplicitPolicy2CACRL", "requireExplicitPolicy2subCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.5(g)"),
 ];

@@ -10,7 +10,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitAnyPolicyTest1EE",
         &["inhibitAnyPolicy0CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.2",
         "Valid inhibitAnyPolicy Test2",
@@ -35,7 +35,7 @@ pub(crate) const CASES: &[Case] = &[
         &["inhibitAnyPolicy1CACRL", "inhibitAnyPolicy1subCA1CRL"],
     )
     .without_any()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.4",
         "Invalid inhibitAnyPolicy Test4",
@@ -43,7 +43,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitAnyPolicyTest4EE",
         &["inhibitAnyPolicy1CACRL", "inhibitAnyPolicy1subCA1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.5",
         "Invalid inhibitAnyPolicy Test5",
@@ -51,7 +51,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitAnyPolicyTest5EE",
         &["inhibitAnyPolicy5CACRL", "inhibitAnyPolicy5subCACRL", "inhibitAnyPolicy5subsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.6",
         "Invalid inhibitAnyPolicy Test6",
@@ -59,7 +59,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitAnyPolicyTest6EE",
         &["inhibitAnyPolicy1CACRL", "inhibitAnyPolicy1subCAIAP5CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.7",
         "Valid Self-Issued inhibitAnyPolicy Test7",
@@ -80,7 +80,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitAnyPolicyTest8EE",
         &["inhibitAnyPolicy1CACRL", "inhibitAnyPolicy1subCA2CRL", "inhibitAnyPolicy1subsubCA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.12.9",
         "Valid Self-Issued inhibitAnyPolicy Test9",
@@ -101,5 +101,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitAnyPolicyTest10EE",
         &["inhibitAnyPolicy1CACRL", "inhibitAnyPolicy1subCA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
 ];

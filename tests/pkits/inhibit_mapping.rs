@@ -10,7 +10,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitPolicyMappingTest1EE",
         &["inhibitPolicyMapping0CACRL", "inhibitPolicyMapping0subCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.2",
         "Valid inhibitPolicyMapping Test2",
@@ -30,7 +30,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidinhibitPolicyMappingTest3EE",
         &["inhibitPolicyMapping1P12CACRL", "inhibitPolicyMapping1P12subCACRL", "inhibitPolicyMapping1P12subsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.4",
         "Valid inhibitPolicyMapping Test4",
@@ -60,7 +60,7 @@ pub(crate) const CASES: &[Case] = &[
             "inhibitPolicyMapping5subsubsubCACRL",
         ],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.6",
         "Invalid inhibitPolicyMapping Test6",
@@ -76,7 +76,7 @@ pub(crate) const CASES: &[Case] = &[
             "inhibitPolicyMapping1P12subsubCAIPM5CRL",
         ],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.7",
         "Valid Self-Issued inhibitPolicyMapping Test7",
@@ -101,7 +101,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitPolicyMappingTest8EE",
         &["inhibitPolicyMapping1P1CACRL", "inhibitPolicyMapping1P1subCACRL", "inhibitPolicyMapping1P1subsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.9",
         "Invalid Self-Issued inhibitPolicyMapping Test9",
@@ -114,7 +114,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitPolicyMappingTest9EE",
         &["inhibitPolicyMapping1P1CACRL", "inhibitPolicyMapping1P1subCACRL", "inhibitPolicyMapping1P1subsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.10",
         "Invalid Self-Issued inhibitPolicyMapping Test10",
@@ -127,7 +127,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitPolicyMappingTest10EE",
         &["inhibitPolicyMapping1P1CACRL", "inhibitPolicyMapping1P1subCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.11.11",
         "Invalid Self-Issued inhibitPolicyMapping Test11",
@@ -140,5 +140,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSelfIssuedinhibitPolicyMappingTest11EE",
         &["inhibitPolicyMapping1P1CACRL", "inhibitPolicyMapping1P1subCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
 ];

@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
         &["Mapping1to2CACRL"],
     )
     .user_policies(&["2"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.10.1/3",
         "Valid Policy Mapping Test1",
@@ -29,7 +29,7 @@ pub(crate) const CASES: &[Case] = &[
         &["Mapping1to2CACRL"],
     )
     .without_mapping()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.10.2/1",
         "Invalid Policy Mapping Test2",
@@ -37,7 +37,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidPolicyMappingTest2EE",
         &["Mapping1to2CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.10.2/2",
         "Invalid Policy Mapping Test2",
@@ -46,7 +46,7 @@ pub(crate) const CASES: &[Case] = &[
         &["Mapping1to2CACRL"],
     )
     .without_mapping()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.10.3/1",
         "Valid Policy Mapping Test3",
@@ -55,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
         &["P12Mapping1to3CACRL", "P12Mapping1to3subCACRL", "P12Mapping1to3subsubCACRL"],
     )
     .user_policies(&["1"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.10.3/2",
         "Valid Policy Mapping Test3",
@@ -72,7 +72,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidPolicyMappingTest4EE",
         &["P12Mapping1to3CACRL", "P12Mapping1to3subCACRL", "P12Mapping1to3subsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.10.5/1",
         "Valid Policy Mapping Test5",
@@ -90,7 +90,7 @@ pub(crate) const CASES: &[Case] = &[
         &["P1Mapping1to234CACRL", "P1Mapping1to234subCACRL"],
     )
     .user_policies(&["6"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.10.6/1",
         "Valid Policy Mapping Test6",
@@ -108,7 +108,7 @@ pub(crate) const CASES: &[Case] = &[
         &["P1Mapping1to234CACRL", "P1Mapping1to234subCACRL"],
     )
     .user_policies(&["6"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.10.7",
         "Invalid Mapping From anyPolicy Test7",
@@ -116,7 +116,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidMappingFromanyPolicyTest7EE",
         &["MappingFromanyPolicyCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.4(a)"),
     case(
         "4.10.8",
         "Invalid Mapping To anyPolicy Test8",
@@ -124,7 +124,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidMappingToanyPolicyTest8EE",
         &["MappingToanyPolicyCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.4(a)"),
     case(
         "4.10.9",
         "Valid Policy Mapping Test9",
@@ -140,7 +140,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidPolicyMappingTest10EE",
         &["GoodCACRL", "GoodsubCAPanyPolicyMapping1to2CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.10.11",
         "Valid Policy Mapping Test11",
@@ -192,7 +192,7 @@ pub(crate) const CASES: &[Case] = &[
         &["P1anyPolicyMapping1to2CACRL"],
     )
     .user_policies(&["2"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.10.14",
         "Valid Policy Mapping Test14",

@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest2EE",
         &["nameConstraintsDN1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.3",
         "Invalid DN nameConstraints Test3",
@@ -25,7 +25,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest3EE",
         &["nameConstraintsDN1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.4",
         "Valid DN nameConstraints Test4",
@@ -54,7 +54,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest7EE",
         &["nameConstraintsDN3CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.8",
         "Invalid DN nameConstraints Test8",
@@ -62,7 +62,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest8EE",
         &["nameConstraintsDN4CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.9",
         "Invalid DN nameConstraints Test9",
@@ -70,7 +70,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest9EE",
         &["nameConstraintsDN4CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.10",
         "Invalid DN nameConstraints Test10",
@@ -78,7 +78,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest10EE",
         &["nameConstraintsDN5CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.11",
         "Valid DN nameConstraints Test11",
@@ -93,7 +93,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest12EE",
         &["nameConstraintsDN1CACRL", "nameConstraintsDN1subCA1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.13",
         "Invalid DN nameConstraints Test13",
@@ -101,7 +101,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest13EE",
         &["nameConstraintsDN1CACRL", "nameConstraintsDN1subCA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.14",
         "Valid DN nameConstraints Test14",
@@ -116,7 +116,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest15EE",
         &["nameConstraintsDN3CACRL", "nameConstraintsDN3subCA1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.16",
         "Invalid DN nameConstraints Test16",
@@ -124,7 +124,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest16EE",
         &["nameConstraintsDN3CACRL", "nameConstraintsDN3subCA1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.17",
         "Invalid DN nameConstraints Test17",
@@ -132,7 +132,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest17EE",
         &["nameConstraintsDN3CACRL", "nameConstraintsDN3subCA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.18",
         "Valid DN nameConstraints Test18",
@@ -154,7 +154,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNnameConstraintsTest20EE",
         &["nameConstraintsDN1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.21",
         "Valid RFC822 nameConstraints Test21",
@@ -169,7 +169,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidRFC822nameConstraintsTest22EE",
         &["nameConstraintsRFC822CA1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.23",
         "Valid RFC822 nameConstraints Test23",
@@ -184,7 +184,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidRFC822nameConstraintsTest24EE",
         &["nameConstraintsRFC822CA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.25",
         "Valid RFC822 nameConstraints Test25",
@@ -199,7 +199,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidRFC822nameConstraintsTest26EE",
         &["nameConstraintsRFC822CA3CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.27",
         "Valid DN and RFC822 nameConstraints Test27",
@@ -214,7 +214,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNandRFC822nameConstraintsTest28EE",
         &["nameConstraintsDN1CACRL", "nameConstraintsDN1subCA3CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.29",
         "Invalid DN and RFC822 nameConstraints Test29",
@@ -222,7 +222,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNandRFC822nameConstraintsTest29EE",
         &["nameConstraintsDN1CACRL", "nameConstraintsDN1subCA3CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.30",
         "Valid DNS nameConstraints Test30",
@@ -237,7 +237,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNSnameConstraintsTest31EE",
         &["nameConstraintsDNS1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.32",
         "Valid DNS nameConstraints Test32",
@@ -252,7 +252,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNSnameConstraintsTest33EE",
         &["nameConstraintsDNS2CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.34",
         "Valid URI nameConstraints Test34",
@@ -267,7 +267,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidURInameConstraintsTest35EE",
         &["nameConstraintsURI1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
     case(
         "4.13.36",
         "Valid URI nameConstraints Test36",
@@ -282,7 +282,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidURInameConstraintsTest37EE",
         &["nameConstraintsURI2CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(c)"),
     case(
         "4.13.38",
         "Invalid DNS nameConstraints Test38",
@@ -290,5 +290,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidDNSnameConstraintsTest38EE",
         &["nameConstraintsDNS1CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(b)"),
 ];

@@ -31,7 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     )
     .user_policies(&["2"])
     .explicit()
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.8.1/4",
         "All Certificates Same Policy Test1",
@@ -58,7 +58,7 @@ pub(crate) const CASES: &[Case] = &[
         &["NoPoliciesCACRL"],
     )
     .explicit()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.3/1",
         "Different Policies Test3",
@@ -75,7 +75,7 @@ pub(crate) const CASES: &[Case] = &[
         &["GoodCACRL", "PoliciesP2subCACRL"],
     )
     .explicit()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.3/3",
         "Different Policies Test3",
@@ -85,7 +85,7 @@ pub(crate) const CASES: &[Case] = &[
     )
     .user_policies(&["1", "2"])
     .explicit()
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.4",
         "Different Policies Test4",
@@ -93,7 +93,7 @@ pub(crate) const CASES: &[Case] = &[
         "DifferentPoliciesTest4EE",
         &["GoodCACRL", "GoodsubCACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.5",
         "Different Policies Test5",
@@ -101,7 +101,7 @@ pub(crate) const CASES: &[Case] = &[
         "DifferentPoliciesTest5EE",
         &["GoodCACRL", "PoliciesP2subCA2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.6/1",
         "Overlapping Policies Test6",
@@ -127,7 +127,7 @@ pub(crate) const CASES: &[Case] = &[
         &["PoliciesP1234CACRL", "PoliciesP1234subCAP123CRL", "PoliciesP1234subsubCAP123P12CRL"],
     )
     .user_policies(&["2"])
-    .refused("?"),
+    .refused("6.1.5(g)"),
     case(
         "4.8.7",
         "Different Policies Test7",
@@ -135,7 +135,7 @@ pub(crate) const CASES: &[Case] = &[
         "DifferentPoliciesTest7EE",
         &["PoliciesP123CACRL", "PoliciesP123subCAP12CRL", "PoliciesP123subsubCAP12P1CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.8",
         "Different Policies Test8",
@@ -143,7 +143,7 @@ pub(crate) const CASES: &[Case] = &[
         "DifferentPoliciesTest8EE",
         &["PoliciesP12CACRL", "PoliciesP12subCAP1CRL", "PoliciesP12subsubCAP1P2CRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.9",
         "Different Policies Test9",
@@ -161,7 +161,7 @@ pub(crate) const CASES: &[Case] = &[
             "PoliciesP123subsubsubCAP12P2P1CRL",
         ],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.10/1",
         "All Certificates Same Policies Test10",
@@ -212,7 +212,7 @@ pub(crate) const CASES: &[Case] = &[
         "DifferentPoliciesTest12EE",
         &["PoliciesP3CACRL"],
     )
-    .refused("?"),
+    .refused("6.1.3(f)"),
     case(
         "4.8.13/1",
         "All Certificates Same Policies Test13",
@@ -245,7 +245,7 @@ pub(crate) const CASES: &[Case] = &[
         .valid_for(&["1"]),
     case("4.8.14/2", "AnyPolicy Test14", &["anyPolicyCACert"], "AnyPolicyTest14EE", &["anyPolicyCACRL"])
         .user_policies(&["2"])
-        .refused("?"),
+        .refused("6.1.5(g)"),
     case("4.8.15", "User Notice Qualifier Test15", &[], "UserNoticeQualifierTest15EE", &[]).valid_for(&["1"]),
     case("4.8.16", "User Notice Qualifier Test16", &["GoodCACert"], "UserNoticeQualifierTest16EE", &["GoodCACRL"])
         .valid_for(&["1"]),

@@ -1,12 +1,16 @@
 //! The suite's files, and the judgement of one test: of its path, and of its lists.
 
-use crate::case::Case;
-use rustls_pki_types::CertificateDer;
+use crate::case::{ANY, Case};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 use wicketgate::base::clock::Timestamp;
+use wicketgate::certificate::oid::Oid;
+use wicketgate::certificate::path::policy::Inputs;
 use wicketgate::certificate::path::{PathError, Requirements, TrustAnchors, ValidPath, validate};
+use wicketgate::certificate::signature::ACCEPTED;
 use wicketgate::revocation::crl::{CrlAnswer, CrlSet};
 
 /// Where the suite lies unpacked.
@@ -21,6 +25,8 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 /// When the paths are judged: 2011-04-15, the day after the document's date.
 const AT: Timestamp = Timestamp::from_unix(1_302_825_600);
 
+const TEST_POLICIES: &str = "2.16.840.1.101.3.2.1.48.";
+const ANY_POLICY: &str = "2.5.29.32.0";
 const ANCHOR: &str = "TrustAnchorRootCertificate";
 const ANCHOR_LIST: &str = "TrustAnchorRootCRL";
 
@@ -28,6 +34,21 @@ const ANCHOR_LIST: &str = "TrustAnchorRootCRL";
 pub(crate) fn path(case: &Case) -> Result<ValidPath, PathError> {
     let chain: Vec<_> = std::iter::once(&case.leaf).chain(case.intermediates).map(|name| certificate(name)).collect();
     validate(&chain, &anchors(), &requirements(case), AT)
+}
+
+/// What webpki says of the same certificates: nothing, or its error's name.
+pub(crate) fn path_by_webpki(case: &Case) -> Result<(), String> {
+    let leaf = certificate(case.leaf);
+    let intermediates: Vec<_> = case.intermediates.iter().map(|name| certificate(name)).collect();
+    let root = certificate(ANCHOR);
+    let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(AT.as_unix().try_into().unwrap()));
+    webpki::EndEntityCert::try_from(&leaf)
+        .and_then(|leaf| {
+            let usage = webpki::KeyUsage::client_auth();
+            leaf.verify_for_usage(ACCEPTED, &anchors, &intermediates, at, usage, None, None).map(|_| ())
+        })
+        .map_err(|error| format!("{error:?}"))
 }
 
 /// What the lists of a test say of its path: nothing against it, or why it is refused.
@@ -48,8 +69,31 @@ fn anchors() -> TrustAnchors {
     TrustAnchors::new(vec![certificate(ANCHOR)]).unwrap()
 }
 
-fn requirements(_case: &Case) -> Requirements {
-    Requirements::for_anything(10)
+fn requirements(case: &Case) -> Requirements {
+    let initial = (case.user_policies != [ANY]).then(|| case.user_policies.iter().map(|policy| oid(policy)).collect());
+    Requirements {
+        policies: Inputs {
+            initial,
+            require_explicit: case.explicit_policy,
+            inhibit_mapping: case.inhibit_mapping,
+            inhibit_any: case.inhibit_any,
+        },
+        ..Requirements::for_anything(10)
+    }
+}
+
+/// The policies that a path is valid for, as a table names them.
+pub(crate) fn policies(path: &ValidPath) -> Vec<String> {
+    let name = |policy: &Oid| match policy.to_string().strip_prefix(TEST_POLICIES) {
+        Some(number) => number.to_owned(),
+        None if policy.to_string() == ANY_POLICY => ANY.to_owned(),
+        None => policy.to_string(),
+    };
+    path.policies.user.iter().map(name).collect()
+}
+
+fn oid(policy: &str) -> Oid {
+    format!("{TEST_POLICIES}{policy}").parse().unwrap()
 }
 
 fn certificate(name: &str) -> CertificateDer<'static> {

@@ -1,11 +1,12 @@
 //! The authorities of a trust set, checked when it is loaded.
 
 use super::checks;
+use super::constraints;
 use super::error::title;
 use super::pool::Pool;
 use crate::base::clock::Timestamp;
 use crate::certificate::facts::FactsError;
-use crate::certificate::fields::{CRL_SIGN, Fields, KEY_CERT_SIGN, NAME_CONSTRAINTS};
+use crate::certificate::fields::{CRL_SIGN, Fields, KEY_CERT_SIGN};
 use crate::certificate::name;
 use crate::certificate::signature::{self, SignatureError};
 use rustls_pki_types::CertificateDer;
@@ -23,6 +24,8 @@ pub struct TrustAnchors {
 /// One authority: a name and a key, and what its certificate says about them.
 #[derive(Debug, Clone)]
 pub(super) struct Anchor {
+    /// Its certificate.
+    pub(super) der: CertificateDer<'static>,
     /// Its name for people.
     pub(super) title: String,
     /// The subject's whole Name.
@@ -35,8 +38,8 @@ pub(super) struct Anchor {
     pub(super) not_after: Timestamp,
     /// How many authorities may stand below it, if that is limited.
     pub(super) path_length: Option<u32>,
-    /// Whether it limits what names may stand below it.
-    pub(super) constrains_names: bool,
+    /// What names may stand below it.
+    pub(super) constraints: constraints::State,
     /// Whether it may sign revocation lists.
     pub(super) signs_lists: bool,
 }
@@ -166,17 +169,20 @@ fn read(certificate: &CertificateDer<'_>, position: usize) -> Result<Anchor, Anc
     if !fields.allows(KEY_CERT_SIGN).map_err(unreadable)? {
         return Err(unsuitable("its keyUsage does not allow signing certificates".to_owned()));
     }
-    if let Some(extension) = checks::unknown_critical(&fields) {
+    if let Some(extension) = checks::unknown_critical_of_anchor(&fields) {
         return Err(unsuitable(format!("its critical extension {extension} is not understood")));
     }
     signature::check_key(fields.public_key).map_err(|why: SignatureError| unsuitable(why.to_string()))?;
+    let mut constraints = constraints::State::new();
+    constraints.apply(&fields).map_err(|violation| unsuitable(violation.detail))?;
     Ok(Anchor {
+        der: certificate.clone().into_owned(),
         subject: fields.subject.to_vec(),
         public_key: fields.public_key.to_vec(),
         not_before: fields.not_before,
         not_after: fields.not_after,
         path_length: authority.flatten(),
-        constrains_names: fields.extension(NAME_CONSTRAINTS).is_some(),
+        constraints,
         signs_lists: fields.allows(CRL_SIGN).map_err(unreadable)?,
         key_identifier: fields.subject_key_identifier().map(<[u8]>::to_vec),
         title,

@@ -5,14 +5,15 @@
 use super::anchors::Anchor;
 use super::error::{FURTHER_LIMIT, Fault, title};
 use super::graph::Node;
-use super::{Purpose, Requirements};
+use super::{Purpose, Requirements, Violation, policy};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::der;
 use crate::certificate::facts::FactsError;
 use crate::certificate::fields::{
-    BASIC_CONSTRAINTS, CRL_DISTRIBUTION_POINTS, CRL_SIGN, DIGITAL_SIGNATURE, EXTENDED_KEY_USAGE, Fields, KEY_CERT_SIGN,
-    KEY_USAGE, NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME,
+    BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, CRL_DISTRIBUTION_POINTS, CRL_SIGN, DIGITAL_SIGNATURE, EXTENDED_KEY_USAGE,
+    Fields, INHIBIT_ANY_POLICY, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS, POLICY_CONSTRAINTS, POLICY_MAPPINGS,
+    SUBJECT_ALTERNATIVE_NAME,
 };
 use crate::certificate::signature;
 
@@ -26,7 +27,6 @@ const SMART_CARD_LOGON: &str = "1.3.6.1.4.1.311.20.2.2";
 // The sections that a certificate can fail by.
 const VALIDITY: &str = "RFC 5280, 6.1.3(a)(2)";
 const BASIC_CONSTRAINTS_CHECK: &str = "RFC 5280, 6.1.4(k)";
-const NAME_CONSTRAINTS_CHECK: &str = "RFC 5280, 6.1.4(g)";
 const PATH_LENGTH: &str = "RFC 5280, 6.1.4(l)";
 const CERTIFICATE_SIGNING: &str = "RFC 5280, 6.1.4(n)";
 const CRITICAL_OF_AUTHORITY: &str = "RFC 5280, 6.1.4(o)";
@@ -38,7 +38,7 @@ const EXTENSIONS: &str = "RFC 5280, 4.2";
 const USAGE: &str = "RFC 5280, 4.2.1.3";
 const PURPOSES: &str = "RFC 5280, 4.2.1.12";
 
-/// The extensions that are processed, or may be passed over by what they mean.
+/// The extensions that are processed, or may be passed over by what they mean, on every certificate.
 const UNDERSTOOD: [&[u8]; 6] = [
     SUBJECT_ALTERNATIVE_NAME,
     KEY_USAGE,
@@ -48,12 +48,21 @@ const UNDERSTOOD: [&[u8]; 6] = [
     EXTENDED_KEY_USAGE,
 ];
 
-/// The first critical extension that is not understood, in dotted form.
-pub(super) fn unknown_critical(fields: &Fields<'_>) -> Option<String> {
+/// Those that are processed below the anchor alone: policies begin there (section 6.1.1).
+const POLICY_EXTENSIONS: [&[u8]; 4] = [CERTIFICATE_POLICIES, POLICY_MAPPINGS, POLICY_CONSTRAINTS, INHIBIT_ANY_POLICY];
+
+/// The first critical extension of an anchor's certificate that is not understood there, in dotted form.
+pub(super) fn unknown_critical_of_anchor(fields: &Fields<'_>) -> Option<String> {
+    unknown_critical(fields, &[])
+}
+
+/// The first critical extension that is neither understood everywhere nor one of these, in dotted form.
+fn unknown_critical(fields: &Fields<'_>, besides: &[&[u8]]) -> Option<String> {
+    let is_understood = |identifier| UNDERSTOOD.contains(identifier) || besides.contains(identifier);
     fields
         .extensions
         .iter()
-        .find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.identifier))
+        .find(|extension| extension.critical && !is_understood(&extension.identifier))
         .map(|extension| der::dotted(extension.identifier).unwrap_or_else(|_| "that cannot be read".to_owned()))
 }
 
@@ -69,13 +78,13 @@ pub(super) struct Step<'a> {
 /// and who says so: a step's place, or the anchor where there is none.
 type Room = Option<(u32, Option<usize>)>;
 
-/// Checks the certificates of a path to this anchor, the leaf first.
+/// Checks the certificates of a path to this anchor, the leaf first, and tells the policies it is valid for.
 pub(super) fn path(
     steps: &[Step<'_>],
     anchor: &Anchor,
     requirements: &Requirements,
     at: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<policy::Outcome, Fault> {
     let of_anchor = |reason, detail| Fault { position: steps.len(), reason, section: FURTHER_LIMIT, detail };
     dates(anchor.not_before, anchor.not_after, at)
         .map_err(|(reason, why)| of_anchor(reason, format!("the authority {} {why}", anchor.title)))?;
@@ -85,17 +94,19 @@ pub(super) fn path(
             format!("the path to {} has {depth} certificates, {} are allowed", anchor.title, requirements.max_depth);
         return Err(of_anchor(Reason::CertificateUnsuitable, detail));
     }
-    if anchor.constrains_names {
-        let detail = format!("the authority {} has name constraints, which are not supported", anchor.title);
-        return Err(of_anchor(Reason::CertificateUnsuitable, detail));
-    }
+    let mut names = anchor.constraints.clone();
+    let mut policies = policy::State::new(&requirements.policies, steps.len());
     let mut room: Room = anchor.path_length.map(|left| (left, None));
     for step in steps.iter().rev() {
+        let (fields, last) = (step.fields, step.position == 0);
         step.is_in_date(at)?;
-        if step.position == 0 {
+        names.check(fields.subject, fields, last, step.self_issued).map_err(|why| step.breaks(why))?;
+        policies.certificate(fields, last, step.self_issued).map_err(|why| step.breaks(why))?;
+        if last {
             step.is_leaf_for(requirements.purpose)?;
             continue;
         }
+        names.apply(fields).map_err(|why| step.breaks(why))?;
         step.is_authority(requirements.purpose)?;
         room = step.takes_room(room).map_err(|set_by| {
             let detail = match set_by.and_then(|place| steps.get(place)) {
@@ -105,7 +116,10 @@ pub(super) fn path(
             Fault { position: step.position, reason: Reason::CertificateUnsuitable, section: PATH_LENGTH, detail }
         })?;
     }
-    Ok(())
+    policies.finish().map_err(|why| match steps.first() {
+        Some(leaf) => leaf.breaks(why),
+        None => of_anchor(Reason::CertificateUnsuitable, why.to_string()),
+    })
 }
 
 impl<'a> Step<'a> {
@@ -142,9 +156,6 @@ impl<'a> Step<'a> {
             return Err(self.unfit(CERTIFICATE_SIGNING, why));
         }
         self.is_understood(CRITICAL_OF_AUTHORITY)?;
-        if fields.extension(NAME_CONSTRAINTS).is_some() {
-            return Err(self.unfit(NAME_CONSTRAINTS_CHECK, "has name constraints, which are not supported"));
-        }
         self.serves(purpose)
     }
 
@@ -188,7 +199,7 @@ impl<'a> Step<'a> {
     }
 
     fn is_understood(&self, section: &'static str) -> Result<(), Fault> {
-        match unknown_critical(self.fields) {
+        match unknown_critical(self.fields, &POLICY_EXTENSIONS) {
             Some(extension) => {
                 let why = format!("has the critical extension {extension}, which is not understood");
                 Err(self.unfit(section, &why))
@@ -211,6 +222,10 @@ impl<'a> Step<'a> {
             return Ok(());
         }
         Err(self.unfit(PURPOSES, "has an extendedKeyUsage without TLS client authentication"))
+    }
+
+    fn breaks(&self, violation: Violation) -> Fault {
+        self.unfit(violation.section, &violation.detail)
     }
 
     fn unfit(&self, section: &'static str, why: &str) -> Fault {

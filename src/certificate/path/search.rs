@@ -171,7 +171,7 @@ impl<'g, 'a> Search<'g, 'a> {
         }
         let steps: Vec<Step<'_>> = nodes.iter().enumerate().map(|(place, node)| Step::new(place, node)).collect();
         match checks::path(&steps, anchor, self.requirements, self.at) {
-            Ok(()) => Ok(Some(ValidPath::new(&nodes, anchor))),
+            Ok(policies) => Ok(Some(ValidPath::new(&nodes, anchor, policies))),
             Err(fault) => {
                 self.failed((false, fault.position), fault, path, || anchor.title.clone());
                 Ok(None)

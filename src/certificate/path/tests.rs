@@ -1,5 +1,7 @@
 //! Paths that hold and paths that do not, and what is said of these.
 
+mod hostile;
+
 use super::*;
 use crate::base::reason::Reason;
 use crate::certificate::facts::sha256;
@@ -381,11 +383,11 @@ fn a_path_that_does_not_hold_is_refused_with_its_story() {
             "a critical extension on an intermediate",
             {
                 let root = root();
-                let middle = root.below_with("Middle", |middle| critical(middle, &[2, 5, 29, 36], vec![0x30, 0]));
+                let middle = root.below_with("Middle", |middle| critical(middle, &[2, 5, 29, 9], vec![0x30, 0]));
                 (vec![middle.leaf("alice"), middle.der], trust(&[&root.der]))
             },
             Unsuitable,
-            "CN=Middle has the critical extension 2.5.29.36, which is not understood",
+            "CN=Middle has the critical extension 2.5.29.9, which is not understood",
         ),
         (
             "a name outside the constraints",
@@ -403,7 +405,7 @@ fn a_path_that_does_not_hold_is_refused_with_its_story() {
                 (vec![leaf, middle.der], trust(&[&root.der]))
             },
             Unsuitable,
-            "CN=Middle has name constraints, which are not supported",
+            "CN=alice has the dNSName alice.example.com, which an authority above it does not permit",
         ),
         (
             "octets that are no certificate",
@@ -417,6 +419,18 @@ fn a_path_that_does_not_hold_is_refused_with_its_story() {
         let error = check(&chain, &anchors).map(|_| ()).expect_err(what);
         assert_eq!((error.reason, error.detail.as_str()), (reason, detail), "{what}");
     }
+}
+
+#[test]
+fn a_name_within_the_constraints_is_accepted() {
+    let root = Authority::root("Root");
+    let middle = root.below_with("Middle", |middle| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("example.org".to_owned())];
+        middle.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    });
+    let name = SanType::DnsName("alice.example.org".try_into().unwrap());
+    let leaf = middle.leaf_with("alice", |leaf| leaf.subject_alt_names = vec![name]);
+    assert!(check(&[leaf, middle.der], &trust(&[&root.der])).is_ok());
 }
 
 #[test]

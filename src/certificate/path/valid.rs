@@ -2,6 +2,7 @@
 
 use super::anchors::Anchor;
 use super::graph::Node;
+use super::policy;
 use crate::base::clock::Timestamp;
 use crate::certificate::access;
 use crate::certificate::distribution::{self, DistributionPoint};
@@ -19,6 +20,10 @@ pub struct ValidPath {
     pub authorities: Vec<[u8; 32]>,
     /// The earliest notAfter along it, the anchor's included.
     pub not_after: Timestamp,
+    /// The certificate of the authority that it leads to.
+    pub anchor: CertificateDer<'static>,
+    /// The certificate policies that it is valid for.
+    pub policies: policy::Outcome,
 }
 
 /// One certificate of a valid path, with what revocation needs to know of its issuer.
@@ -50,7 +55,7 @@ pub struct PathCertificate {
 
 impl ValidPath {
     /// The path over these certificates, leaf first, to this anchor.
-    pub(super) fn new(nodes: &[&Node<'_>], anchor: &Anchor) -> Self {
+    pub(super) fn new(nodes: &[&Node<'_>], anchor: &Anchor, policies: policy::Outcome) -> Self {
         let issuers = || nodes.iter().skip(1).map(|issuer| Some(&issuer.fields)).chain([None]);
         Self {
             certificates: nodes
@@ -62,6 +67,8 @@ impl ValidPath {
                 .map(|issuer| sha256(issuer.map_or(anchor.public_key.as_slice(), |issuer| issuer.public_key)))
                 .collect(),
             not_after: nodes.iter().map(|node| node.fields.not_after).fold(anchor.not_after, Timestamp::min),
+            anchor: anchor.der.clone(),
+            policies,
         }
     }
 }
