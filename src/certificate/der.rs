@@ -80,6 +80,40 @@ pub struct Element<'a> {
     pub whole: &'a [u8],
 }
 
+/// The tag and the length that stand before an element's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The tag octet.
+    pub tag: u8,
+    /// How many octets both have together: 2 to 6.
+    pub octets: usize,
+    /// How many octets the content has.
+    pub content: usize,
+}
+
+/// Reads the head of the element that begins these octets; its content need not be among them.
+///
+/// # Errors
+/// When there is none, or it is not DER.
+pub fn head(octets: &[u8]) -> Result<Head, DerError> {
+    let (&tag, behind_tag) = octets.split_first().ok_or(DerError::Truncated)?;
+    if tag & 0x1f == 0x1f {
+        return Err(DerError::HighTag);
+    }
+    let (&first, behind) = behind_tag.split_first().ok_or(DerError::Truncated)?;
+    let count = match first {
+        0..=0x7f => return Ok(Head { tag, octets: 2, content: usize::from(first) }),
+        0x81..=0x84 => usize::from(first & 0x7f),
+        _ => return Err(DerError::Length),
+    };
+    let length = behind.get(..count).ok_or(DerError::Truncated)?;
+    let content = length.iter().fold(0, |length: usize, octet| length << 8 | usize::from(*octet));
+    if content < 0x80 || length.first() == Some(&0) {
+        return Err(DerError::Length);
+    }
+    Ok(Head { tag, octets: 2 + count, content })
+}
+
 /// Reads element after element.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -110,27 +144,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is none, or it is not DER.
     pub fn element(&mut self) -> Result<Element<'a>, DerError> {
-        let (&tag, behind_tag) = self.rest.split_first().ok_or(DerError::Truncated)?;
-        if tag & 0x1f == 0x1f {
-            return Err(DerError::HighTag);
-        }
-        let (&first, mut behind_length) = behind_tag.split_first().ok_or(DerError::Truncated)?;
-        let length = match first {
-            0..=0x7f => usize::from(first),
-            0x81..=0x84 => {
-                let octets = usize::from(first & 0x7f);
-                let (octets, behind) = behind_length.split_at_checked(octets).ok_or(DerError::Truncated)?;
-                behind_length = behind;
-                let length = octets.iter().fold(0, |length: usize, octet| length << 8 | usize::from(*octet));
-                if length < 0x80 || octets.first() == Some(&0) {
-                    return Err(DerError::Length);
-                }
-                length
-            }
-            _ => return Err(DerError::Length),
-        };
-        let (content, rest) = behind_length.split_at_checked(length).ok_or(DerError::Truncated)?;
-        let (whole, rest) = self.rest.split_at_checked(self.rest.len() - rest.len()).ok_or(DerError::Truncated)?;
+        let Head { tag, octets, content } = head(self.rest)?;
+        let (whole, rest) = octets
+            .checked_add(content)
+            .and_then(|length| self.rest.split_at_checked(length))
+            .ok_or(DerError::Truncated)?;
+        let content = whole.get(octets..).ok_or(DerError::Truncated)?;
         self.rest = rest;
         Ok(Element { tag, content, whole })
     }

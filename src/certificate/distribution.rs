@@ -28,7 +28,7 @@ pub struct DistributionPoint {
 }
 
 /// A name of a distribution point, in a form in which equal names are equal.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PointName {
     /// A directoryName, or a name relative to the issuer of the list made whole, by [`name::canonical`].
     Directory(Vec<u8>),

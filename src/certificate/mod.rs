@@ -1,4 +1,4 @@
-//! What a certificate says: `pem` reads files, `facts` reads one certificate, `path` finds whether an
+//! What a certificate says: `pem` reads files (`armour` those too large to be held), `facts` reads one certificate, `path` finds whether an
 //! authority stands behind it (RFC 5280). Whom it means is `identity`'s business.
 //!
 //! Below these, `der` and `fields` frame what is read, `name` decodes names and `oid` object identifiers,
@@ -6,6 +6,7 @@
 //! accepted and checks what they signed.
 
 pub mod access;
+pub mod armour;
 pub mod der;
 pub mod distribution;
 pub mod facts;

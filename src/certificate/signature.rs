@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{self as verification, UnparsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 use rustls_pki_types::alg_id::RSA_ENCRYPTION;
+use std::fmt;
 use webpki::aws_lc_rs as accepted;
 
 /// The accepted algorithms, for path building.
@@ -104,19 +105,77 @@ enum Message {
     Whole(Vec<u8>),
 }
 
+/// A message that is being sealed while it is read.
+#[derive(Debug)]
+pub struct Sealing {
+    /// The content of the AlgorithmIdentifier.
+    algorithm: Vec<u8>,
+    message: Taking,
+}
+
+enum Taking {
+    Digest(digest::Context),
+    Whole(Vec<u8>),
+}
+
+impl fmt::Debug for Taking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digest(_) => "Digest",
+            Self::Whole(_) => "Whole",
+        })
+    }
+}
+
+impl Sealing {
+    /// Begins with a message that is signed with this algorithm (the content of the AlgorithmIdentifier).
+    ///
+    /// # Errors
+    /// When the algorithm is not accepted.
+    pub fn begin(algorithm: &[u8]) -> Result<Self, SignatureError> {
+        let hashing = HASHING.iter().find(|hashing| hashing.algorithm.signature_alg_id().as_ref() == algorithm);
+        let message = match hashing {
+            Some(hashing) => Taking::Digest(digest::Context::new(hashing.digest)),
+            None if accepted::ED25519.signature_alg_id().as_ref() == algorithm => Taking::Whole(Vec::new()),
+            None => return Err(SignatureError::Algorithm(name_of(algorithm))),
+        };
+        Ok(Self { algorithm: algorithm.to_vec(), message })
+    }
+
+    /// Takes the next octets of the message.
+    pub fn update(&mut self, octets: &[u8]) {
+        match &mut self.message {
+            Taking::Digest(context) => context.update(octets),
+            Taking::Whole(message) => message.extend_from_slice(octets),
+        }
+    }
+
+    /// Puts the signature on the message.
+    #[must_use]
+    pub fn finish(self, signature: &[u8]) -> Sealed {
+        let message = match self.message {
+            Taking::Digest(context) => Message::Digest(context.finish()),
+            Taking::Whole(message) => Message::Whole(message),
+        };
+        Sealed { algorithm: self.algorithm, message, signature: signature.to_vec() }
+    }
+}
+
 impl Sealed {
     /// Takes a message and its signature. `algorithm` is the content of the AlgorithmIdentifier.
     ///
     /// # Errors
     /// When the algorithm is not accepted.
     pub fn new(algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<Self, SignatureError> {
-        let hashing = HASHING.iter().find(|hashing| hashing.algorithm.signature_alg_id().as_ref() == algorithm);
-        let message = match hashing {
-            Some(hashing) => Message::Digest(digest::digest(hashing.digest, message)),
-            None if accepted::ED25519.signature_alg_id().as_ref() == algorithm => Message::Whole(message.to_vec()),
-            None => return Err(SignatureError::Algorithm(name_of(algorithm))),
-        };
-        Ok(Self { algorithm: algorithm.to_vec(), message, signature: signature.to_vec() })
+        let mut sealing = Sealing::begin(algorithm)?;
+        sealing.update(message);
+        Ok(sealing.finish(signature))
+    }
+
+    /// The signature's octets.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     /// Checks the signature with a key, a whole SubjectPublicKeyInfo.
@@ -175,6 +234,25 @@ fn read_key(public_key: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
     let key = reader.octets_of_bit_string()?;
     reader.finish()?;
     Ok((kind, key))
+}
+
+/// What people call an accepted signature algorithm (the content of its AlgorithmIdentifier); of another one, its
+/// identifier.
+#[must_use]
+pub fn algorithm_name(algorithm: &[u8]) -> String {
+    let identifier = name_of(algorithm);
+    let name = match identifier.as_str() {
+        "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
+        "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",
+        "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption",
+        "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
+        "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
+        "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
+        "1.3.101.112" => "Ed25519",
+        other if other.starts_with("1.2.840.113549.1.1.10 ") => "RSASSA-PSS",
+        _ => return identifier,
+    };
+    name.to_owned()
 }
 
 /// What people call an algorithm that is not accepted, or its identifier.
