@@ -6,6 +6,7 @@ use crate::account;
 use crate::account::cache::Accounts;
 use crate::auth::digest;
 use crate::auth::trust::TrustSet;
+use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientPolicy, Config, HostPattern};
@@ -13,6 +14,7 @@ use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::{Gate, GateParts};
+use crate::revocation::crl;
 use crate::telemetry::audit::Audit;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -119,12 +121,12 @@ fn trust_set(settings: &config::Trust) -> anyhow::Result<TrustSet> {
                 return Err(anyhow!("revocation.crl.files: no file matches {}", pattern.display()));
             }
             for file in files {
-                let octets = pem::read(&file, pem::MAX_REVOCATION_LISTS)?;
-                lists.push((file, octets.to_vec()));
+                let read = crl::read_file(&file, &crl::Limits::default())?;
+                lists.push((crl::Origin::File(file), read));
             }
         }
     }
-    Ok(TrustSet::new(settings, authorities, lists)?)
+    Ok(TrustSet::new(settings, authorities, lists, Timestamp::now())?)
 }
 
 /// The files that a pattern names, sorted: `*` stands for any text in the last component. A pattern without

@@ -7,11 +7,10 @@ use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::path::{self, AnchorError, PathError, Requirements, TrustAnchors, ValidPath};
 use crate::config;
-use crate::revocation::crl::{CrlAnswer, CrlError, CrlSet};
+use crate::revocation::crl::{CrlAnswer, CrlError, CrlSet, List, Origin};
 use crate::revocation::{self, database};
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::CertificateDer;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How many paths a set remembers.
@@ -21,6 +20,8 @@ const MOST_PATHS: u64 = 10_000;
 pub struct TrustSet {
     anchors: TrustAnchors,
     requirements: Requirements,
+    /// About which certificates of a path lists are asked.
+    scope: config::Scope,
     /// With what no answer of theirs means.
     lists: Option<(CrlSet, config::Unknown)>,
     database: bool,
@@ -40,23 +41,29 @@ pub enum TrustError {
 }
 
 impl TrustSet {
-    /// A set of these authorities, with the contents of its files of revocation lists.
+    /// A set of these authorities, with the lists of its files of revocation lists. `at` is the time at which the
+    /// certificates of those who signed the lists must be valid.
     ///
     /// # Errors
     /// When a certificate cannot be an authority, or a list cannot be used.
     pub fn new(
         settings: &config::Trust,
         authorities: Vec<CertificateDer<'static>>,
-        lists: Vec<(PathBuf, Vec<u8>)>,
+        lists: Vec<(Origin, Vec<Arc<List>>)>,
+        at: Timestamp,
     ) -> Result<Self, TrustError> {
         let anchors = TrustAnchors::new(authorities)?;
         let lists = match &settings.revocation.crl {
-            Some(source) => Some((CrlSet::load(lists, &anchors)?, source.unknown)),
+            Some(source) => {
+                let tolerance = settings.revocation.clock_tolerance;
+                Some((CrlSet::load(lists, &anchors, tolerance, at)?, source.unknown))
+            }
             None => None,
         };
         Ok(Self {
             anchors,
             requirements: Requirements::for_clients(settings.max_depth),
+            scope: settings.revocation.scope,
             lists,
             database: settings.revocation.database,
             paths: moka::sync::Cache::new(MOST_PATHS),
@@ -90,7 +97,7 @@ impl TrustSet {
     }
 
     fn ask_lists(&self, path: &ValidPath, at: Timestamp) -> Option<(CrlAnswer, config::Unknown)> {
-        self.lists.as_ref().map(|(lists, unknown)| (lists.check(path, at), *unknown))
+        self.lists.as_ref().map(|(lists, unknown)| (lists.check(path, self.scope, at), *unknown))
     }
 
     /// Judges a chain by what is in memory: path, dates and revocation lists.

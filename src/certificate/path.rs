@@ -17,7 +17,7 @@ mod search;
 mod valid;
 mod violation;
 
-pub use anchors::{AnchorError, TrustAnchors};
+pub use anchors::{AnchorError, Authority, TrustAnchors};
 pub use error::{PathError, Place};
 pub use search::{MAX_SIGNATURES, MAX_STEPS};
 pub use valid::{PathCertificate, ValidPath};

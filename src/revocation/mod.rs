@@ -107,7 +107,7 @@ pub fn combine(
 ) -> Answer {
     let said = crl
         .iter()
-        .map(|(answer, _)| (Source::Crl, told_by_lists(answer)))
+        .map(|(answer, _)| (Source::Crl, answer.to_string()))
         .chain(database.iter().map(|answer| (Source::Database, told_by_store(answer))))
         .chain(ocsp.iter().map(|(answer, _)| (Source::Ocsp, answer.to_string())))
         .collect();
@@ -116,8 +116,8 @@ pub fn combine(
     let mut revoked = None;
     match crl {
         None | Some((CrlAnswer::Unknown { .. }, Unknown::Accept)) => {}
-        Some((CrlAnswer::Good { until }, _)) => valid_until = until,
-        Some((CrlAnswer::Revoked { position, at, reason }, _)) => {
+        Some((CrlAnswer::Good { until, .. }, _)) => valid_until = until,
+        Some((CrlAnswer::Revoked { position, at, reason, .. }, _)) => {
             revoked = Some(Verdict::Revoked { source: Source::Crl, position, at, reason: Some(reason) });
         }
         Some((CrlAnswer::Unknown { why }, Unknown::Reject)) => {
@@ -150,16 +150,6 @@ pub fn combine(
     Answer { verdict: revoked.or(unknown).unwrap_or(Verdict::Good), said, valid_until, fresh_until }
 }
 
-fn told_by_lists(answer: &CrlAnswer) -> String {
-    match answer {
-        CrlAnswer::Good { until } => format!("not revoked, as of lists that are good until {until}"),
-        CrlAnswer::Revoked { position, at, reason } => {
-            format!("certificate {position} of the path was revoked at {at}: {}", reason.as_str())
-        }
-        CrlAnswer::Unknown { why } => format!("unknown: {why}"),
-    }
-}
-
 fn told_by_store(answer: &DatabaseAnswer) -> String {
     match answer {
         DatabaseAnswer::Good { .. } => "not revoked".to_owned(),
@@ -170,18 +160,31 @@ fn told_by_store(answer: &DatabaseAnswer) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::crl::{Edition, Number, Origin};
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
 
     const UNTIL: Timestamp = Timestamp::from_unix(2_000_000_000);
     const SINCE: Timestamp = Timestamp::from_unix(1_700_000_000);
 
+    fn edition() -> Arc<Edition> {
+        Arc::new(Edition {
+            origin: Origin::File("middle.crl".into()),
+            issuer: "CN=Middle".to_owned(),
+            number: Some(Number::new(vec![7])),
+            base: None,
+            this_update: SINCE,
+            next_update: UNTIL,
+        })
+    }
+
     fn good() -> CrlAnswer {
-        CrlAnswer::Good { until: UNTIL }
+        CrlAnswer::Good { until: UNTIL, lists: vec![edition()] }
     }
 
     fn revoked() -> CrlAnswer {
-        CrlAnswer::Revoked { position: 1, at: SINCE, reason: RevocationReason::KeyCompromise }
+        CrlAnswer::Revoked { position: 1, at: SINCE, reason: RevocationReason::KeyCompromise, list: edition() }
     }
 
     fn unknown() -> CrlAnswer {
@@ -276,7 +279,8 @@ mod tests {
         assert_eq!(
             said(revoked(), unavailable(), by_responder()),
             [
-                "crl: certificate 1 of the path was revoked at 2023-11-14T22:13:20Z: keyCompromise",
+                "crl: certificate 1 of the path was revoked at 2023-11-14T22:13:20Z: keyCompromise; list 7 of CN=Middle from \
+                 middle.crl, made at 2023-11-14T22:13:20Z",
                 "database: no answer: looking up a revocation failed on wicketgate.db: it is locked",
                 "ocsp: certificate 0 of the path was revoked at 2023-11-14T22:13:20Z \
                  (an answer from 2023-11-14T22:13:20Z)",

@@ -11,7 +11,8 @@ use wicketgate::certificate::oid::Oid;
 use wicketgate::certificate::path::policy::Inputs;
 use wicketgate::certificate::path::{PathError, Requirements, TrustAnchors, ValidPath, validate};
 use wicketgate::certificate::signature::ACCEPTED;
-use wicketgate::revocation::crl::{CrlAnswer, CrlSet};
+use wicketgate::config::Scope;
+use wicketgate::revocation::crl::{self, CLOCK_TOLERANCE, CrlAnswer, CrlSet, Limits, Origin};
 
 /// Where the suite lies unpacked.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -55,12 +56,15 @@ pub(crate) fn path_by_webpki(case: &Case) -> Result<(), String> {
 pub(crate) fn lists(case: &Case, path: &ValidPath) -> Result<(), String> {
     let lists = std::iter::once(&ANCHOR_LIST).chain(case.lists).map(|name| {
         let file = FOLDER.join("crls").join(format!("{name}.crl"));
-        let octets = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        (file, octets)
+        crl::read_file(&file, &Limits::default()).map(|lists| (Origin::File(file), lists))
     });
-    match CrlSet::load(lists, &anchors()).map(|lists| lists.check(path, AT)) {
+    // A signer of lists stands in the configuration, which is where one is looked for.
+    let signers = case.intermediates.iter().map(|name| certificate(name)).collect();
+    let anchors = anchors().with_intermediates(signers).unwrap();
+    let set = lists.collect::<Result<Vec<_>, _>>().and_then(|lists| CrlSet::load(lists, &anchors, CLOCK_TOLERANCE, AT));
+    match set.map(|set| set.check(path, Scope::Chain, AT)) {
         Ok(CrlAnswer::Good { .. }) => Ok(()),
-        Ok(answer) => Err(format!("{answer:?}")),
+        Ok(answer) => Err(answer.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -4,12 +4,21 @@
 use super::{Examiner, Named, reach};
 use crate::app::crl_files;
 use crate::certificate::fields::Fields;
+use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;
-use crate::certificate::{name, pem};
 use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Severity, Trust, Unknown};
-use crate::revocation::crl::{CLOCK_TOLERANCE, CrlSet, List};
+use crate::revocation::crl::{self, CrlSet, List, Origin};
 use rustls_pki_types::CertificateDer;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What revocation lists are judged by.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    anchors: &'a TrustAnchors,
+    clock_tolerance: Duration,
+}
 
 impl Examiner {
     pub(super) fn trust(&mut self, set_name: &str, set: &Trust) {
@@ -22,7 +31,8 @@ impl Examiner {
         if let Some(crl) = &set.revocation.crl
             && let Ok(anchors) = TrustAnchors::new(all)
         {
-            self.revocation_lists(&format!("trust.{set_name}.revocation.crl"), crl, &anchors);
+            let terms = Terms { anchors: &anchors, clock_tolerance: set.revocation.clock_tolerance };
+            self.revocation_lists(&format!("trust.{set_name}.revocation.crl"), crl, terms);
         }
     }
 
@@ -43,14 +53,14 @@ impl Examiner {
         certificates
     }
 
-    fn revocation_lists(&mut self, key: &str, crl: &CrlSource, anchors: &TrustAnchors) {
+    fn revocation_lists(&mut self, key: &str, crl: &CrlSource, terms: Terms<'_>) {
         let sets: Vec<CrlSet> = crl
             .files
             .iter()
             .enumerate()
-            .flat_map(|(index, pattern)| self.lists_of(&format!("{key}.files[{index}]"), pattern, anchors))
+            .flat_map(|(index, pattern)| self.lists_of(&format!("{key}.files[{index}]"), pattern, terms))
             .collect();
-        let lists: Vec<&List> = sets.iter().flat_map(CrlSet::lists).collect();
+        let lists: Vec<&List> = sets.iter().flat_map(CrlSet::lists).map(Arc::as_ref).collect();
         let (severity, consequence) = match crl.unknown {
             Unknown::Reject => (Severity::Error, "with `unknown: reject` its certificates are refused"),
             Unknown::Accept => {
@@ -58,12 +68,12 @@ impl Examiner {
             }
         };
         for (index, list) in lists.iter().enumerate() {
-            // Of several lists of one issuer the one that lasts longest stands for all.
-            let same = |other: &&&List| other.issuer() == list.issuer();
+            // Of several lists for the same the one that lasts longest stands for all.
+            let same = |other: &&&List| other.continues(list);
             let rank = |list: &List| (list.next_update(), list.this_update());
             let outlived = lists.iter().filter(same).any(|other| rank(other) > rank(list));
             let repeated = lists.iter().take(index).filter(same).any(|other| rank(other) == rank(list));
-            let named = Named { path: list.file(), key };
+            let named = Named { path: list.origin().as_path(), key };
             if outlived || repeated {
                 continue;
             }
@@ -71,14 +81,15 @@ impl Examiner {
                 let what = format!("the revocation list of {} is out of date", list.issuer_name());
                 let why = format!("its next update was due at {}; {consequence}", list.next_update());
                 self.find(severity, &what, named, why, "put its newest list there");
-            } else if list.this_update() > self.now.plus(CLOCK_TOLERANCE) {
+            } else if list.this_update() > self.now.plus(terms.clock_tolerance) {
                 let what = format!("the revocation list of {} is from the future", list.issuer_name());
                 let why = format!("it was made at {}; {consequence}", list.this_update());
                 self.find(severity, &what, named, why, "look at this machine's clock");
             }
         }
-        for subject in anchors.subjects() {
-            if !lists.iter().any(|list| list.issuer() == subject) && !lists.is_empty() {
+        for subject in terms.anchors.subjects() {
+            let canonical = name::canonical(&subject);
+            if !lists.iter().any(|list| list.issuer_canonical() == canonical) && !lists.is_empty() {
                 let what = format!("there is no revocation list of {}", text_of(&subject));
                 self.warn(&what, key, consequence, "add its list, or remove the authority");
             }
@@ -86,7 +97,7 @@ impl Examiner {
     }
 
     /// The lists of the files that a pattern names, as far as they can be used.
-    fn lists_of(&mut self, key: &str, pattern: &Path, anchors: &TrustAnchors) -> Vec<CrlSet> {
+    fn lists_of(&mut self, key: &str, pattern: &Path, terms: Terms<'_>) -> Vec<CrlSet> {
         let files: Vec<PathBuf> = crl_files(pattern);
         if files.is_empty() {
             let named = Named { path: pattern, key };
@@ -98,22 +109,21 @@ impl Examiner {
                 Err(obstacle) => self.error("no file matches the pattern", named, obstacle.why, obstacle.what_to_do),
             }
         }
-        files.iter().filter_map(|path| self.list(Named { path, key }, anchors)).collect()
+        files.iter().filter_map(|path| self.list(Named { path, key }, terms)).collect()
     }
 
-    fn list(&mut self, file: Named<'_>, anchors: &TrustAnchors) -> Option<CrlSet> {
+    fn list(&mut self, file: Named<'_>, terms: Terms<'_>) -> Option<CrlSet> {
         if !self.readable(file) {
             return None;
         }
-        let read = pem::read(file.path, pem::MAX_REVOCATION_LISTS).map_err(|error| error.to_string());
-        let loaded = read.and_then(|octets| {
-            CrlSet::load([(file.path.to_owned(), octets.to_vec())], anchors).map_err(|error| error.to_string())
+        let loaded = crl::read_file(file.path, &crl::Limits::default()).and_then(|lists| {
+            CrlSet::load([(Origin::File(file.path.to_owned()), lists)], terms.anchors, terms.clock_tolerance, self.now)
         });
         match loaded {
             Ok(set) => Some(set),
             Err(why) => {
                 let what = "the file does not hold revocation lists that can be used";
-                self.error(what, file, why, "put lists of the authorities there, in PEM or DER");
+                self.error(what, file, why.to_string(), "put lists of the authorities there, in PEM or DER");
                 None
             }
         }

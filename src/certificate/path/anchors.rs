@@ -11,6 +11,7 @@ use crate::certificate::name;
 use crate::certificate::signature::{self, SignatureError};
 use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Authorities that a path may lead to, at least one, and certificates that may lead there.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct TrustAnchors {
     anchors: Vec<Anchor>,
     /// Their places by the canonical form of their names.
     by_name: HashMap<Vec<u8>, Vec<usize>>,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 /// One authority: a name and a key, and what its certificate says about them.
@@ -42,6 +43,19 @@ pub(super) struct Anchor {
     pub(super) constraints: constraints::State,
     /// Whether it may sign revocation lists.
     pub(super) signs_lists: bool,
+}
+
+/// What of an authority counts for the revocation lists that bear its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// The whole SubjectPublicKeyInfo.
+    pub public_key: &'a [u8],
+    /// Whether its keyUsage, if it has one, allows signing revocation lists.
+    pub signs_lists: bool,
+    /// The first second in which its certificate is valid.
+    pub not_before: Timestamp,
+    /// The last one.
+    pub not_after: Timestamp,
 }
 
 /// A certificate cannot be a trust anchor.
@@ -90,7 +104,7 @@ impl TrustAnchors {
     /// that is not accepted, or a critical extension that is not understood. A certificate of version 1, from
     /// before there were extensions, is taken for an authority's because it stands in the configuration.
     pub fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
-        let mut set = Self { anchors: Vec::new(), by_name: HashMap::new(), pool: Pool::default() };
+        let mut set = Self { anchors: Vec::new(), by_name: HashMap::new(), pool: Arc::default() };
         let mut seen: Vec<&CertificateDer<'_>> = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
             if seen.contains(&certificate) {
@@ -111,7 +125,7 @@ impl TrustAnchors {
     /// # Errors
     /// When one cannot be read, or there are more than 10,000.
     pub fn with_intermediates(self, certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
-        Ok(Self { pool: Pool::new(certificates)?, ..self })
+        Ok(Self { pool: Arc::new(Pool::new(certificates)?), ..self })
     }
 
     /// The configured intermediates whose subject is this name (whole Name), however it is written.
@@ -132,12 +146,24 @@ impl TrustAnchors {
         subjects
     }
 
-    /// The keys (whole SubjectPublicKeyInfo) of the authorities with this name (whole Name, however it is written)
-    /// that may sign revocation lists.
-    pub fn list_signers<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.named(&name::canonical(name))
-            .filter(|anchor| anchor.signs_lists)
-            .map(|anchor| anchor.public_key.as_slice())
+    /// The authorities with this name (whole Name, however it is written).
+    pub fn authorities<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = Authority<'a>> + use<'a> {
+        self.named(&name::canonical(name)).map(|anchor| Authority {
+            public_key: &anchor.public_key,
+            signs_lists: anchor.signs_lists,
+            not_before: anchor.not_before,
+            not_after: anchor.not_after,
+        })
+    }
+
+    /// The set of those authorities alone that have this name (whole Name, however it is written), with all
+    /// intermediates; `None` if there is none.
+    #[must_use]
+    pub fn only(&self, name: &[u8]) -> Option<Self> {
+        let canonical = name::canonical(name);
+        let anchors: Vec<Anchor> = self.named(&canonical).cloned().collect();
+        let by_name = HashMap::from([(canonical, (0..anchors.len()).collect())]);
+        if anchors.is_empty() { None } else { Some(Self { anchors, by_name, pool: Arc::clone(&self.pool) }) }
     }
 
     /// The authorities whose name has this canonical form.
