@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 
 # The first inputs, made anew each time so that no key and no expired certificate is kept anywhere.
 seeds() {
-  mkdir -p "$work"/seeds/{certificate_facts,certificate_path,crl,identity}
+  mkdir -p "$work"/seeds/{certificate_facts,certificate_path,crl,identity,ocsp}
   (
     cd "$work"
     cat > ca.cnf <<'END'
@@ -82,6 +82,14 @@ END
     cat middle.der leaf.der > seeds/certificate_path/anchored
     cp middle.crl seeds/crl/list.pem
     openssl crl -in middle.crl -outform der -out seeds/crl/list.der
+    for reason in good revoked; do
+      [ $reason = revoked ] || sed -i.revoked 's/^R\(\t[^\t]*\t\)[^\t]*/V\1/' index
+      openssl ocsp -index index -CA middle.pem -rsigner middle.pem -rkey middle.key -ndays 300 -no_nonce \
+        -issuer middle.pem -cert leaf.pem -respout $reason.der
+      cat middle.der leaf.der $reason.der > seeds/ocsp/$reason
+      mv -f index.revoked index 2> /dev/null || true
+    done
+    printf 'http://ocsp.example.org:8080/a?b' > seeds/ocsp/url
     printf 'alice@example.org\nAlice@B\303\274cher.example' > seeds/identity/address
     printf '\320\220\320\273\320\270\321\201\320\260' > seeds/identity/cyrillic
   ) > "$work/openssl.log" 2>&1 || { cat "$work/openssl.log"; exit 1; }
