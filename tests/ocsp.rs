@@ -111,6 +111,10 @@ async fn an_answer_that_ran_out_is_no_answer() {
     let path = world.path(&world.good);
     let later = Timestamp::now().plus(Duration::from_secs(3600));
     assert_unknown(&asked.ask(&path, later).await, "the answer ran out at");
+    // To the second, where clocks are known to agree.
+    let strict = responders(&settings(&responder.url())).tolerating(Duration::ZERO);
+    let later = Timestamp::now().plus(Duration::from_secs(60 * MINUTES + 30));
+    assert_unknown(&strict.ask(&path, later).await, "the answer ran out at");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,16 +134,16 @@ pub enum FetchError {
 /// # Errors
 /// When there is no answer, or none that may be taken.
 pub async fn ask(question: &Question<'_>, guard: &Guard, bounds: Bounds) -> Result<Answer, FetchError> {
-    match tokio::time::timeout(bounds.deadline, follow(question, guard, bounds.size)).await {
+    match tokio::time::timeout(bounds.deadline, follow(question, guard, bounds)).await {
         Ok(answer) => answer,
         Err(_) => Err(FetchError::TooSlow(bounds.deadline)),
     }
 }
 
-async fn follow(question: &Question<'_>, guard: &Guard, size: usize) -> Result<Answer, FetchError> {
+async fn follow(question: &Question<'_>, guard: &Guard, bounds: Bounds) -> Result<Answer, FetchError> {
     let mut url = question.url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        match exchange(question, &url, guard, size).await? {
+        match exchange(question, &url, guard, bounds).await? {
             Exchanged::Answer(answer) => return Ok(answer),
             Exchanged::Redirect(location) => url = url.join(&location).map_err(FetchError::Redirect)?,
         }
@@ -156,9 +156,14 @@ enum Exchanged {
     Redirect(String),
 }
 
-async fn exchange(question: &Question<'_>, url: &HttpUrl, guard: &Guard, size: usize) -> Result<Exchanged, FetchError> {
+async fn exchange(
+    question: &Question<'_>,
+    url: &HttpUrl,
+    guard: &Guard,
+    bounds: Bounds,
+) -> Result<Exchanged, FetchError> {
     let failed = |error: hyper::Error| FetchError::Exchange(chain(&error));
-    let stream = connect(url, guard).await?;
+    let stream = connect(url, guard, bounds.deadline).await?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
@@ -168,7 +173,7 @@ async fn exchange(question: &Question<'_>, url: &HttpUrl, guard: &Guard, size: u
     let request = request(question, url)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(failed)?;
-        read(question, response, size).await
+        read(question, response, bounds.size).await
     };
     // The connection is driven here and not in a task of its own, so that it ends with whoever waits for it.
     let (mut exchange, connection) = (pin!(exchange), pin!(connection));
@@ -180,7 +185,7 @@ async fn exchange(question: &Question<'_>, url: &HttpUrl, guard: &Guard, size: u
 }
 
 /// Connects to the first address of the host that may be connected to and accepts.
-async fn connect(url: &HttpUrl, guard: &Guard) -> Result<TcpStream, FetchError> {
+async fn connect(url: &HttpUrl, guard: &Guard, deadline: Duration) -> Result<TcpStream, FetchError> {
     let addresses = match url.address() {
         Some(address) => vec![SocketAddr::new(address, url.port())],
         None => {
@@ -197,14 +202,20 @@ async fn connect(url: &HttpUrl, guard: &Guard) -> Result<TcpStream, FetchError> 
         .first()
         .map(|address| FetchError::Address { host: url.host().to_owned(), address: address.ip() })
         .ok_or(FetchError::Redirects)?;
-    for address in addresses.into_iter().filter(|address| guard.allows(address.ip())).take(MAX_ADDRESSES) {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+    let allowed: Vec<_> =
+        addresses.into_iter().filter(|address| guard.allows(address.ip())).take(MAX_ADDRESSES).collect();
+    // An address that never answers leaves time for the next one.
+    let patience = deadline / u32::try_from(allowed.len()).unwrap_or(u32::MAX).max(1);
+    for address in allowed {
+        let why = match tokio::time::timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(why) => error = FetchError::Connect { address, why: why.to_string() },
-        }
+            Ok(Err(why)) => why.to_string(),
+            Err(_) => format!("it did not answer within {patience:?}"),
+        };
+        error = FetchError::Connect { address, why };
     }
     Err(error)
 }
@@ -301,10 +312,8 @@ fn fresh_for(headers: &HeaderMap) -> Option<Duration> {
     for value in headers.get_all(header::CACHE_CONTROL) {
         for directive in value.to_str().unwrap_or_default().split(',') {
             let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
-            match name.trim().to_ascii_lowercase().as_str() {
-                "no-cache" | "no-store" => return Some(Duration::ZERO),
-                "max-age" => fresh = number(argument).or(fresh),
-                _ => {}
+            if name.trim().eq_ignore_ascii_case("max-age") {
+                fresh = number(argument).or(fresh);
             }
         }
     }
@@ -337,8 +346,9 @@ mod tests {
             (&[("cache-control", "public, Max-Age=600 , must-revalidate"), ("age", "100")], Some(500)),
             (&[("cache-control", "max-age=\"60\"")], Some(60)),
             (&[("cache-control", "max-age=60"), ("age", "100")], Some(0)),
-            (&[("cache-control", "max-age=60, no-cache")], Some(0)),
-            (&[("cache-control", "no-store")], Some(0)),
+            // It is for caches on the way, and says nothing of how often to ask.
+            (&[("cache-control", "no-cache")], None),
+            (&[("cache-control", "max-age=60, no-store")], Some(60)),
             (&[("cache-control", "max-age=-1")], None),
             (&[("cache-control", "public"), ("age", "10")], None),
         ];

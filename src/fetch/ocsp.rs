@@ -14,7 +14,7 @@ use crate::base::clock::Timestamp;
 use crate::base::url::HttpUrl;
 use crate::certificate::path::PathCertificate;
 use crate::config::{Ocsp, OcspMode};
-use crate::revocation::ocsp::{CertId, HashAlgorithm, OcspAnswer, Statement, Status};
+use crate::revocation::ocsp::{CLOCK_TOLERANCE, CertId, HashAlgorithm, OcspAnswer, Statement, Status};
 use futures_util::future::join_all;
 use question::{Case, Terms};
 use std::collections::HashMap;
@@ -39,6 +39,8 @@ const SHORTEST: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Responders {
     shared: Arc<Shared>,
+    /// How far the responders' clocks and ours may be apart.
+    tolerance: Duration,
 }
 
 struct Shared {
@@ -118,7 +120,13 @@ impl Responders {
             flights: Mutex::default(),
             counts: Counts::default(),
         };
-        Some(Self { shared: Arc::new(shared) })
+        Some(Self { shared: Arc::new(shared), tolerance: CLOCK_TOLERANCE })
+    }
+
+    /// The same with another tolerance for clocks that differ than [`CLOCK_TOLERANCE`].
+    #[must_use]
+    pub fn tolerating(self, tolerance: Duration) -> Self {
+        Self { tolerance, ..self }
     }
 
     /// What the responders say about certificates of a valid path, the client's own first: all of them are asked
@@ -153,6 +161,7 @@ impl Responders {
             issuer_name: certificate.issuer_name.clone(),
             issuer_spki: certificate.issuer_spki.clone(),
             responders,
+            tolerance: self.tolerance,
         };
         let kept = self.shared.known(case, at).await;
         match kept.at(at) {
@@ -160,7 +169,11 @@ impl Responders {
                 why: format!("the responder does not know it (an answer from {this_update})"),
                 until: kept.again,
             },
-            Ok(statement) => Known::Said(statement.clone()),
+            // Whoever was let in is asked about again when there may be a newer answer.
+            Ok(statement) => {
+                let again = kept.again.max(at.plus(Duration::from_secs(1)));
+                Known::Said(Statement { until: statement.until.min(again), ..statement.clone() })
+            }
             Err(why) => Known::Unknown { why, until: kept.again },
         }
     }
@@ -254,7 +267,9 @@ impl Shared {
         let kept = match answer {
             Ok((statement, fresh_for)) => {
                 let fresh_for = fresh_for.map_or(LONGEST_KEPT, |fresh| fresh.max(SHORTEST));
-                let again = statement.until.min(at.plus(fresh_for)).max(at.plus(Duration::from_secs(1)));
+                // There should be a newer one when its own time is over; the tolerance is for clocks that differ.
+                let due = statement.until.minus(case.tolerance);
+                let again = due.min(at.plus(fresh_for)).max(at.plus(FAILURE));
                 Kept { statement: Some(statement), fault: None, again }
             }
             Err(why) => {

@@ -8,7 +8,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest wait after failures.
 const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
 /// The shortest wait after a success, however little the answer says it is good for.
-const SHORTEST: Duration = Duration::from_secs(10);
+const SHORTEST: Duration = Duration::from_secs(60);
 
 /// The wait after a number of failures in a row, at least one: doubled each time, and at random between half of
 /// that and the whole.
@@ -64,11 +64,11 @@ mod tests {
     fn the_wait_after_a_success_is_what_the_least_of_three_says() {
         let cases = [
             (600, None, None, 600),
-            (600, Some(60), None, 60),
+            (600, Some(90), None, 90),
             (600, Some(6000), None, 600),
             (600, None, Some(400), 300),
-            (600, Some(0), None, 10),
-            (600, None, Some(0), 10),
+            (600, Some(0), None, 60),
+            (600, None, Some(0), 60),
             (1, None, Some(0), 1),
             (600, Some(100), Some(100), 75),
         ];

@@ -13,7 +13,7 @@ use crate::certificate::fields::Fields;
 use crate::certificate::name;
 use crate::certificate::signature::Sealed;
 use crate::config::Stapling;
-use crate::revocation::ocsp::{CertId, HashAlgorithm, Status};
+use crate::revocation::ocsp::{CLOCK_TOLERANCE, CertId, HashAlgorithm, Status};
 use arc_swap::ArcSwapOption;
 use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
@@ -127,6 +127,7 @@ fn case(chain: &[CertificateDer<'_>], settings: &Stapling) -> Result<Option<Case
         issuer_name: leaf.issuer.to_vec(),
         issuer_spki: issuer.public_key.to_vec(),
         responders: vec![responder],
+        tolerance: CLOCK_TOLERANCE,
     }))
 }
 

@@ -26,6 +26,8 @@ pub(in crate::fetch) struct Case {
     pub(in crate::fetch) issuer_spki: Vec<u8>,
     /// The responders, at least one, in the order in which they are tried.
     pub(in crate::fetch) responders: Vec<HttpUrl>,
+    /// How far their clocks and ours may be apart.
+    pub(in crate::fetch) tolerance: Duration,
 }
 
 /// On what terms it is asked.
@@ -78,8 +80,8 @@ pub(in crate::fetch) async fn ask(
         Answer::Content { octets, fresh_for, .. } => (octets, fresh_for),
         Answer::Unchanged { .. } => return Err(FetchError::Status(304).to_string()),
     };
-    let asked =
-        Asked { nonce, nonce_needed: terms.with_nonce, ..Asked::new(&case.id, &case.issuer_name, &case.issuer_spki) };
+    let (nonce_needed, tolerance) = (terms.with_nonce, case.tolerance);
+    let asked = Asked { nonce, nonce_needed, tolerance, ..Asked::new(&case.id, &case.issuer_name, &case.issuer_spki) };
     let statement = verify(&octets, &asked, at).map_err(|fault| fault.to_string())?;
     Ok(Told { statement, octets, fresh_for })
 }
