@@ -134,6 +134,11 @@ impl TrustAnchors {
         self.pool.named(&name::canonical(name))
     }
 
+    /// The certificates of the authorities, none twice.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.anchors.iter().map(|anchor| &anchor.der)
+    }
+
     /// The whole Names of the authorities in DER, none twice: what the CertificateRequest tells a browser.
     #[must_use]
     pub fn subjects(&self) -> Vec<Vec<u8>> {

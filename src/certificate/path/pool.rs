@@ -33,6 +33,11 @@ impl Pool {
         Ok(Self(pool))
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those whose subject has this canonical form.
     pub(super) fn named(&self, subject: &[u8]) -> &[CertificateDer<'static>] {
         self.0.get(subject).map_or(&[], Vec::as_slice)

@@ -1,6 +1,7 @@
 //! Paths that hold and paths that do not, and what is said of these.
 
 mod hostile;
+mod second_opinion;
 
 use super::*;
 use crate::base::reason::Reason;
@@ -21,7 +22,9 @@ fn trust(authorities: &[&CertificateDer<'static>]) -> TrustAnchors {
 }
 
 fn check(chain: &[CertificateDer<'_>], anchors: &TrustAnchors) -> Result<ValidPath, PathError> {
-    validate(chain, anchors, &Requirements::for_clients(10), NOW)
+    let ours = validate(chain, anchors, &Requirements::for_clients(10), NOW);
+    second_opinion::compare(chain, anchors, ours.as_ref());
+    ours
 }
 
 fn years(params: &mut CertificateParams, from: i32, to: i32) {
