@@ -2,11 +2,11 @@
 //! before anything is changed.
 
 use super::Parts;
+use super::trust::issuer_keys;
 use crate::account;
 use crate::account::cache::Accounts;
 use crate::auth::digest;
 use crate::auth::trust::TrustSet;
-use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientPolicy, Config, HostPattern};
@@ -14,14 +14,13 @@ use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::{Gate, GateParts};
-use crate::revocation::crl;
 use crate::telemetry::audit::Audit;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -42,14 +41,8 @@ pub(super) struct BuiltListener {
 /// # Errors
 /// What failed, on what file or section, and why.
 pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Result<Built> {
-    let trust: HashMap<String, Arc<TrustSet>> = config
-        .trust
-        .iter()
-        .map(|(name, settings)| {
-            let set = trust_set(settings).with_context(|| format!("trust.{name}"))?;
-            Ok((name.clone(), Arc::new(set)))
-        })
-        .collect::<anyhow::Result<_>>()?;
+    let trust: HashMap<String, Arc<TrustSet>> =
+        parts.trust.iter().map(|(name, kept)| (name.clone(), Arc::clone(&kept.set))).collect();
     let listeners = config
         .listeners
         .iter()
@@ -66,7 +59,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let authenticator = crate::auth::Authenticator::new(
-        Rules::new(&config.identity, issuer_keys)?,
+        Rules::new(&config.identity, |file| issuer_keys(file).context("identity"))?,
         Arc::clone(&parts.accounts),
         parts.digest.clone().map(|(verifier, _)| verifier),
     );
@@ -84,72 +77,6 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         },
     )?;
     Ok(Built { gate, listeners })
-}
-
-/// Refuses conditions of trust that nothing checks yet: to take them and let certificates pass would be worse.
-fn all_is_checked(settings: &config::Trust) -> anyhow::Result<()> {
-    let config::Trust { intermediates, policies, issuers, smart_card_logon, revocation, .. } = settings;
-    let default = config::Revocation::default();
-    let fetches = revocation.crl.as_ref().is_some_and(|crl| crl.fetch.is_used());
-    let unchecked = [
-        ("intermediates", !intermediates.is_empty()),
-        ("policies", *policies != config::Policies::default()),
-        ("issuers", !issuers.is_empty()),
-        ("smart_card_logon", *smart_card_logon),
-        ("revocation.scope: leaf", revocation.scope != default.scope),
-        ("revocation.clock_tolerance", revocation.clock_tolerance != default.clock_tolerance),
-        ("revocation.crl.urls and from_certificates", fetches),
-        ("revocation.ocsp", revocation.ocsp != default.ocsp),
-    ];
-    match unchecked.into_iter().find(|(_, used)| *used) {
-        Some((key, _)) => Err(anyhow!("{key} has no effect yet: remove it")),
-        None => Ok(()),
-    }
-}
-
-fn trust_set(settings: &config::Trust) -> anyhow::Result<TrustSet> {
-    all_is_checked(settings)?;
-    let mut authorities = Vec::new();
-    for file in &settings.authorities {
-        authorities.extend(pem::certificates(file)?);
-    }
-    let mut lists = Vec::new();
-    if let Some(crl) = &settings.revocation.crl {
-        for pattern in &crl.files {
-            let files = crl_files(pattern);
-            if files.is_empty() {
-                return Err(anyhow!("revocation.crl.files: no file matches {}", pattern.display()));
-            }
-            for file in files {
-                let read = crl::read_file(&file, &crl::Limits::default())?;
-                lists.push((crl::Origin::File(file), read));
-            }
-        }
-    }
-    Ok(TrustSet::new(settings, authorities, lists, Timestamp::now())?)
-}
-
-/// The files that a pattern names, sorted: `*` stands for any text in the last component. A pattern without
-/// `*` names itself, whether the file is there or not.
-#[must_use]
-pub fn crl_files(pattern: &Path) -> Vec<PathBuf> {
-    let Some((before, after)) =
-        pattern.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('*'))
-    else {
-        return vec![pattern.to_owned()];
-    };
-    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
-                name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-            })
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 fn listener_tls(
@@ -233,12 +160,6 @@ fn host_pattern(name: &str) -> HostPattern {
         Some(parent) => HostPattern::Wildcard(parent.to_owned()),
         None => HostPattern::Exact(name),
     }
-}
-
-/// The subject public keys of the certificates in a file that an identity rule names.
-fn issuer_keys(file: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
-    let keys = pem::certificates(file)?.into_iter().map(|certificate| Ok(facts::parse(&certificate)?.spki_sha256));
-    keys.collect::<anyhow::Result<_>>().with_context(|| format!("identity: {}", file.display()))
 }
 
 /// The accounts behind their cache; a store that gives no answer is asked again with each request.

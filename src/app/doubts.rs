@@ -1,6 +1,7 @@
 //! What puts open connections in doubt besides requests: the passing of dates, and reloads. What the sources of
 //! revocation do themselves is told by whoever takes them up.
 
+use super::trust::TrustSets;
 use crate::base::clock::Timestamp;
 use crate::config::Config;
 use crate::revocation::live::{Cause, Key, Live};
@@ -27,13 +28,19 @@ pub(super) async fn of_dates(live: Arc<Live>) {
     }
 }
 
-/// Doubts what a reload may have changed, once the new configuration is in force: the connections of trust sets,
-/// which were all made anew, and tunnels, which outlive the configuration that they began under.
-pub(super) fn after_reload(live: &Live, old: &Config, new: &Config) {
-    for name in old.trust.keys() {
-        live.doubt(&Key::Trust(name), Cause::Trust);
+/// Doubts what a reload may have changed, once the new configuration is in force: the connections of trust sets that
+/// were made anew, all of them where identity rules or listeners have changed, and tunnels, which outlive the
+/// configuration that they began under.
+pub(super) fn after_reload(live: &Live, old: (&Config, &TrustSets), new: (&Config, &TrustSets)) {
+    let ((old, old_sets), (new, new_sets)) = (old, new);
+    let same_rules = (&old.listeners, &old.identity) == (&new.listeners, &new.identity);
+    for (name, kept) in old_sets {
+        let goes_on = new_sets.get(name).is_some_and(|new| Arc::ptr_eq(new, kept));
+        if !(goes_on && same_rules) {
+            live.doubt(&Key::Trust(name), Cause::Trust);
+        }
     }
-    if (&old.routes, &old.listeners, &old.identity) != (&new.routes, &new.listeners, &new.identity) {
+    if !same_rules || old.routes != new.routes {
         live.doubt(&Key::Routes, Cause::Routes);
     }
 }

@@ -3,10 +3,12 @@
 
 mod build;
 mod doubts;
-mod feed;
 pub mod explain;
+mod feed;
+mod lists;
 pub mod preflight;
 mod stapling;
+mod trust;
 mod watch;
 mod worker;
 
@@ -35,10 +37,11 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
 use tokio::task::AbortHandle;
+use trust::{Surroundings, TrustSets};
 use watch::{FileWatch, Seen};
 use worker::Command;
 
-pub use build::crl_files;
+pub use lists::crl_files;
 
 /// How long after a file's change it is looked at: a certificate and its key are rarely renewed at once.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -143,6 +146,8 @@ struct Process {
     level: LevelHandle,
     /// Reads the feed of changes of the store in use.
     feed: AbortHandle,
+    /// Takes up revocation lists.
+    lists: AbortHandle,
     /// The files as they stood before the configuration in force was read; taken by the watch.
     seen: Seen,
     epoch: u64,
@@ -161,6 +166,8 @@ struct Parts {
     accounts: Arc<Accounts>,
     /// The open connections.
     live: Arc<Live>,
+    /// Those whose settings and files stay as they are go on over reloads.
+    trust: TrustSets,
     /// With the secret that it was made with.
     digest: Option<(Arc<digest::Verifier>, Option<Secret>)>,
     audit: Arc<Audit>,
@@ -170,9 +177,12 @@ struct Parts {
 
 impl Parts {
     async fn new(config: &Config) -> anyhow::Result<Self> {
+        let live = Live::new();
+        let around = Surroundings { live: &live, control: &Handle::current() };
         Ok(Self {
             accounts: build::accounts(&config.accounts).await,
-            live: Live::new(),
+            trust: trust::build(config, &TrustSets::new(), around)?,
+            live,
             digest: build::digest(config.digest.as_ref())?,
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
@@ -185,6 +195,9 @@ impl Parts {
         if new.accounts != old.accounts {
             parts.accounts = build::accounts_that_answer(&new.accounts).await?;
         }
+        let around = Surroundings { live: &self.live, control: &Handle::current() };
+        // Lists of a million entries may have to be read.
+        parts.trust = tokio::task::block_in_place(|| trust::build(new, &self.trust, around))?;
         let digest = build::digest(new.digest.as_ref())?;
         let secret = |digest: &Option<(_, Option<Secret>)>| digest.as_ref().map(|(_, secret)| secret.clone());
         // A verifier is kept with its counts while its configuration and its secret's content are the same.
@@ -203,6 +216,7 @@ impl Process {
         let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
         let (draining, drained) = flag::channel(false);
         let feed = follow_feed(&parts, &config);
+        let lists = keep_lists(&parts);
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut process = Self {
             configuration: configuration.to_owned(),
@@ -216,6 +230,7 @@ impl Process {
             draining,
             level,
             feed,
+            lists,
             seen,
             epoch: 1,
         };
@@ -325,12 +340,13 @@ impl Process {
         self.level.set(level)?;
         self.epoch += 1;
         self.gate.store(Arc::new(built.gate));
-        doubts::after_reload(&parts.live, &self.config, &config);
+        doubts::after_reload(&parts.live, (&self.config, &self.parts.trust), (&config, &parts.trust));
         if !Arc::ptr_eq(&parts.accounts, &self.parts.accounts) {
             // It begins by doubting everybody, who were all found in another store.
             let old = std::mem::replace(&mut self.feed, follow_feed(&parts, &config));
             old.abort();
         }
+        std::mem::replace(&mut self.lists, keep_lists(&parts)).abort();
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
         self.listeners.retain(|address, open| {
@@ -372,6 +388,12 @@ impl Process {
 fn follow_feed(parts: &Parts, config: &Config) -> AbortHandle {
     let feed = Feed::new(Arc::clone(&parts.accounts), Arc::clone(&parts.live), config.accounts.cache.ttl);
     tokio::spawn(feed.follow()).abort_handle()
+}
+
+/// Takes up what changes in the lists of the trust sets in force, until that is ended. It goes on while the process
+/// drains: a certificate may be revoked then too.
+fn keep_lists(parts: &Parts) -> AbortHandle {
+    tokio::spawn(lists::keep(parts.trust.values().map(Arc::clone).collect(), Arc::clone(&parts.live))).abort_handle()
 }
 
 /// Sockets that nobody accepts on yet, by configured address, one for each worker.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 /// What a file is as far as a change shows: where its links lead, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
+pub(super) struct State {
     target: Option<PathBuf>,
     /// Inode, size, and change time in seconds and nanoseconds; `None` if the file is not there.
     stamp: Option<(u64, u64, i64, i64)>,
@@ -24,6 +24,16 @@ impl State {
     fn of(path: &Path) -> Self {
         let stamp = std::fs::metadata(path).ok().map(|data| (data.ino(), data.size(), data.ctime(), data.ctime_nsec()));
         Self { target: std::fs::canonicalize(path).ok(), stamp }
+    }
+
+    /// That of a file, if it is there.
+    pub(super) fn of_present(path: &Path) -> Option<Self> {
+        Some(Self::of(path)).filter(|state| state.stamp.is_some())
+    }
+
+    /// Where the file's links lead.
+    pub(super) fn target(&self) -> Option<&Path> {
+        self.target.as_deref()
     }
 }
 
@@ -44,12 +54,55 @@ impl Seen {
     }
 }
 
+/// Watches folders.
+pub(super) struct Folders {
+    watched: BTreeSet<PathBuf>,
+    wake: mpsc::Sender<()>,
+    watcher: RecommendedWatcher,
+}
+
+impl Folders {
+    /// A watch on no folder yet; events are sent to `wake`.
+    ///
+    /// # Errors
+    /// When the system gives no watch.
+    pub(super) fn new(wake: mpsc::Sender<()>) -> notify::Result<Self> {
+        // One event in the queue is enough: it says only that it is worth looking.
+        let waking = wake.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file changes nothing.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = waking.try_send(());
+            }
+        })?;
+        Ok(Self { watched: BTreeSet::new(), wake, watcher })
+    }
+
+    /// Watches these folders instead. One that cannot be watched is reported.
+    pub(super) fn set(&mut self, folders: BTreeSet<PathBuf>) {
+        let here = |folder: PathBuf| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+        let folders: BTreeSet<PathBuf> = folders.into_iter().map(here).collect();
+        if folders == self.watched {
+            return;
+        }
+        for gone in self.watched.difference(&folders) {
+            let _ = self.watcher.unwatch(gone);
+        }
+        for new in folders.difference(&self.watched) {
+            if let Err(error) = self.watcher.watch(new, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %new.display(), %error, "cannot watch; send SIGHUP after changing files there");
+            }
+        }
+        self.watched = folders;
+        // Nobody tells of what changed before the folders were watched.
+        let _ = self.wake.try_send(());
+    }
+}
+
 /// Watches the files of a configuration.
 pub(super) struct FileWatch {
     seen: Seen,
-    folders: BTreeSet<PathBuf>,
-    wake: mpsc::Sender<()>,
-    watcher: RecommendedWatcher,
+    folders: Folders,
 }
 
 impl FileWatch {
@@ -58,12 +111,7 @@ impl FileWatch {
     /// # Errors
     /// When the system gives no watch.
     pub(super) fn new(wake: mpsc::Sender<()>) -> notify::Result<Self> {
-        // One event in the queue is enough: it says only that it is worth looking.
-        let waking = wake.clone();
-        let watcher = notify::recommended_watcher(move |_| {
-            let _ = waking.try_send(());
-        })?;
-        Ok(Self { seen: Seen::default(), folders: BTreeSet::new(), wake, watcher })
+        Ok(Self { seen: Seen::default(), folders: Folders::new(wake)? })
     }
 
     /// Watches these files instead, for changes from what they were when they were seen. A folder that cannot be watched is reported: its files
@@ -77,19 +125,11 @@ impl FileWatch {
             .flat_map(|(path, state)| [Some(path), state.target.as_ref()])
             .flatten()
             .filter_map(|path| path.parent())
-            .map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+            .map(Path::to_owned)
             .collect();
-        for gone in self.folders.difference(&folders) {
-            let _ = self.watcher.unwatch(gone);
-        }
-        for new in folders.difference(&self.folders) {
-            if let Err(error) = self.watcher.watch(new, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %new.display(), %error, "cannot watch; send SIGHUP after changing files there");
-            }
-        }
-        self.folders = folders;
-        // Nobody tells of what changed before the folders were watched.
-        let _ = self.wake.try_send(());
+        self.folders.set(folders);
+        // Files of folders that were watched already may have changed since they were seen.
+        let _ = self.folders.wake.try_send(());
     }
 
     /// The files that are not what they were when this was last asked.
@@ -106,8 +146,8 @@ impl FileWatch {
     }
 }
 
-/// The files that a configuration rests on, besides the one that it stands in. A folder stands for every file
-/// in it.
+/// The files that a configuration rests on, besides the one that it stands in. Revocation lists are not among them:
+/// they change by themselves.
 pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut secret = |source: &SecretSource| match source {
@@ -126,12 +166,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     }
     for trust in config.trust.values() {
         files.extend(trust.authorities.iter().cloned());
-        if let Some(crl) = &trust.revocation.crl {
-            files.extend(crl.files.iter().flat_map(|pattern| super::crl_files(pattern)));
-            files.extend(crl.files.iter().filter_map(|pattern| pattern.parent()).map(Path::to_owned));
-        }
+        files.extend(trust.intermediates.iter().cloned());
     }
-    for pin in config.identity.iter().flat_map(|rule| &rule.issuers) {
+    let issuers = config.trust.values().flat_map(|trust| &trust.issuers);
+    for pin in config.identity.iter().flat_map(|rule| &rule.issuers).chain(issuers) {
         if let IssuerPin::File(path) = pin {
             files.push(path.clone());
         }

@@ -1,73 +1,130 @@
-//! What stands behind a certificate: one named set of authorities with its revocation sources, as listeners,
-//! hosts and `wicketgate explain` ask it. Paths that were found valid are remembered by what was presented,
-//! so that a client that comes back costs no signature check; their dates are looked at every time.
+//! What stands behind a certificate: one named set of authorities with the conditions of its paths and its
+//! revocation sources, as listeners, hosts, routes and `wicketgate explain` ask it. A set outlives the
+//! configurations that name it for as long as what it was made of stays the same, and with it what it remembers;
+//! its revocation lists are exchanged meanwhile. `certificate::path` finds paths and `revocation` asks the
+//! sources; which files there are, and when they are read, is left to `app`.
+
+mod verdicts;
 
 use crate::account::cache::Accounts;
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
-use crate::certificate::path::{self, AnchorError, PathError, Requirements, TrustAnchors, ValidPath};
-use crate::config;
-use crate::revocation::crl::{CrlAnswer, CrlError, CrlSet, List, Origin};
-use crate::revocation::{self, database};
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::base::url::HttpUrl;
+use crate::certificate::distribution::PointName;
+use crate::certificate::path::{self, AnchorError, PathError, Purpose, Requirements, TrustAnchors, ValidPath};
+use crate::config::{self, Unknown};
+use crate::fetch::crl::CrlFetcher;
+use crate::fetch::ocsp::Responders;
+use crate::revocation::crl::{CrlAnswer, CrlSet, List, Origin, Refused, Replaced, Warning, newly_revoked};
+use crate::revocation::database::{self, DatabaseAnswer};
+use crate::revocation::live::{Cause, Key, Live};
+use crate::revocation::{self, ocsp::OcspAnswer};
+use arc_swap::ArcSwap;
 use rustls_pki_types::CertificateDer;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use verdicts::Verdicts;
 
-/// How many paths a set remembers.
-const MOST_PATHS: u64 = 10_000;
+/// How long the first client of an issuer waits for the lists that its certificate names.
+const FIRST_FETCH: Duration = Duration::from_secs(3);
+/// How often it is looked meanwhile whether they have come.
+const FETCH_POLL: Duration = Duration::from_millis(25);
 
 /// A named set of authorities.
 pub struct TrustSet {
+    name: String,
+    settings: config::Trust,
+    material: Material,
     anchors: TrustAnchors,
     requirements: Requirements,
-    /// About which certificates of a path lists are asked.
-    scope: config::Scope,
-    /// With what no answer of theirs means.
-    lists: Option<(CrlSet, config::Unknown)>,
-    database: bool,
-    /// By SHA-256 of the chain as it was presented, with the time at which the path was found valid.
-    paths: moka::sync::Cache<[u8; 32], (Timestamp, Arc<ValidPath>)>,
+    verdicts: Verdicts,
+    lists: ArcSwap<CrlSet>,
+    /// Held by whoever makes the next snapshot of the lists.
+    taking_up: Mutex<()>,
+    fetcher: OnceLock<CrlFetcher>,
+    responders: Option<Responders>,
 }
 
-/// A trust set cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// Its authorities.
-    #[error(transparent)]
-    Anchors(#[from] AnchorError),
-    /// Its revocation lists.
-    #[error(transparent)]
-    Lists(#[from] CrlError),
+/// What the files of a set hold, its revocation lists aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Material {
+    /// Trust anchors.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Certificates that paths may lead over, and of signers of revocation lists.
+    pub intermediates: Vec<CertificateDer<'static>>,
+    /// SHA-256 of the SubjectPublicKeyInfo of the authorities of which one must occur on a path; empty for any.
+    pub issuers: Vec<[u8; 32]>,
+}
+
+/// What came of taking up lists.
+#[derive(Debug, Default)]
+pub struct TakenUp {
+    /// Lists that were refused; in the place of each, the one before it stays.
+    pub refused: Vec<Refused>,
+    /// What an administrator should look at.
+    pub warnings: Vec<Warning>,
+    /// How many certificates were newly revoked.
+    pub revoked: usize,
+    /// How many open connections were put in doubt.
+    pub doubted: usize,
 }
 
 impl TrustSet {
-    /// A set of these authorities, with the lists of its files of revocation lists. `at` is the time at which the
-    /// certificates of those who signed the lists must be valid.
+    /// A set without revocation lists, which are taken up later.
     ///
     /// # Errors
-    /// When a certificate cannot be an authority, or a list cannot be used.
+    /// When a certificate cannot be an authority or an intermediate.
     pub fn new(
+        name: &str,
         settings: &config::Trust,
-        authorities: Vec<CertificateDer<'static>>,
-        lists: Vec<(Origin, Vec<Arc<List>>)>,
-        at: Timestamp,
-    ) -> Result<Self, TrustError> {
-        let anchors = TrustAnchors::new(authorities)?;
-        let lists = match &settings.revocation.crl {
-            Some(source) => {
-                let tolerance = settings.revocation.clock_tolerance;
-                Some((CrlSet::load(lists, &anchors, tolerance, at)?, source.unknown))
-            }
-            None => None,
-        };
+        material: Material,
+        responders: Option<Responders>,
+    ) -> Result<Self, AnchorError> {
+        let anchors =
+            TrustAnchors::new(material.authorities.clone())?.with_intermediates(material.intermediates.clone())?;
+        let purpose = Purpose::Client { smart_card_logon: settings.smart_card_logon };
         Ok(Self {
+            name: name.to_owned(),
             anchors,
-            requirements: Requirements::for_clients(settings.max_depth),
-            scope: settings.revocation.scope,
-            lists,
-            database: settings.revocation.database,
-            paths: moka::sync::Cache::new(MOST_PATHS),
+            requirements: Requirements { purpose, ..Requirements::for_clients(settings.max_depth) },
+            verdicts: Verdicts::new(),
+            lists: ArcSwap::from_pointee(CrlSet::new(settings.revocation.clock_tolerance)),
+            taking_up: Mutex::new(()),
+            fetcher: OnceLock::new(),
+            responders,
+            settings: settings.clone(),
+            material,
         })
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &config::Trust {
+        &self.settings
+    }
+
+    /// Whether it was made of these: another one made of them would be the same.
+    #[must_use]
+    pub fn is_of(&self, settings: &config::Trust, material: &Material) -> bool {
+        self.settings == *settings && self.material == *material
+    }
+
+    /// Lets lists be fetched from what certificates with a valid path name. The first fetcher stays.
+    pub fn fetch_with(&self, fetcher: CrlFetcher) {
+        // A set is given its fetcher once, when it is made.
+        let _ = self.fetcher.set(fetcher);
+    }
+
+    /// What fetches its lists, if anything does.
+    #[must_use]
+    pub fn fetcher(&self) -> Option<&CrlFetcher> {
+        self.fetcher.get()
     }
 
     /// The valid path from what a client presented (its own certificate first) to an authority of this set.
@@ -75,29 +132,60 @@ impl TrustSet {
     /// # Errors
     /// Why there is none.
     pub fn path(&self, chain: &[CertificateDer<'_>], at: Timestamp) -> Result<Arc<ValidPath>, PathError> {
-        let key = fingerprint(chain);
-        if let Some((since, path)) = self.paths.get(&key)
-            && since <= at
-            && at <= path.not_after
-        {
-            return Ok(path);
-        }
-        let path = Arc::new(path::validate(chain, &self.anchors, &self.requirements, at)?);
-        self.paths.insert(key, (at, Arc::clone(&path)));
-        Ok(path)
+        self.verdicts.of(chain, at, || path::validate(chain, &self.anchors, &self.requirements, at))
     }
 
-    /// What the lists and, after them, the store say of a path.
+    /// What the revocation sources say of a path: the lists, which are in memory, then the store, then responders.
+    /// Nobody is asked any more about what is known to be revoked.
     pub async fn revocation(&self, path: &ValidPath, accounts: &Accounts, at: Timestamp) -> revocation::Answer {
-        let lists = self.ask_lists(path, at);
-        let listed = matches!(lists, Some((CrlAnswer::Revoked { .. }, _)));
-        // What a list has revoked is no question for the store.
-        let database = if self.database && !listed { Some(database::ask(accounts, path).await) } else { None };
-        revocation::combine(lists, database, None)
+        let lists = match self.ask_lists(path, at) {
+            Some((CrlAnswer::Unknown { .. }, _)) => {
+                self.wait_for_lists(path).await;
+                self.ask_lists(path, at)
+            }
+            answer => answer,
+        };
+        let mut revoked = matches!(lists, Some((CrlAnswer::Revoked { .. }, _)));
+        let sources = &self.settings.revocation;
+        let asked = sources.scope.of(&path.certificates);
+        let database = match sources.database && !revoked {
+            true => Some(database::ask(accounts, asked).await),
+            false => None,
+        };
+        revoked |= matches!(database, Some(DatabaseAnswer::Revoked { .. }));
+        let responders = self.responders.as_ref().filter(|_| !revoked);
+        let responders: Option<(OcspAnswer, Unknown)> = match responders {
+            Some(responders) => Some((responders.ask(asked, at).await, sources.ocsp.unknown)),
+            None => None,
+        };
+        revocation::combine(lists, database, responders)
     }
 
-    fn ask_lists(&self, path: &ValidPath, at: Timestamp) -> Option<(CrlAnswer, config::Unknown)> {
-        self.lists.as_ref().map(|(lists, unknown)| (lists.check(path, self.scope, at), *unknown))
+    fn ask_lists(&self, path: &ValidPath, at: Timestamp) -> Option<(CrlAnswer, Unknown)> {
+        let source = self.settings.revocation.crl.as_ref()?;
+        Some((self.lists.load().check(path, self.settings.revocation.scope, at), source.unknown))
+    }
+
+    /// Has the lists fetched that the certificates of a path name, and waits a moment for those that never were.
+    async fn wait_for_lists(&self, path: &ValidPath) {
+        let Some(fetcher) = self.fetcher.get() else { return };
+        let asked = self.settings.revocation.scope.of(&path.certificates);
+        let points = asked.iter().flat_map(|certificate| {
+            let points = [&certificate.distribution_points, &certificate.freshest];
+            points.into_iter().flatten().flatten().flat_map(|point| &point.names)
+        });
+        let urls: Vec<&str> = points
+            .filter_map(|name| match name {
+                PointName::Uri(url) => Some(url.as_str()),
+                _ => None,
+            })
+            .collect();
+        fetcher.found(urls.iter().copied());
+        let urls: Vec<HttpUrl> = urls.iter().filter_map(|url| url.parse().ok()).collect();
+        let deadline = Instant::now() + FIRST_FETCH;
+        while !fetcher.have_been_tried(&urls) && Instant::now() < deadline {
+            tokio::time::sleep(FETCH_POLL).await;
+        }
     }
 
     /// Judges a chain by what is in memory: path, dates and revocation lists.
@@ -114,16 +202,37 @@ impl TrustSet {
     pub fn subjects(&self) -> Vec<Vec<u8>> {
         self.anchors.subjects()
     }
-}
 
-/// SHA-256 over the certificates, each after its length so that no two chains are the same octets.
-fn fingerprint(chain: &[CertificateDer<'_>]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for certificate in chain {
-        context.update(&(certificate.len() as u64).to_be_bytes());
-        context.update(certificate);
+    /// The revocation lists in force.
+    #[must_use]
+    pub fn lists(&self) -> Arc<CrlSet> {
+        self.lists.load_full()
     }
-    let mut fingerprint = [0; 32];
-    fingerprint.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    fingerprint
+
+    /// Puts lists in the place of those that came from `origin` before, and then puts the open connections in doubt
+    /// that rest on a certificate that was not revoked before. May take as long as comparing the two lists does.
+    pub fn take_up(&self, origin: &Origin, lists: Vec<Arc<List>>, at: Timestamp, live: &Live) -> TakenUp {
+        let _taking_up = self.taking_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.lists.load_full();
+        let Replaced { set, refused, warnings } = old.with(origin, lists, &self.anchors, at);
+        let new = Arc::new(set);
+        // Whoever is put in doubt must find the new lists in force.
+        self.lists.store(Arc::clone(&new));
+        let (mut revoked, mut doubted) = (0, 0);
+        for (issuer, serial) in newly_revoked(&old, &new) {
+            revoked += 1;
+            doubted += live.doubt(&Key::Listed { issuer, serial }, Cause::Lists);
+        }
+        TakenUp { refused, warnings, revoked, doubted }
+    }
+
+    /// Lets the lists go that came from `origin`, and puts every open connection in doubt that rests on this set:
+    /// of any of them nothing may be known from now on.
+    pub fn let_go(&self, origin: &Origin, live: &Live) {
+        {
+            let _taking_up = self.taking_up.lock().unwrap_or_else(PoisonError::into_inner);
+            self.lists.store(Arc::new(self.lists.load().without(origin)));
+        }
+        live.doubt(&Key::Trust(&self.name), Cause::Lists);
+    }
 }

@@ -78,6 +78,17 @@ pub enum Scope {
     Leaf,
 }
 
+impl Scope {
+    /// Those of a path's certificates, the client's own first, that are asked about.
+    #[must_use]
+    pub fn of<T>(self, certificates: &[T]) -> &[T] {
+        match self {
+            Self::Chain => certificates,
+            Self::Leaf => certificates.get(..1).unwrap_or_default(),
+        }
+    }
+}
+
 /// Certificate revocation lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlSource {

@@ -40,6 +40,16 @@ pub struct Taken {
     pub next_update: Timestamp,
 }
 
+impl Taken {
+    /// Whether there should have been a newer list by now: there is a quarter of the time left or a day, whichever
+    /// is less.
+    #[must_use]
+    pub fn is_overdue(&self, at: Timestamp) -> bool {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        at > self.next_update.minus(DAY.min(self.next_update.since(self.this_update) / 4))
+    }
+}
+
 /// How one URL fares, for metrics and for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -62,6 +72,12 @@ pub struct State {
 }
 
 impl State {
+    /// Whether it is known what the URL leads to, or that it leads to nothing.
+    #[must_use]
+    pub fn was_tried(&self) -> bool {
+        self.taken.is_some() || self.confirmed.is_some() || self.error.is_some()
+    }
+
     fn new(url: HttpUrl) -> Self {
         Self { url, taken: None, confirmed: None, fetched: 0, unchanged: 0, refused: 0, failed: 0, error: None }
     }
@@ -152,6 +168,13 @@ impl CrlFetcher {
                 self.spawn(url, None);
             }
         }
+    }
+
+    /// Whether none of those of these URLs that are fetched from is still at its first attempt.
+    #[must_use]
+    pub fn have_been_tried(&self, urls: &[HttpUrl]) -> bool {
+        let states = lock(&self.shared.states);
+        urls.iter().filter_map(|url| states.get(url)).all(State::was_tried)
     }
 
     /// How each URL fares.
@@ -312,7 +335,7 @@ impl Shared {
     fn alarm(&self, url: &HttpUrl, memory: &mut Memory, at: Timestamp) {
         let due = match memory.taken {
             None => memory.failures > 0,
-            Some(taken) => is_overdue(taken, at),
+            Some(taken) => taken.is_overdue(at),
         };
         let said = memory.alarmed.is_some_and(|alarmed| at.since(alarmed) < ALARM_EVERY);
         if !due || said {
@@ -332,11 +355,6 @@ impl Shared {
     }
 }
 
-/// Whether a list has used up three quarters of its time.
-fn is_overdue(taken: Taken, at: Timestamp) -> bool {
-    at > taken.this_update.plus(taken.next_update.since(taken.this_update) / 4 * 3)
-}
-
 /// The states are whole after every change, so that a panic elsewhere leaves them good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -350,7 +368,7 @@ mod tests {
     fn a_list_is_overdue_when_three_quarters_of_its_time_have_passed() {
         let taken = Taken { this_update: Timestamp::from_unix(1000), next_update: Timestamp::from_unix(1400) };
         for (at, expected) in [(0, false), (1000, false), (1300, false), (1301, true), (1400, true), (2000, true)] {
-            assert_eq!(is_overdue(taken, Timestamp::from_unix(at)), expected, "{at}");
+            assert_eq!(taken.is_overdue(Timestamp::from_unix(at)), expected, "{at}");
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::account::cache::Accounts;
 use crate::account::{CertificateKey, Unavailable};
 use crate::base::clock::Timestamp;
-use crate::certificate::path::{PathCertificate, ValidPath};
+use crate::certificate::path::PathCertificate;
 use std::time::Instant;
 
 /// What the store says about all certificates of a path.
@@ -32,9 +32,9 @@ pub fn key(certificate: &PathCertificate) -> CertificateKey {
     CertificateKey::new(&certificate.issuer_name, &certificate.issuer_spki, &certificate.serial)
 }
 
-/// Asks the store about every certificate of a validated path; the anchor is not asked for.
-pub async fn ask(accounts: &Accounts, path: &ValidPath) -> DatabaseAnswer {
-    let keys: Vec<_> = path.certificates.iter().map(key).collect();
+/// Asks the store about certificates of a validated path, the client's own first.
+pub async fn ask(accounts: &Accounts, certificates: &[PathCertificate]) -> DatabaseAnswer {
+    let keys: Vec<_> = certificates.iter().map(key).collect();
     match accounts.revoked(&keys).await {
         Ok(revocations) => {
             let first = revocations.at.iter().enumerate().find_map(|(position, at)| at.map(|at| (position, at)));
@@ -51,7 +51,7 @@ pub async fn ask(accounts: &Accounts, path: &ValidPath) -> DatabaseAnswer {
 mod tests {
     use super::*;
     use crate::account::{Account, Directory, Ha1, Lookup};
-    use crate::certificate::path::{Requirements, TrustAnchors, validate};
+    use crate::certificate::path::{Requirements, TrustAnchors, ValidPath, validate};
     use crate::certificate::testing::{Authority, NOW};
     use crate::config::{Cache, DigestAlgorithm};
     use crate::store::changes::{Position, Since};
@@ -102,7 +102,7 @@ mod tests {
     async fn answer(known: Option<Vec<(CertificateKey, Timestamp)>>, path: &ValidPath) -> DatabaseAnswer {
         let hour = Duration::from_secs(3600);
         let accounts = Accounts::new(Arc::new(Store(known)), &Cache { ttl: hour, negative_ttl: hour, capacity: 10 });
-        ask(&accounts, path).await
+        ask(&accounts, &path.certificates).await
     }
 
     #[tokio::test]
