@@ -9,7 +9,7 @@ use crate::auth::digest;
 use crate::auth::trust::TrustSet;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
-use crate::config::{self, Advertise, ClientPolicy, Config, HostPattern};
+use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern};
 use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
@@ -115,6 +115,18 @@ fn listener_tls(
         };
         TrustMaterial { hints, trust: sets }
     };
+    let asking = |policy: &&ClientPolicy| policy.client_certificate != ClientCertificate::Off;
+    let all = std::iter::once((None, &listener.policy)).chain(hosts.iter().map(|(host, policy)| (Some(host), policy)));
+    for (host, policy) in all.filter(|(_, policy)| asking(policy)) {
+        let octets = octets_of_names(material(policy, host).hints.iter());
+        if octets > MOST_NAMES_OCTETS {
+            let name = host.map_or_else(String::new, |host| format!(" of {host}"));
+            return Err(anyhow!(
+                "advertise{name}: the names of the authorities have {octets} octets, and TLS has room for fewer: write \
+                 `advertise: none` or a list of files"
+            ));
+        }
+    }
     let settings =
         tls::Settings { certificates, min_version: listener.tls.min_version, ticket_secret, trust: &material };
     ListenerTls::build(&listener.policy, &hosts, &settings).context("TLS cannot be set up")
@@ -130,6 +142,15 @@ fn subjects_of(files: &[PathBuf]) -> anyhow::Result<Vec<Vec<u8>>> {
         }
     }
     Ok(union(subjects))
+}
+
+/// How many octets the names of authorities may have that clients are told of: a CertificateRequest has 64 KiB
+/// (RFC 8446, section 4.2.4), with other things in it.
+pub(super) const MOST_NAMES_OCTETS: usize = 60 * 1024;
+
+/// How many octets names take in a CertificateRequest: each has its length before it.
+pub(super) fn octets_of_names<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> usize {
+    names.map(|name| name.len() + 2).sum()
 }
 
 /// Each name once, in the order in which they come.

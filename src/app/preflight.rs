@@ -5,6 +5,7 @@
 mod authorities;
 mod reach;
 mod server;
+mod trust;
 
 use crate::account;
 use crate::base::clock::Timestamp;
@@ -60,6 +61,7 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     for (name, set) in &config.trust {
         examiner.trust(name, set);
     }
+    examiner.told_of(config);
     examiner.identity(&config.identity);
     match &config.accounts.store {
         Store::Sqlite { path } => examiner.database_file(path),

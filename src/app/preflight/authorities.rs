@@ -7,6 +7,7 @@ use crate::certificate::fields::Fields;
 use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;
 use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Severity, Trust, Unknown};
+use crate::fetch::crl::Taken;
 use crate::revocation::crl::{self, CrlSet, List, Origin};
 use rustls_pki_types::CertificateDer;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,9 @@ impl Examiner {
             let key = format!("trust.{set_name}.authorities[{index}]");
             all.extend(self.authorities(Named { path, key: &key }));
         }
-        // What is wrong with an authority was told with its file; then nothing can be said of its lists.
-        if let Some(crl) = &set.revocation.crl
-            && let Ok(anchors) = TrustAnchors::new(all)
+        // Without them nothing can be said of its lists.
+        if let Some(anchors) = self.conditions(set_name, set, all)
+            && let Some(crl) = &set.revocation.crl
         {
             let terms = Terms { anchors: &anchors, clock_tolerance: set.revocation.clock_tolerance };
             self.revocation_lists(&format!("trust.{set_name}.revocation.crl"), crl, terms);
@@ -85,6 +86,10 @@ impl Examiner {
                 let what = format!("the revocation list of {} is from the future", list.issuer_name());
                 let why = format!("it was made at {}; {consequence}", list.this_update());
                 self.find(severity, &what, named, why, "look at this machine's clock");
+            } else if holds(list).is_overdue(self.now) {
+                let what = format!("the revocation list of {} runs out soon", list.issuer_name());
+                let why = format!("its next update is due at {}, after which {consequence}", list.next_update());
+                self.warn(&what, named, why, "put its newest list there in time");
             }
         }
         for subject in terms.anchors.subjects() {
@@ -147,8 +152,8 @@ impl Examiner {
         }
     }
 
-    /// Only authorities occur in the part of a path that a rule looks at.
-    fn pinned(&mut self, file: Named<'_>) {
+    /// Only authorities occur in the part of a path that is looked at for issuers.
+    pub(super) fn pinned(&mut self, file: Named<'_>) {
         let Some(certificates) = self.certificates(file) else { return };
         if !self.first_look(file, "issuers") {
             return;
@@ -167,6 +172,10 @@ impl Examiner {
             }
         }
     }
+}
+
+fn holds(list: &List) -> Taken {
+    Taken { this_update: list.this_update(), next_update: list.next_update() }
 }
 
 /// A Name as RFC 4514 writes it.

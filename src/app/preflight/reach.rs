@@ -62,6 +62,19 @@ pub(super) fn writable(path: &Path) -> Result<(), Obstacle> {
     }
 }
 
+/// Whether files can be made in a folder, or else the folder itself. It is not touched.
+pub(super) fn usable_folder(path: &Path) -> Result<(), Obstacle> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| obstacle(path, error.kind(), &error.to_string(), Need::Write)),
+        Ok(_) => Err(Obstacle {
+            why: format!("{} is a file and not a folder", path.display()),
+            what_to_do: "name a folder".to_owned(),
+        }),
+        Err(_) => writable(path),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
     Read,
