@@ -175,8 +175,7 @@ async fn a_path_may_lead_over_intermediates_that_the_client_does_not_send() {
         let people = setup.pki.people.pem();
         let mut alice = setup.pki.person("alice");
         alice.chain.truncate(1);
-        let gate =
-            setup.file("people.pem", &people).file("partners.pem", &Authority::root("Partners").pem()).start();
+        let gate = setup.file("people.pem", &people).file("partners.pem", &Authority::root("Partners").pem()).start();
         let reason = reason(&gate.client().with(&alice), "/").await;
         assert!(reason.contains(expected), "{trust}: {reason}");
     }
@@ -217,14 +216,12 @@ async fn explain_asks_the_set_of_the_route_and_tells_what_each_source_says() {
     let trust = "{ staff: { authorities: [ca.pem] }, \
                   partners: { authorities: [partners.pem], revocation: { crl: { files: [partners.crl] } } } }";
     let list = world.partners.revocation_list(&[], far());
-    let gate = setup
-        .section("trust", trust)
-        .file("partners.crl", &list)
-        .file("paula.pem", &world.paula.chain_pem())
-        .start();
+    let gate =
+        setup.section("trust", trust).file("partners.crl", &list).file("paula.pem", &world.paula.chain_pem()).start();
     let certificate = gate.folder().join("paula.pem").display().to_string();
     let accepted = gate.wicketgate(&["explain", &certificate, "--path", "/partners"]);
-    for text in ["trust partners", "crl: not revoked", "list 1 of CN=Partners", "partners.crl", "database: not revoked"] {
+    for text in ["trust partners", "crl: not revoked", "list 1 of CN=Partners", "partners.crl", "database: not revoked"]
+    {
         assert!(accepted.contains(text), "{text:?} is not in:\n{accepted}");
     }
     let mut explain = Command::new(env!("CARGO_BIN_EXE_wicketgate"));

@@ -92,6 +92,12 @@ impl Client {
         &self.name
     }
 
+    /// What it presents; it has been given something.
+    #[track_caller]
+    pub(crate) fn credential(&self) -> &Credential {
+        self.credential.as_ref().unwrap()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

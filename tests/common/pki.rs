@@ -47,18 +47,38 @@ impl Authority {
 
     /// A revocation list with these certificates, good until `until`.
     pub(crate) fn revocation_list(&self, revoked: &[&Credential], until: time::OffsetDateTime) -> String {
-        let since = date_time_ymd(2020, 6, 1);
-        let entry = |credential: &&Credential| {
+        self.numbered_list(1, revoked, until)
+    }
+
+    /// The same with a number of its own.
+    pub(crate) fn numbered_list(&self, number: u64, revoked: &[&Credential], until: time::OffsetDateTime) -> String {
+        let serial = |credential: &&Credential| {
             let (_, certificate) = x509_parser::parse_x509_certificate(&credential.chain[0]).unwrap();
-            let serial_number = SerialNumber::from_slice(certificate.raw_serial());
-            RevokedCertParams { serial_number, revocation_time: since, reason_code: None, invalidity_date: None }
+            certificate.raw_serial().to_vec()
+        };
+        self.list_of_serials(number, revoked.iter().map(serial), until)
+    }
+
+    /// The same of certificates that are known by their serial numbers alone.
+    pub(crate) fn list_of_serials(
+        &self,
+        number: u64,
+        serials: impl IntoIterator<Item = Vec<u8>>,
+        until: time::OffsetDateTime,
+    ) -> String {
+        let since = date_time_ymd(2020, 6, 1);
+        let entry = |serial: Vec<u8>| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&serial),
+            revocation_time: since,
+            reason_code: None,
+            invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
             this_update: since,
             next_update: until,
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
-            revoked_certs: revoked.iter().map(entry).collect(),
+            revoked_certs: serials.into_iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         list.signed_by(&self.issuer).unwrap().pem().unwrap()

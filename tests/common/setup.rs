@@ -35,6 +35,7 @@ pub(crate) struct Setup {
     sections: Keys,
     accounts: Vec<Vec<String>>,
     files: Vec<(String, String)>,
+    folders: Vec<String>,
 }
 
 impl Setup {
@@ -49,6 +50,7 @@ impl Setup {
             sections: Keys::default(),
             accounts: Vec::new(),
             files: Vec::new(),
+            folders: Vec::new(),
         };
         setup.listener.set("name", "guarded");
         setup.listener.set("client_certificate", "want");
@@ -104,6 +106,12 @@ impl Setup {
         self
     }
 
+    /// Makes a folder beside the configuration.
+    pub(crate) fn folder(mut self, name: &str) -> Self {
+        self.folders.push(name.to_owned());
+        self
+    }
+
     /// Puts a certificate chain `NAME.pem` and its key `NAME.key` beside the configuration.
     pub(crate) fn credential(self, name: &str, credential: &super::pki::Credential) -> Self {
         self.file(&format!("{name}.pem"), &credential.chain_pem()).file(&format!("{name}.key"), &credential.key_pem)
@@ -127,6 +135,9 @@ impl Setup {
         std::fs::write(folder.join("wicketgate.yaml"), self.text(address)).unwrap();
         std::fs::write(folder.join("ca.pem"), self.pki.root.pem()).unwrap();
         self.pki.server.write(folder, "server");
+        for name in &self.folders {
+            std::fs::create_dir(folder.join(name)).unwrap();
+        }
         for (name, text) in &self.files {
             write_private(&folder.join(name), text);
         }
