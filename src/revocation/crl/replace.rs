@@ -131,9 +131,11 @@ impl CrlSet {
         for held in old {
             let is_replaced = taken.iter().any(|new| is_vouched(new) && new.list.continues(&held.list));
             let is_newest = newest_vouched(old, &held.list).is_some_and(|newest| Arc::ptr_eq(&newest.list, &held.list));
-            if !lists.iter().any(|new| new.continues(&held.list)) {
+            let is_followed = lists.iter().any(|new| new.continues(&held.list));
+            // One that was refused may have been meant to follow it, under a key that is not its issuer's.
+            if !is_followed && refused.is_empty() {
                 warnings.push(Warning::Gone { list: Arc::clone(held.list.edition()) });
-            } else if is_newest && !is_replaced {
+            } else if !is_followed || (is_newest && !is_replaced) {
                 taken.push(held.clone());
             }
         }
