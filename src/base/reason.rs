@@ -46,7 +46,7 @@ reasons! {
     IdentityInvalid = "identity_invalid",
     /// The certificate leads to more than one account.
     IdentityAmbiguous = "identity_ambiguous",
-    /// The rule that named the account does not accept this issuer.
+    /// The trust set, or the rule that named the account, does not accept this issuer.
     IssuerNotAllowed = "issuer_not_allowed",
     /// No account has this name.
     AccountUnknown = "account_unknown",

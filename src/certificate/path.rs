@@ -39,6 +39,9 @@ pub struct Requirements {
     pub purpose: Purpose,
     /// What is asked of its certificate policies.
     pub policies: policy::Inputs,
+    /// SHA-256 of the SubjectPublicKeyInfo of authorities, one of which must stand on the path; it may be the
+    /// anchor. Empty allows any.
+    pub issuers: Vec<[u8; 32]>,
 }
 
 /// What a leaf is to be used for.
@@ -71,7 +74,7 @@ impl Requirements {
     }
 
     fn new(max_depth: usize, purpose: Purpose) -> Self {
-        Self { max_depth, purpose, policies: policy::Inputs::default() }
+        Self { max_depth, purpose, policies: policy::Inputs::default(), issuers: Vec::new() }
     }
 
     /// For nothing in particular, on paths of at most this many certificates.

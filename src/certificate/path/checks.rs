@@ -9,7 +9,7 @@ use super::{Purpose, Requirements, Violation, policy};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::der;
-use crate::certificate::facts::FactsError;
+use crate::certificate::facts::{FactsError, sha256};
 use crate::certificate::fields::{
     BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, CRL_DISTRIBUTION_POINTS, CRL_SIGN, DIGITAL_SIGNATURE, EXTENDED_KEY_USAGE,
     Fields, INHIBIT_ANY_POLICY, KEY_CERT_SIGN, KEY_USAGE, NAME_CONSTRAINTS, POLICY_CONSTRAINTS, POLICY_MAPPINGS,
@@ -116,10 +116,21 @@ pub(super) fn path(
             Fault { position: step.position, reason: Reason::CertificateUnsuitable, section: PATH_LENGTH, detail }
         })?;
     }
-    policies.finish().map_err(|why| match steps.first() {
+    let policies = policies.finish().map_err(|why| match steps.first() {
         Some(leaf) => leaf.breaks(why),
         None => of_anchor(Reason::CertificateUnsuitable, why.to_string()),
-    })
+    })?;
+    if !has_issuer(steps, anchor, &requirements.issuers) {
+        let detail = format!("no authority of the path to {} is one of those that are allowed", anchor.title);
+        return Err(of_anchor(Reason::IssuerNotAllowed, detail));
+    }
+    Ok(policies)
+}
+
+/// Whether an authority of the path has one of these keys, as [`Requirements::issuers`] names them, if it names any.
+fn has_issuer(steps: &[Step<'_>], anchor: &Anchor, issuers: &[[u8; 32]]) -> bool {
+    let keys = steps.iter().skip(1).map(|step| step.fields.public_key).chain([anchor.public_key.as_slice()]);
+    issuers.is_empty() || keys.map(sha256).any(|key| issuers.contains(&key))
 }
 
 impl<'a> Step<'a> {

@@ -449,6 +449,50 @@ fn a_path_is_as_long_as_allowed_and_no_longer() {
 }
 
 #[test]
+fn an_authority_that_is_allowed_must_stand_on_the_path() {
+    let (root, stranger) = (Authority::root("Root"), Authority::root("Stranger"));
+    let [middle, other] = ["Middle", "Other"].map(|name| root.below(name));
+    let key = |authority: &Authority| sha256(Fields::read(&authority.der).unwrap().public_key);
+    let leaf = middle.leaf("alice");
+    let chain = [leaf.clone(), middle.der.clone(), other.der.clone()];
+    let rows: [(&[&Authority], bool); 6] = [
+        (&[], true),
+        (&[&middle], true),
+        (&[&root], true),
+        (&[&stranger, &middle], true),
+        (&[&stranger], false),
+        // It was presented, and is not on the path.
+        (&[&other], false),
+    ];
+    for (row, (issuers, allowed)) in rows.iter().enumerate() {
+        let issuers = issuers.iter().map(|issuer| key(issuer)).collect();
+        let requirements = Requirements { issuers, ..Requirements::for_clients(10) };
+        let found = validate(&chain, &trust(&[&root.der, &stranger.der]), &requirements, NOW);
+        assert_eq!(
+            found.as_ref().err().map(|error| error.reason),
+            (!allowed).then_some(Reason::IssuerNotAllowed),
+            "{row}"
+        );
+    }
+    // The key of the leaf is no authority's.
+    let requirements = Requirements {
+        issuers: vec![sha256(Fields::read(&leaf).unwrap().public_key)],
+        ..Requirements::for_clients(10)
+    };
+    let error = validate(&chain, &trust(&[&root.der]), &requirements, NOW).unwrap_err();
+    assert_eq!(error.detail, "no authority of the path to CN=Root is one of those that are allowed");
+    // A way over an authority that is allowed is taken where there is another one.
+    let mut params = CertificateParams::default();
+    params.distinguished_name = named("Middle");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let cross = params.signed_by(middle.issuer.key(), &stranger.issuer).unwrap().der().clone();
+    let requirements = Requirements { issuers: vec![key(&stranger)], ..Requirements::for_clients(10) };
+    let chain = [leaf, middle.der.clone(), cross];
+    let path = validate(&chain, &trust(&[&root.der, &stranger.der]), &requirements, NOW).unwrap();
+    assert_eq!(path.authorities, [key(&middle), key(&stranger)]);
+}
+
+#[test]
 fn a_certificate_is_valid_from_its_first_to_its_last_second() {
     let root = Authority::root("Root");
     let anchors = trust(&[&root.der]);
