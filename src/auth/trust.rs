@@ -11,7 +11,8 @@ use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::base::url::HttpUrl;
 use crate::certificate::distribution::PointName;
-use crate::certificate::path::{self, AnchorError, PathError, Purpose, Requirements, TrustAnchors, ValidPath};
+use crate::certificate::oid::{Oid, OidError};
+use crate::certificate::path::{self, AnchorError, PathError, Purpose, Requirements, TrustAnchors, ValidPath, policy};
 use crate::config::{self, Unknown};
 use crate::fetch::crl::CrlFetcher;
 use crate::fetch::ocsp::Responders;
@@ -21,6 +22,7 @@ use crate::revocation::live::{Cause, Key, Live};
 use crate::revocation::{self, ocsp::OcspAnswer};
 use arc_swap::ArcSwap;
 use rustls_pki_types::CertificateDer;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use verdicts::Verdicts;
@@ -56,6 +58,17 @@ pub struct Material {
     pub issuers: Vec<[u8; 32]>,
 }
 
+/// A set cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// Of its certificates.
+    #[error(transparent)]
+    Anchors(#[from] AnchorError),
+    /// Of the policies that it accepts.
+    #[error("policies.accept: {0}")]
+    Policy(#[from] OidError),
+}
+
 /// What came of taking up lists.
 #[derive(Debug, Default)]
 pub struct TakenUp {
@@ -73,20 +86,32 @@ impl TrustSet {
     /// A set without revocation lists, which are taken up later.
     ///
     /// # Errors
-    /// When a certificate cannot be an authority or an intermediate.
+    /// When a certificate cannot be an authority or an intermediate, or a policy is none.
     pub fn new(
         name: &str,
         settings: &config::Trust,
         material: Material,
         responders: Option<Responders>,
-    ) -> Result<Self, AnchorError> {
+    ) -> Result<Self, TrustError> {
         let anchors =
             TrustAnchors::new(material.authorities.clone())?.with_intermediates(material.intermediates.clone())?;
-        let purpose = Purpose::Client { smart_card_logon: settings.smart_card_logon };
+        let config::Policies { accept, require, inhibit_mapping, inhibit_any } = &settings.policies;
+        let accept: BTreeSet<Oid> = accept.iter().map(|policy| policy.parse()).collect::<Result<_, _>>()?;
+        let requirements = Requirements {
+            purpose: Purpose::Client { smart_card_logon: settings.smart_card_logon },
+            policies: policy::Inputs {
+                initial: Some(accept).filter(|accept| !accept.is_empty()),
+                require_explicit: *require,
+                inhibit_mapping: *inhibit_mapping,
+                inhibit_any: *inhibit_any,
+            },
+            issuers: material.issuers.clone(),
+            ..Requirements::for_clients(settings.max_depth)
+        };
         Ok(Self {
             name: name.to_owned(),
             anchors,
-            requirements: Requirements { purpose, ..Requirements::for_clients(settings.max_depth) },
+            requirements,
             verdicts: Verdicts::new(),
             lists: ArcSwap::from_pointee(CrlSet::new(settings.revocation.clock_tolerance)),
             taking_up: Mutex::new(()),
