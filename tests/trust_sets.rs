@@ -254,3 +254,46 @@ async fn a_reload_that_changes_nothing_of_a_set_disturbs_none_of_its_connections
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 403), "{version}");
     }
 }
+
+#[tokio::test]
+async fn one_of_the_allowed_issuers_must_stand_on_the_path() {
+    let upstream = Upstream::start();
+    for (issuers, alice, machine) in [
+        ("people.pem", "ok", "issuer_not_allowed"),
+        ("machines.pem", "issuer_not_allowed", "ok"),
+        ("people.pem, machines.pem", "ok", "ok"),
+        ("ca.pem", "ok", "ok"),
+    ] {
+        let trust = format!("{{ staff: {{ authorities: [ca.pem], issuers: [{issuers}] }} }}");
+        let setup = Setup::before(&upstream).section("trust", &trust);
+        let machines = setup.pki.root.intermediate("Example Machines");
+        let people = setup.pki.people.pem();
+        let gate = setup.file("people.pem", &people).file("machines.pem", &machines.pem()).start();
+        assert!(reason(&gate.alice(), "/").await.contains(alice), "{issuers}");
+        let client = gate.client().with(&machines.issue(Leaf::person("alice@example.org")));
+        assert!(reason(&client, "/").await.contains(machine), "{issuers}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_must_stand_for_an_accepted_policy_where_one_is_required() {
+    const OWN: &[u64] = &[1, 3, 6, 1, 4, 1, 99999, 1];
+    let upstream = Upstream::start();
+    for (policies, with, without) in [
+        ("", "ok", "ok"),
+        ("policies: { accept: [1.3.6.1.4.1.99999.1], require: true }", "ok", "certificate_unsuitable"),
+        (
+            "policies: { accept: [1.3.6.1.4.1.99999.2], require: true }",
+            "certificate_unsuitable",
+            "certificate_unsuitable",
+        ),
+        ("policies: { accept: [1.3.6.1.4.1.99999.2] }", "ok", "ok"),
+        ("policies: { require: true }", "ok", "certificate_unsuitable"),
+    ] {
+        let trust = format!("{{ staff: {{ authorities: [ca.pem], {policies} }} }}");
+        let gate = Setup::before(&upstream).section("trust", &trust).start();
+        let own = gate.pki.root.issue(Leaf::person("alice@example.org").policy(OWN));
+        assert!(reason(&gate.client().with(&own), "/").await.contains(with), "{policies}");
+        assert!(reason(&gate.alice(), "/").await.contains(without), "{policies}");
+    }
+}

@@ -76,6 +76,12 @@ impl Client {
         self
     }
 
+    /// Visits this address, with the sessions that it has.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// Asks for this name, by SNI and by `Host`.
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);

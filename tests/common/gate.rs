@@ -29,11 +29,15 @@ impl Gate {
         happening();
         let process = serve(folder.path());
         let mut gate = Self { process, address, pki: setup.pki, folder };
-        eventually("the gate to accept connections", || {
-            assert!(gate.process.ended().is_none(), "the gate ended at once:\n{}", gate.process.output());
-            TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-        });
+        gate.wait();
         gate
+    }
+
+    fn wait(&mut self) {
+        eventually("the gate to accept connections", || {
+            assert!(self.process.ended().is_none(), "the gate ended at once:\n{}", self.process.output());
+            TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).ok()
+        });
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -72,6 +76,15 @@ impl Gate {
     /// Sends SIGHUP.
     pub(crate) fn reload(&self) {
         self.process.signal("HUP");
+    }
+
+    /// Ends the gate and starts it anew on the same files.
+    pub(crate) fn restart(mut self) -> Self {
+        self.process.signal("TERM");
+        self.process.wait(PATIENCE).unwrap_or_else(|| panic!("the gate did not end:\n{}", self.log()));
+        self.process = serve(self.folder.path());
+        self.wait();
+        self
     }
 
     /// Sends SIGTERM and says how the gate ended.

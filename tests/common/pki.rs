@@ -1,9 +1,9 @@
 //! Certificates made on the spot, good ones and every kind of bad one.
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CustomExtension,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    OtherNameValue, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, OtherNameValue, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -176,6 +176,30 @@ impl Leaf {
             .collect();
         let value = element(0x30, &places.concat());
         self.0.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], value));
+        self
+    }
+
+    /// Names one certificate policy.
+    pub(crate) fn policy(mut self, identifier: &[u64]) -> Self {
+        let mut octets = vec![u8::try_from(identifier[0] * 40 + identifier[1]).unwrap()];
+        for number in &identifier[2..] {
+            let mut groups = vec![u8::try_from(number & 0x7f).unwrap()];
+            let mut rest = number >> 7;
+            while rest > 0 {
+                groups.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+                rest >>= 7;
+            }
+            octets.extend(groups.iter().rev());
+        }
+        let wrap = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let value = wrap(0x30, &wrap(0x30, &wrap(0x06, &octets)));
+        self.0.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 32], value));
+        self
+    }
+
+    /// Says that its issuer's revocation lists are to be found there.
+    pub(crate) fn list_at(mut self, url: &str) -> Self {
+        self.0.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.to_owned()] }];
         self
     }
 
