@@ -1,6 +1,7 @@
 //! What a test of the NIST document is made of: certificates, lists, settings, and what comes out.
 
 use std::fmt;
+use wicketgate::revocation::crl::RevocationReason;
 
 /// The policy OIDs of the suite are 2.16.840.1.101.3.2.1.48.N; a table names them by N, and anyPolicy by this.
 pub(crate) const ANY: &str = "any";
@@ -39,8 +40,10 @@ pub(crate) enum Expected {
     ValidFor(&'static [&'static str]),
     /// It does not, by this section.
     Refused(&'static str),
-    /// The path does; the lists revoke a certificate of it, or say nothing that may be believed.
-    RefusedByLists,
+    /// The path does, and the lists revoke a certificate of it, for this reason.
+    Revoked(RevocationReason),
+    /// The path does, and the lists say nothing of one of its certificates that may be believed.
+    Unknown,
 }
 
 impl fmt::Display for Expected {
@@ -49,7 +52,8 @@ impl fmt::Display for Expected {
             Self::Valid => f.write_str("valid"),
             Self::ValidFor(policies) => write!(f, "valid for {policies:?}"),
             Self::Refused(section) => write!(f, "refused by {section}"),
-            Self::RefusedByLists => f.write_str("refused by the lists"),
+            Self::Revoked(reason) => write!(f, "revoked: {reason:?}"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -107,8 +111,13 @@ impl Case {
         self
     }
 
-    pub(crate) const fn refused_by_lists(mut self) -> Self {
-        self.expected = Expected::RefusedByLists;
+    pub(crate) const fn revoked(mut self, reason: RevocationReason) -> Self {
+        self.expected = Expected::Revoked(reason);
+        self
+    }
+
+    pub(crate) const fn unknown(mut self) -> Self {
+        self.expected = Expected::Unknown;
         self
     }
 }

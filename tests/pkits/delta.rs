@@ -1,6 +1,7 @@
 //! Section 4.15 of the NIST document: delta lists.
 
 use super::case::{Case, case};
+use wicketgate::revocation::crl::RevocationReason::KeyCompromise;
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -10,7 +11,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLIndicatorNoBaseTest1EE",
         &["deltaCRLIndicatorNoBaseCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.15.2",
         "Valid delta-CRL Test2",
@@ -25,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLTest3EE",
         &["deltaCRLCA1CRL", "deltaCRLCA1deltaCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.15.4",
         "Invalid delta-CRL Test4",
@@ -33,7 +34,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLTest4EE",
         &["deltaCRLCA1CRL", "deltaCRLCA1deltaCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.15.5",
         "Valid delta-CRL Test5",
@@ -48,7 +49,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLTest6EE",
         &["deltaCRLCA1CRL", "deltaCRLCA1deltaCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.15.7",
         "Valid delta-CRL Test7",
@@ -70,7 +71,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLTest9EE",
         &["deltaCRLCA2CRL", "deltaCRLCA2deltaCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.15.10",
         "Invalid delta-CRL Test10",
@@ -78,5 +79,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddeltaCRLTest10EE",
         &["deltaCRLCA3CRL", "deltaCRLCA3deltaCRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
 ];

@@ -1,6 +1,7 @@
 //! Section 4.14 of the NIST document: distribution points.
 
 use super::case::{Case, case};
+use wicketgate::revocation::crl::RevocationReason::{AffiliationChanged, CertificateHold, KeyCompromise};
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -17,7 +18,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddistributionPointTest2EE",
         &["distributionPoint1CACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.3",
         "Invalid distributionPoint Test3",
@@ -25,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddistributionPointTest3EE",
         &["distributionPoint1CACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.4",
         "Valid distributionPoint Test4",
@@ -47,7 +48,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddistributionPointTest6EE",
         &["distributionPoint2CACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.7",
         "Valid distributionPoint Test7",
@@ -62,7 +63,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddistributionPointTest8EE",
         &["distributionPoint2CACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.9",
         "Invalid distributionPoint Test9",
@@ -70,7 +71,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvaliddistributionPointTest9EE",
         &["distributionPoint2CACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.10",
         "Valid No issuingDistributionPoint Test10",
@@ -85,7 +86,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlyContainsUserCertsTest11EE",
         &["onlyContainsUserCertsCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.12",
         "Invalid onlyContainsCACerts CRL Test12",
@@ -93,7 +94,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlyContainsCACertsTest12EE",
         &["onlyContainsCACertsCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.13",
         "Valid onlyContainsCACerts CRL Test13",
@@ -108,7 +109,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlyContainsAttributeCertsTest14EE",
         &["onlyContainsAttributeCertsCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.15",
         "Invalid onlySomeReasons Test15",
@@ -116,7 +117,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlySomeReasonsTest15EE",
         &["onlySomeReasonsCA1compromiseCRL", "onlySomeReasonsCA1otherreasonsCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.16",
         "Invalid onlySomeReasons Test16",
@@ -124,7 +125,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlySomeReasonsTest16EE",
         &["onlySomeReasonsCA1compromiseCRL", "onlySomeReasonsCA1otherreasonsCRL"],
     )
-    .refused_by_lists(),
+    .revoked(CertificateHold),
     case(
         "4.14.17",
         "Invalid onlySomeReasons Test17",
@@ -132,7 +133,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlySomeReasonsTest17EE",
         &["onlySomeReasonsCA2CRL1", "onlySomeReasonsCA2CRL2"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.18",
         "Valid onlySomeReasons Test18",
@@ -154,7 +155,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlySomeReasonsTest20EE",
         &["onlySomeReasonsCA4compromiseCRL", "onlySomeReasonsCA4otherreasonsCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.21",
         "Invalid onlySomeReasons Test21",
@@ -162,7 +163,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidonlySomeReasonsTest21EE",
         &["onlySomeReasonsCA4compromiseCRL", "onlySomeReasonsCA4otherreasonsCRL"],
     )
-    .refused_by_lists(),
+    .revoked(AffiliationChanged),
     case(
         "4.14.22",
         "Valid IDP with indirectCRL Test22",
@@ -177,7 +178,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidIDPwithindirectCRLTest23EE",
         &["indirectCRLCA1CRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.24",
         "Valid IDP with indirectCRL Test24",
@@ -199,7 +200,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidIDPwithindirectCRLTest26EE",
         &["indirectCRLCA1CRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.27",
         "Invalid cRLIssuer Test27",
@@ -207,7 +208,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidcRLIssuerTest27EE",
         &["GoodCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.14.28",
         "Valid cRLIssuer Test28",
@@ -236,7 +237,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidcRLIssuerTest31EE",
         &["indirectCRLCA5CRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.32",
         "Invalid cRLIssuer Test32",
@@ -244,7 +245,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidcRLIssuerTest32EE",
         &["indirectCRLCA5CRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.33",
         "Valid cRLIssuer Test33",
@@ -259,7 +260,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidcRLIssuerTest34EE",
         &["indirectCRLCA5CRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.14.35",
         "Invalid cRLIssuer Test35",
@@ -267,5 +268,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidcRLIssuerTest35EE",
         &["indirectCRLCA5CRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
 ];

@@ -33,7 +33,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidkeyUsageCriticalcRLSignFalseTest4EE",
         &["keyUsageCriticalcRLSignFalseCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.7.5",
         "Invalid keyUsage Not Critical cRLSign False Test5",
@@ -41,5 +41,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidkeyUsageNotCriticalcRLSignFalseTest5EE",
         &["keyUsageNotCriticalcRLSignFalseCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
 ];

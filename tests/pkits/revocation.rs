@@ -1,9 +1,10 @@
 //! Section 4.4 of the NIST document: basic revocation.
 
 use super::case::{Case, case};
+use wicketgate::revocation::crl::RevocationReason::KeyCompromise;
 
 pub(crate) const CASES: &[Case] = &[
-    case("4.4.1", "Missing CRL Test1", &["NoCRLCACert"], "InvalidMissingCRLTest1EE", &[]).refused_by_lists(),
+    case("4.4.1", "Missing CRL Test1", &["NoCRLCACert"], "InvalidMissingCRLTest1EE", &[]).unknown(),
     case(
         "4.4.2",
         "Invalid Revoked CA Test2",
@@ -11,9 +12,9 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidRevokedCATest2EE",
         &["GoodCACRL", "RevokedsubCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case("4.4.3", "Invalid Revoked EE Test3", &["GoodCACert"], "InvalidRevokedEETest3EE", &["GoodCACRL"])
-        .refused_by_lists(),
+        .revoked(KeyCompromise),
     case(
         "4.4.4",
         "Invalid Bad CRL Signature Test4",
@@ -21,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidBadCRLSignatureTest4EE",
         &["BadCRLSignatureCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.5",
         "Invalid Bad CRL Issuer Name Test5",
@@ -29,9 +30,9 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidBadCRLIssuerNameTest5EE",
         &["BadCRLIssuerNameCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case("4.4.6", "Invalid Wrong CRL Test6", &["WrongCRLCACert"], "InvalidWrongCRLTest6EE", &["WrongCRLCACRL"])
-        .refused_by_lists(),
+        .unknown(),
     case(
         "4.4.7",
         "Valid Two CRLs Test7",
@@ -46,7 +47,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidUnknownCRLEntryExtensionTest8EE",
         &["UnknownCRLEntryExtensionCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.9",
         "Invalid Unknown CRL Extension Test9",
@@ -54,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidUnknownCRLExtensionTest9EE",
         &["UnknownCRLExtensionCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.10",
         "Invalid Unknown CRL Extension Test10",
@@ -62,7 +63,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidUnknownCRLExtensionTest10EE",
         &["UnknownCRLExtensionCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.11",
         "Invalid Old CRL nextUpdate Test11",
@@ -70,7 +71,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidOldCRLnextUpdateTest11EE",
         &["OldCRLnextUpdateCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.12",
         "Invalid pre2000 CRL nextUpdate Test12",
@@ -78,7 +79,7 @@ pub(crate) const CASES: &[Case] = &[
         "Invalidpre2000CRLnextUpdateTest12EE",
         &["pre2000CRLnextUpdateCACRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
     case(
         "4.4.13",
         "Valid GeneralizedTime CRL nextUpdate Test13",
@@ -100,7 +101,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidNegativeSerialNumberTest15EE",
         &["NegativeSerialNumberCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.4.16",
         "Valid Long Serial Number Test16",
@@ -122,7 +123,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidLongSerialNumberTest18EE",
         &["LongSerialNumberCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.4.19",
         "Valid Separate Certificate and CRL Keys Test19",
@@ -137,7 +138,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSeparateCertificateandCRLKeysTest20EE",
         &["SeparateCertificateandCRLKeysCRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.4.21",
         "Invalid Separate Certificate and CRL Keys Test21",
@@ -145,5 +146,5 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidSeparateCertificateandCRLKeysTest21EE",
         &["SeparateCertificateandCRLKeysCA2CRL"],
     )
-    .refused_by_lists(),
+    .unknown(),
 ];

@@ -1,6 +1,7 @@
 //! Section 4.5 of the NIST document: self-issued certificates.
 
 use super::case::{Case, case};
+use wicketgate::revocation::crl::RevocationReason::KeyCompromise;
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -17,7 +18,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidBasicSelfIssuedOldWithNewTest2EE",
         &["BasicSelfIssuedNewKeyCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.5.3",
         "Valid Basic Self-Issued New With Old Test3",
@@ -39,7 +40,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidBasicSelfIssuedNewWithOldTest5EE",
         &["BasicSelfIssuedOldKeySelfIssuedCertCRL", "BasicSelfIssuedOldKeyCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.5.6",
         "Valid Basic Self-Issued CRL Signing Key Test6",
@@ -54,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
         "InvalidBasicSelfIssuedCRLSigningKeyTest7EE",
         &["BasicSelfIssuedCRLSigningKeyCRLCertCRL", "BasicSelfIssuedCRLSigningKeyCACRL"],
     )
-    .refused_by_lists(),
+    .revoked(KeyCompromise),
     case(
         "4.5.8",
         "Invalid Basic Self-Issued CRL Signing Key Test8",

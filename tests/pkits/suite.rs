@@ -52,8 +52,8 @@ pub(crate) fn path_by_webpki(case: &Case) -> Result<(), String> {
         .map_err(|error| format!("{error:?}"))
 }
 
-/// What the lists of a test say of its path: nothing against it, or why it is refused.
-pub(crate) fn lists(case: &Case, path: &ValidPath) -> Result<(), String> {
+/// What the lists of a test say of its path.
+pub(crate) fn lists(case: &Case, path: &ValidPath) -> CrlAnswer {
     let lists = std::iter::once(&ANCHOR_LIST).chain(case.lists).map(|name| {
         let file = FOLDER.join("crls").join(format!("{name}.crl"));
         crl::read_file(&file, &Limits::default()).map(|lists| (Origin::File(file), lists))
@@ -61,12 +61,10 @@ pub(crate) fn lists(case: &Case, path: &ValidPath) -> Result<(), String> {
     // A signer of lists stands in the configuration, which is where one is looked for.
     let signers = case.intermediates.iter().map(|name| certificate(name)).collect();
     let anchors = anchors().with_intermediates(signers).unwrap();
-    let set = lists.collect::<Result<Vec<_>, _>>().and_then(|lists| CrlSet::load(lists, &anchors, CLOCK_TOLERANCE, AT));
-    match set.map(|set| set.check(path, Scope::Chain, AT)) {
-        Ok(CrlAnswer::Good { .. }) => Ok(()),
-        Ok(answer) => Err(answer.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
+    lists
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|lists| CrlSet::load(lists, &anchors, CLOCK_TOLERANCE, AT))
+        .map_or_else(|error| CrlAnswer::Unknown { why: error.to_string() }, |set| set.check(path, Scope::Chain, AT))
 }
 
 fn anchors() -> TrustAnchors {
