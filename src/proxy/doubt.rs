@@ -199,8 +199,8 @@ pub(super) struct Terms {
 
 /// Waits until a client that became a tunnel on these terms would no longer be let in as who it was: its
 /// certificate has expired or was revoked, its account is locked or has left the group, its route has
-/// changed, or nobody can say.
-pub(super) async fn no_longer_permitted(gate: Arc<ArcSwap<Gate>>, mut terms: Terms) {
+/// changed, or nobody can say; and says why.
+pub(super) async fn no_longer_permitted(gate: Arc<ArcSwap<Gate>>, mut terms: Terms) -> Reason {
     let client = Arc::clone(&terms.running.client);
     loop {
         let cause = client.registration.doubted(terms.number).await;
@@ -224,7 +224,8 @@ pub(super) async fn no_longer_permitted(gate: Arc<ArcSwap<Gate>>, mut terms: Ter
                 None => (String::new(), Method::Certificate),
             };
             let loss = Loss { reason, detail: told(&found, cause), account, method };
-            return loss.record(&client, &gate, Some(&terms.target));
+            loss.record(&client, &gate, Some(&terms.target));
+            return reason;
         }
     }
 }

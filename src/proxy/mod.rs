@@ -14,7 +14,9 @@ mod record;
 pub mod reply;
 pub mod router;
 pub mod serve;
+mod tunnel;
 pub mod upgrade;
+mod websocket;
 
 pub use client::Client;
 pub use gate::{Gate, GateParts};

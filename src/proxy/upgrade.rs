@@ -1,11 +1,14 @@
 //! WebSocket and other upgrades (RFC 9110, section 7.8; RFC 6455): the request goes over a connection of its
-//! own, and once both sides have switched, octets are passed on as they come.
+//! own, and once both sides have switched, it is a `tunnel`.
 
 use super::body::ClientBody;
 use super::forward::ForwardError;
+use super::tunnel::{Protocol, tunnel};
 use crate::auth::decision::Permit;
+use crate::base::reason::Reason;
 use crate::upstream::Upstream;
 use crate::upstream::pool::{ConnectError, open};
+use http::header::UPGRADE;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -14,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use std::future::Future;
 
 /// Sends an upgrade request, with its `Upgrade` and `Connection`, to an upstream. If it switches, what comes and goes is passed on by a task of
-/// its own, until `ended` is; else its response is an ordinary one.
+/// its own, until `ended` says why it must end; else its response is an ordinary one.
 ///
 /// # Errors
 /// When no server answers in time.
@@ -23,8 +26,11 @@ pub async fn upgrade(
     upstream: &Upstream,
     client: OnUpgrade,
     mut request: Request<ClientBody>,
-    ended: impl Future<Output = ()> + Send + 'static,
+    ended: impl Future<Output = Reason> + Send + 'static,
 ) -> Result<Response<Incoming>, ForwardError> {
+    let websocket =
+        request.headers().get(UPGRADE).is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let protocol = if websocket { Protocol::WebSocket } else { Protocol::Other };
     let mut unreachable = None;
     for server in upstream.in_turn() {
         let stream = match open(server, upstream.timeouts.connect).await {
@@ -46,7 +52,7 @@ pub async fn upgrade(
             .map_err(broken)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let server = hyper::upgrade::on(&mut response);
-            tokio::spawn(tunnel(client, server, ended));
+            tokio::spawn(tunnel(client, server, protocol, ended));
         }
         return Ok(response);
     }
@@ -54,19 +60,4 @@ pub async fn upgrade(
         upstream: upstream.name.clone(),
         source: unreachable.unwrap_or_else(ConnectError::no_servers),
     })
-}
-
-/// Passes octets both ways until both sides have ended, or until it is over for the client.
-async fn tunnel(client: OnUpgrade, server: OnUpgrade, ended: impl Future<Output = ()>) {
-    let (client, server) = match tokio::try_join!(client, server) {
-        Ok(both) => both,
-        Err(error) => return tracing::debug!(%error, "the upgrade did not come about"),
-    };
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-    tokio::select! {
-        copied = tokio::io::copy_bidirectional(&mut client, &mut server) => if let Err(error) = copied {
-            tracing::debug!(%error, "a tunnel broke off");
-        },
-        () = ended => {}
-    }
 }

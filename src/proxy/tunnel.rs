@@ -1,0 +1,193 @@
+//! A tunnel: octets are passed on between a client and a server that have both switched to another protocol,
+//! until both have ended or the client may no longer go on. It holds no memory while nothing is on its way.
+
+use super::websocket::{Frames, policy_violation};
+use crate::base::reason::Reason;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
+
+/// How much is read at once.
+const PIECE: usize = 16 * 1024;
+/// How long a client that may not go on is waited for, and its server, until the end of a frame, and until what was
+/// written to it is on its way.
+const PARTING: Duration = Duration::from_millis(200);
+/// How long it may take to hear of it.
+const HEARING: Duration = Duration::from_secs(1);
+
+/// What is spoken in a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// RFC 6455.
+    WebSocket,
+    /// Nothing that the gate knows.
+    Other,
+}
+
+type Side = TokioIo<Upgraded>;
+
+/// Passes octets both ways until both sides have ended, or until it is over for the client: then a WebSocket is told
+/// why, between two frames of the server's, and both sides are closed.
+pub(super) async fn tunnel(
+    client: OnUpgrade,
+    server: OnUpgrade,
+    protocol: Protocol,
+    ended: impl Future<Output = Reason>,
+) {
+    let (client, server) = match tokio::try_join!(client, server) {
+        Ok(both) => both,
+        Err(error) => return tracing::debug!(%error, "the upgrade did not come about"),
+    };
+    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    let mut up = Way::default();
+    let mut down = Way { frames: (protocol == Protocol::WebSocket).then(Frames::default), ..Way::default() };
+    let reason = tokio::select! {
+        passed = pass_both(&mut client, &mut server, &mut up, &mut down) => {
+            if let Err(error) = passed {
+                tracing::debug!(%error, "a tunnel broke off");
+            }
+            return;
+        }
+        reason = ended => reason,
+    };
+    let told = timeout(PARTING, tell(&mut client, &mut server, down, reason)).await;
+    drop(server);
+    match told {
+        // The end is said in TLS, too, and heard before the connection is reset by what the client still sends.
+        Ok(Ok(true)) => _ = timeout(HEARING, client.shutdown()).await,
+        Ok(Ok(false)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a tunnel broke off"),
+        Err(_) => tracing::debug!("a tunnel was cut within a frame"),
+    }
+}
+
+async fn pass_both(client: &mut Side, server: &mut Side, up: &mut Way, down: &mut Way) -> io::Result<()> {
+    let (mut up_ended, mut down_ended) = (false, false);
+    poll_fn(|cx| {
+        if !up_ended && let Poll::Ready(outcome) = up.poll(cx, client, server) {
+            outcome?;
+            up_ended = true;
+        }
+        if !down_ended && let Poll::Ready(outcome) = down.poll(cx, server, client) {
+            outcome?;
+            down_ended = true;
+        }
+        if up_ended && down_ended { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await
+}
+
+/// Writes to a client whose tunnel ends what is left of a frame that has begun, and a Close frame. Says whether it
+/// has been told.
+async fn tell(client: &mut Side, server: &mut Side, down: Way, reason: Reason) -> io::Result<bool> {
+    let Way { mut waiting, frames: Some(mut frames), .. } = down else { return Ok(false) };
+    while !frames.is_between() {
+        if waiting.is_empty() {
+            waiting.resize(PIECE, 0);
+            let read = server.read(&mut waiting).await?;
+            if read == 0 {
+                return Ok(false);
+            }
+            waiting.truncate(read);
+        }
+        let end = frames.pass_frame(&waiting);
+        client.write_all(waiting.get(..end).unwrap_or_default()).await?;
+        waiting.drain(..end);
+    }
+    if !frames.is_closed() {
+        client.write_all(&policy_violation(reason.as_str())).await?;
+    }
+    client.flush().await?;
+    Ok(true)
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Way {
+    /// What was read and is not written yet.
+    waiting: Vec<u8>,
+    /// There is no more to come.
+    ended: bool,
+    /// Something was written since the last flush.
+    unflushed: bool,
+    /// How far what was written has come, in frames.
+    frames: Option<Frames>,
+}
+
+impl Way {
+    /// Passes on what there is; ready when the end was passed on.
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Side, to: &mut Side) -> Poll<io::Result<()>> {
+        thread_local! {
+            // One for all tunnels of a worker: what the other side does not take at once is copied.
+            static PIECES: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+        }
+        loop {
+            while !self.waiting.is_empty() {
+                let waiting = std::mem::take(&mut self.waiting);
+                let written = Pin::new(&mut *to).poll_write(cx, &waiting);
+                self.waiting = waiting;
+                let written = ready!(written)?;
+                self.note_written(written)?;
+            }
+            if self.ended {
+                return Pin::new(&mut *to).poll_shutdown(cx);
+            }
+            let read = PIECES.with_borrow_mut(|piece| {
+                let mut buffer = ReadBuf::new(piece);
+                ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
+                self.pass_on(cx, buffer.filled(), to)?;
+                Poll::Ready(Ok::<_, io::Error>(()))
+            });
+            match read {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    if self.unflushed {
+                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Writes what was read as far as it is taken, and keeps the rest.
+    fn pass_on(&mut self, cx: &mut Context<'_>, read: &[u8], to: &mut Side) -> io::Result<()> {
+        self.ended = read.is_empty();
+        if self.ended {
+            return Ok(());
+        }
+        let written = match Pin::new(to).poll_write(cx, read) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => 0,
+        };
+        let (now, later) = read.split_at_checked(written).unwrap_or((read, &[]));
+        if let Some(frames) = &mut self.frames {
+            frames.pass(now);
+        }
+        self.unflushed |= written > 0;
+        // What a slow reader needed is given back with the next piece that is taken whole.
+        self.waiting = later.to_vec();
+        Ok(())
+    }
+
+    /// Notes that so much of what waits was written.
+    fn note_written(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.pass(self.waiting.get(..written).unwrap_or_default());
+        }
+        self.waiting.drain(..written.min(self.waiting.len()));
+        self.unflushed = true;
+        Ok(())
+    }
+}
