@@ -129,8 +129,7 @@ async fn a_certificate_that_expires_loses_its_open_connections() {
 #[tokio::test]
 async fn an_account_that_is_locked_loses_its_open_connections_and_sessions() {
     let upstream = Upstream::start();
-    let accounts = "{ sqlite: { path: accounts.db }, cache: { ttl: 1s, negative_ttl: 1s } }";
-    let gate = Setup::before(&upstream).section("accounts", accounts).start();
+    let gate = Setup::before(&upstream).start();
     let alice = gate.alice();
     let mut connections = alice.both().await;
     for (version, connection) in &mut connections {
@@ -138,7 +137,7 @@ async fn an_account_that_is_locked_loses_its_open_connections_and_sessions() {
     }
     assert_eq!(visit(&alice).await.1, 200);
     gate.wicketgate(&["account", "lock", "alice"]);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     for (version, connection) in &mut connections {
         assert!(connection.is_refused("account_inactive").await, "{version}");
     }

@@ -117,17 +117,6 @@ async fn a_socket_outlives_the_time_that_a_connection_may_be_idle_for_requests()
 }
 
 #[tokio::test]
-async fn a_socket_is_closed_when_its_account_is_locked() {
-    let upstream = Upstream::answering(echo);
-    let accounts = "{ sqlite: { path: accounts.db }, cache: { ttl: 1s, negative_ttl: 1s } }";
-    let gate = Setup::before(&upstream).section("accounts", accounts).start();
-    let mut socket = connect(&gate).await;
-    gate.wicketgate(&["account", "lock", "alice"]);
-    let end = async { while let Some(Ok(_)) = socket.next().await {} };
-    assert!(tokio::time::timeout(common::PATIENCE, end).await.is_ok(), "the socket stays open");
-}
-
-#[tokio::test]
 async fn a_socket_is_closed_when_its_certificate_expires() {
     let upstream = Upstream::answering(echo);
     let gate = Setup::before(&upstream).start();
@@ -204,12 +193,10 @@ where
     }
 }
 
-const SHORT_CACHE: &str = "{ sqlite: { path: accounts.db }, cache: { ttl: 1s, negative_ttl: 1s } }";
-
 #[tokio::test]
 async fn an_account_that_is_locked_loses_its_sockets() {
     let upstream = Upstream::answering(echo);
-    let gate = Setup::before(&upstream).section("accounts", SHORT_CACHE).start();
+    let gate = Setup::before(&upstream).start();
     let socket = connect(&gate).await;
     gate.wicketgate(&["account", "lock", "alice"]);
     until_cut(socket).await;
@@ -220,7 +207,6 @@ async fn an_account_that_is_locked_loses_its_sockets() {
 async fn who_leaves_the_group_that_a_route_asks_for_loses_the_sockets_there() {
     let upstream = Upstream::answering(echo);
     let gate = Setup::before(&upstream)
-        .section("accounts", SHORT_CACHE)
         .section("routes", "[{ path: /, authenticate: [certificate], allow: { groups: [staff] }, upstream: app }]")
         .start();
     gate.wicketgate(&["account", "set", "alice", "--add-group", "staff"]);
@@ -259,7 +245,6 @@ fn digest_answer(challenge: &str, username: &str, password: &str) -> String {
 async fn an_account_that_is_locked_loses_the_sockets_that_its_password_opened() {
     let upstream = Upstream::answering(echo);
     let gate = Setup::before(&upstream)
-        .section("accounts", SHORT_CACHE)
         .section("digest", "{ realm: example.org }")
         .section("routes", "[{ path: /, authenticate: [digest], upstream: app }]")
         .file("password", "open sesame\n")

@@ -88,6 +88,12 @@ impl Client {
         self
     }
 
+    /// The same client of another gate.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// Offers the sessions that it has whatever the name they were made for, as only an attacker does.
     pub(crate) fn with_sessions_of_any_name(mut self) -> Self {
         self.config.resumption = Resumption::store(Arc::new(AnyName(ClientSessionMemoryCache::new(64))));

@@ -21,6 +21,13 @@ pub(crate) struct Gate {
     folder: TempDir,
 }
 
+/// A second gate beside another one.
+pub(crate) struct Twin {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    _folder: TempDir,
+}
+
 impl Gate {
     pub(crate) fn start(setup: Setup, happening: impl FnOnce()) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -38,6 +45,23 @@ impl Gate {
             assert!(self.process.ended().is_none(), "the gate ended at once:\n{}", self.process.output());
             TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).ok()
         });
+    }
+
+    /// Another gate of the same configuration, with its own copy of all files, on another address.
+    pub(crate) fn twin(&self) -> Twin {
+        let folder = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(self.folder()).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+        let (address, file) = (unused_address(), folder.path().join("wicketgate.yaml"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace(&self.address.to_string(), &address.to_string())).unwrap();
+        let mut process = serve(folder.path());
+        eventually("the second gate to accept connections", || {
+            assert!(process.ended().is_none(), "the gate ended at once:\n{}", process.output());
+            TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
+        });
+        Twin { process, address, _folder: folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -7,12 +7,14 @@ pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod gate;
 pub(crate) mod mariadb;
+pub(crate) mod open;
 pub(crate) mod origin;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod responder;
 pub(crate) mod setup;
+pub(crate) mod store;
 pub(crate) mod upstream;
 
 use std::time::{Duration, Instant};
