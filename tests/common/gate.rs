@@ -25,7 +25,13 @@ pub(crate) struct Gate {
 pub(crate) struct Twin {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+impl Twin {
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl Gate {
@@ -61,7 +67,7 @@ impl Gate {
             assert!(process.ended().is_none(), "the gate ended at once:\n{}", process.output());
             TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
         });
-        Twin { process, address, _folder: folder }
+        Twin { process, address, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
