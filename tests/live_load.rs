@@ -175,7 +175,6 @@ async fn revocations_reach(scale: Scale) {
     println!("{resident} KiB resident in the first gate");
     assert!(Timestamp::now().as_unix() < last_second, "opening took too long");
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header(["cause", "node", "kind", "connections", "median", "last"]);
 
     let store = store::open(gate.folder()).await;
