@@ -1,6 +1,7 @@
 //! Certificates, keys and revocation lists in files (RFC 7468). The one place that uses
 //! `rustls-pemfile`, so that it can be exchanged here. What the decoded octets say is read elsewhere.
 
+use super::der::{self, Reader};
 use rustls_pemfile::Item;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::fs::File;
@@ -83,6 +84,27 @@ pub fn certificates_in(path: &Path, octets: &[u8]) -> Result<Vec<CertificateDer<
         })
         .collect();
     if certificates.is_empty() { Err(missing(path, "certificate", octets)) } else { Ok(certificates) }
+}
+
+/// All certificates in the octets of a file, which is PEM or one or several certificates in DER; at least one. What
+/// they say is not looked at. `path` is for errors.
+///
+/// # Errors
+/// When they are damaged or hold no certificate.
+pub fn certificates_in_any_form(path: &Path, octets: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    if !is_der(octets) {
+        return certificates_in(path, octets);
+    }
+    let mut rest = Reader::new(octets);
+    let mut certificates = Vec::new();
+    while !rest.is_empty() {
+        let certificate = rest.expect(der::SEQUENCE).map_err(|why| PemError::Damaged {
+            path: path.to_owned(),
+            why: format!("its certificate {} in DER cannot be read: {why}", certificates.len() + 1),
+        })?;
+        certificates.push(CertificateDer::from(certificate.whole.to_vec()));
+    }
+    Ok(certificates)
 }
 
 /// The one private key of a PEM file: PKCS#8, PKCS#1 or SEC 1, unencrypted.
@@ -299,6 +321,25 @@ mod tests {
             let text = [CERTIFICATE, text].concat().replace("section 1", "section 2");
             let expected = expected.replace("section 1", "section 2");
             assert_eq!(certificates_in(path(), text.as_bytes()).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn certificates_in_der_stand_one_behind_the_other() {
+        let one = [&[0x30, 0x81, 0x80][..], &[7; 128]].concat();
+        let read = |octets: &[u8]| certificates_in_any_form(path(), octets);
+        assert_eq!(read(&one).unwrap(), [one.clone().into()]);
+        assert_eq!(read(&one.repeat(3)).unwrap().len(), 3);
+        assert_eq!(read(CERTIFICATE.as_bytes()).unwrap().len(), 1);
+        let cases = [
+            ([&one[..], &one[..100]].concat(), "its certificate 2 in DER cannot be read: it ends too early"),
+            (
+                [&one[..], b"\n"].concat(),
+                "its certificate 2 in DER cannot be read: an element has the tag 0x0a where 0x30 belongs",
+            ),
+        ];
+        for (octets, why) in cases {
+            assert_eq!(read(&octets).unwrap_err().to_string(), format!("some.pem is damaged: {why}"));
         }
     }
 

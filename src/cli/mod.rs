@@ -12,6 +12,7 @@ pub mod failure;
 pub mod man;
 pub mod serve;
 pub mod schema;
+pub mod verify;
 
 pub use failure::{Failure, OrFail};
 
@@ -48,6 +49,8 @@ enum Command {
     Explain(explain::Args),
     /// Say whether a configuration is good
     Check(check::Args),
+    /// Say whether a certificate is valid, without a configuration
+    Verify(verify::Args),
     /// Look after the people who may pass
     Account(account::Args),
     /// Look after the database that they are kept in
@@ -67,6 +70,7 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
+            Self::Verify(args) => verify::run(args),
             Self::Account(args) => account::run(args),
             Self::Db(args) => db::run(args),
             Self::Schema(args) => schema::run(args),
