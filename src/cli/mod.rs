@@ -5,6 +5,7 @@
 pub mod account;
 pub mod check;
 pub mod completions;
+pub mod crl;
 pub mod db;
 pub mod demo;
 pub mod explain;
@@ -51,6 +52,8 @@ enum Command {
     Check(check::Args),
     /// Say whether a certificate is valid, without a configuration
     Verify(verify::Args),
+    /// Look into revocation lists
+    Crl(crl::Args),
     /// Look after the people who may pass
     Account(account::Args),
     /// Look after the database that they are kept in
@@ -71,6 +74,7 @@ impl Command {
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Crl(args) => crl::run(args),
             Self::Account(args) => account::run(args),
             Self::Db(args) => db::run(args),
             Self::Schema(args) => schema::run(args),

@@ -3,7 +3,7 @@
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
     CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
-    KeyUsagePurpose, OtherNameValue, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    KeyUsagePurpose, OtherNameValue, RevokedCertParams, SanType, SerialNumber, SigningKey, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -84,6 +84,28 @@ impl Authority {
         list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
+    /// A revocation list in DER with these serial numbers, each for a compromised key: written by hand, since there may
+    /// be a million.
+    pub(crate) fn large_list(&self, serials: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+        const ECDSA_WITH_SHA256: &[u8] = &[0x30, 10, 0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+        const KEY_COMPROMISE: &[u8] = &[0x30, 12, 0x30, 10, 0x06, 3, 0x55, 0x1d, 21, 0x04, 3, 0x0a, 1, 1];
+        const NUMBER: &[u8] = &[0xa0, 14, 0x30, 12, 0x30, 10, 0x06, 3, 0x55, 0x1d, 20, 0x04, 3, 0x02, 1, 1];
+        let mut entries = Vec::new();
+        for serial in serials {
+            let sign: &[u8] = if serial[0] >= 0x80 { &[0] } else { &[] };
+            let serial = element(0x02, &[sign, &serial]);
+            entries.extend(element(0x30, &[&serial, &element(0x17, &[b"200601000000Z"]), KEY_COMPROMISE]));
+        }
+        let entries = if entries.is_empty() { entries } else { element(0x30, &[&entries]) };
+        let der = self.certificate.der();
+        let (_, own) = x509_parser::parse_x509_certificate(der).unwrap();
+        let dates = [element(0x17, &[b"200601000000Z"]), element(0x18, &[b"20900101000000Z"])].concat();
+        let parts: [&[u8]; 6] = [&[0x02, 1, 1], ECDSA_WITH_SHA256, own.subject().as_raw(), &dates, &entries, NUMBER];
+        let signed = element(0x30, &parts);
+        let signature = self.issuer.key().sign(&signed).unwrap();
+        element(0x30, &[&signed, ECDSA_WITH_SHA256, &element(0x03, &[&[0], &signature])])
+    }
+
     /// Its own certificate as what somebody else presents, to be revoked by whoever issued it.
     pub(crate) fn credential(&self) -> Credential {
         Credential { chain: vec![self.der()], leaf_pem: self.pem(), key_pem: String::new() }
@@ -101,6 +123,15 @@ impl Authority {
         let chain = std::iter::once(certificate.der().clone()).chain(self.chain.iter().cloned()).collect();
         Credential { chain, key_pem: key.serialize_pem(), leaf_pem: certificate.pem() }
     }
+}
+
+/// One element of DER with this tag around these parts.
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = content.len().to_be_bytes();
+    let length = &length[length.iter().position(|octet| *octet != 0).unwrap_or(length.len() - 1)..];
+    let head = if content.len() < 0x80 { vec![tag] } else { vec![tag, 0x80 | u8::try_from(length.len()).unwrap()] };
+    [&head, length, &content].concat()
 }
 
 fn authority_params(name: &str) -> CertificateParams {
@@ -246,6 +277,12 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
+    /// The serial number's octets, without leading zeros.
+    pub(crate) fn serial(&self) -> Vec<u8> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&self.chain[0]).unwrap();
+        certificate.raw_serial().iter().copied().skip_while(|octet| *octet == 0).collect()
+    }
+
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()
     }
@@ -271,9 +308,14 @@ impl Credential {
 
 /// Puts a secret into a file that only its owner may read, in one step, as a careful administrator does.
 pub(crate) fn write_private(path: &Path, text: &str) {
+    write_private_octets(path, text.as_bytes());
+}
+
+/// The same with what is no text.
+pub(crate) fn write_private_octets(path: &Path, octets: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
     let half = path.with_extension("half-written");
-    std::fs::write(&half, text).unwrap();
+    std::fs::write(&half, octets).unwrap();
     std::fs::set_permissions(&half, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::rename(&half, path).unwrap();
 }

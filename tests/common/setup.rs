@@ -2,7 +2,7 @@
 //! good for something; a test changes the keys that it is about.
 
 use super::gate::Gate;
-use super::pki::{Pki, write_private};
+use super::pki::{Pki, write_private_octets};
 use super::upstream::Upstream;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) struct Setup {
     others: Keys,
     sections: Keys,
     accounts: Vec<Vec<String>>,
-    files: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
     folders: Vec<String>,
 }
 
@@ -101,8 +101,13 @@ impl Setup {
     }
 
     /// Puts a file beside the configuration.
-    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
-        self.files.push((name.to_owned(), text.to_owned()));
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        self.octets(name, text.as_bytes().to_vec())
+    }
+
+    /// Puts a file that is no text beside the configuration.
+    pub(crate) fn octets(mut self, name: &str, octets: Vec<u8>) -> Self {
+        self.files.push((name.to_owned(), octets));
         self
     }
 
@@ -138,8 +143,8 @@ impl Setup {
         for name in &self.folders {
             std::fs::create_dir(folder.join(name)).unwrap();
         }
-        for (name, text) in &self.files {
-            write_private(&folder.join(name), text);
+        for (name, octets) in &self.files {
+            write_private_octets(&folder.join(name), octets);
         }
         wicketgate(folder, &["db", "init"]);
         for words in &self.accounts {

@@ -210,9 +210,10 @@ fn read_fields<R: Read>(
         _ => 1,
     };
     let algorithm = stream.expect(der::SEQUENCE, body)?.content.to_vec();
-    stream.seal(&algorithm)?;
     let issuer = stream.expect(der::SEQUENCE, body)?.whole.to_vec();
     *issuer_text = name::read(&issuer)?.text;
+    // Not before the issuer is known: an algorithm that is not accepted is told with its name.
+    stream.seal(&algorithm)?;
     let issuer_canonical: Arc<[u8]> = name::canonical(&issuer).into();
     let this_update = time(stream.element(body)?.whole)?;
     let next_update = match next_tag(stream, body)? {
