@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// How many answers are kept.
 const MOST_ANSWERS: u64 = 50_000;
@@ -30,6 +30,8 @@ const MOST_ANSWERS: u64 = 50_000;
 const LONGEST_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// For how long it is remembered that there was no answer.
 const FAILURE: Duration = Duration::from_secs(5);
+/// How many questions are in flight at a time; others wait for their turn within their timeout.
+const MOST_FLIGHTS: usize = 64;
 /// How many responders of one certificate are tried.
 const MAX_RESPONDERS: usize = 2;
 /// How long an answer is kept at least, however little the server says that it is fresh for.
@@ -49,6 +51,7 @@ struct Shared {
     handle: Handle,
     answers: moka::sync::Cache<CertId, Kept>,
     flights: Mutex<HashMap<CertId, watch::Receiver<Option<Kept>>>>,
+    turns: Semaphore,
     counts: Counts,
 }
 
@@ -118,6 +121,7 @@ impl Responders {
             handle,
             answers,
             flights: Mutex::default(),
+            turns: Semaphore::new(MOST_FLIGHTS),
             counts: Counts::default(),
         };
         Some(Self { shared: Arc::new(shared), tolerance: CLOCK_TOLERANCE })
@@ -286,6 +290,7 @@ impl Shared {
     /// Asks one responder after the other.
     async fn ask_any(&self, case: &Case, at: Timestamp) -> Result<(Statement, Option<Duration>), String> {
         let terms = Terms { guard: &self.guard, deadline: self.settings.timeout, with_nonce: self.settings.nonce };
+        let _turn = self.turns.acquire().await.map_err(|_| "nothing is asked any more".to_owned())?;
         let mut fault = String::new();
         for responder in &case.responders {
             match question::ask(case, responder, &terms, at).await {

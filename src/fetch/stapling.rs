@@ -100,6 +100,14 @@ impl Drop for Stapler {
     }
 }
 
+/// Whether answers about the first certificate of a chain can be asked for.
+///
+/// # Errors
+/// When there is a responder, but the certificate cannot be asked about.
+pub fn can_be_asked(chain: &[CertificateDer<'_>], settings: &Stapling) -> Result<bool, StaplingError> {
+    Ok(case(chain, settings)?.is_some())
+}
+
 /// What is to be asked about the first certificate of a chain.
 fn case(chain: &[CertificateDer<'_>], settings: &Stapling) -> Result<Option<Case>, StaplingError> {
     let Some(leaf) = chain.first() else { return Ok(None) };

@@ -5,7 +5,8 @@ use super::{Examiner, Named};
 use crate::certificate::fields::Fields;
 use crate::certificate::signature::Sealed;
 use crate::certificate::{facts, name, pem};
-use crate::config::{CertificateFiles, Config, HostPattern, Listener};
+use crate::config::{CertificateFiles, Config, HostPattern, Listener, Stapling};
+use crate::fetch::stapling::{self, StaplingError};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use std::collections::BTreeSet;
@@ -22,6 +23,9 @@ impl Examiner {
                 let key = format!("{at}.tls.certificates[{index}]");
                 let chain = self.key_pair(files, &format!("{key}.chain"), &format!("{key}.key"));
                 let named = Named { path: &files.chain, key: &format!("{key}.chain") };
+                if let (Some(chain), Some(stapling)) = (&chain, &listener.tls.stapling) {
+                    self.stapling(named, chain, stapling);
+                }
                 names.extend(chain.and_then(|chain| self.server_certificate(named, &chain)).unwrap_or_default());
             }
             self.hosts_are_covered(config, listener, &at, &names);
@@ -150,6 +154,19 @@ impl Examiner {
             self.error("the certificate is not one for servers", file, why, "have one issued for TLS servers");
         }
         Some(names)
+    }
+
+    /// Whether an OCSP answer about the first certificate can be sent along, if there is a responder for it.
+    fn stapling(&mut self, file: Named<'_>, chain: &[CertificateDer<'static>], settings: &Stapling) {
+        // What cannot be read at all is told elsewhere.
+        let why = match stapling::can_be_asked(chain, settings) {
+            Ok(_) | Err(StaplingError::Unreadable(_)) => return,
+            Err(why) => why.to_string(),
+        };
+        if self.first_look(file, "stapling") {
+            let what_to_do = "put the issuer's certificate behind it, or name a responder or `false` in tls.stapling";
+            self.warn("no OCSP answer can be stapled to the certificate", file, why, what_to_do);
+        }
     }
 
     /// Whether each host that the configuration names has a certificate of the listener.

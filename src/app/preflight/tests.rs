@@ -1,12 +1,12 @@
 //! What an examination finds in files that are missing, mixed up, open to others or out of date.
 
 use super::*;
-use crate::certificate::testing::{Authority, LEAF_KEY, NOW, named};
+use crate::certificate::testing::{Authority, LEAF_KEY, NOW, named, sequence};
 use crate::config;
 use base64::Engine;
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose, KeyIdMethod, KeyPair, SanType,
-    SerialNumber, date_time_ymd,
+    CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose, KeyIdMethod, KeyPair,
+    SanType, SerialNumber, date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -216,6 +216,30 @@ fn a_chain_that_is_out_of_order_is_found() {
     // Only the name is the same.
     write(&[&leaf, &Authority::root("Lowest").der]);
     folder.finds("", Severity::Error, CHAIN, "not signed by the one after it");
+}
+
+#[test]
+fn a_certificate_to_which_no_answer_can_be_stapled_is_found() {
+    // authorityInfoAccess with one responder.
+    let access = |url: &str| {
+        let place = [&[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1, 0x86, u8::try_from(url.len()).unwrap()], url.as_bytes()];
+        let value = sequence(&[&sequence(&[&place.concat()])]);
+        CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], value)
+    };
+    let folder = Folder::new();
+    for (url, with_issuer, expected) in [
+        ("http://ocsp.example.org/", true, None),
+        ("http://ocsp.example.org/", false, Some("its issuer's certificate does not follow it")),
+        ("https://ocsp.example.org/", true, Some("https would need a certificate")),
+    ] {
+        let leaf = folder.root.leaf_with("Gate", server(|params| params.custom_extensions.push(access(url))));
+        let chain = [&leaf, &folder.root.der];
+        folder.write("server.pem", &pem(if with_issuer { &chain } else { &chain[..1] }));
+        match expected {
+            None => assert_eq!(folder.examine(""), []),
+            Some(why) => folder.finds("", Severity::Warning, CHAIN, why),
+        }
+    }
 }
 
 #[test]
