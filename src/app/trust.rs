@@ -65,7 +65,8 @@ fn make(
     material: Material,
     around: Surroundings<'_>,
 ) -> anyhow::Result<Arc<Kept>> {
-    let responders = Responders::new(&settings.revocation.ocsp, around.control.clone());
+    let responders = Responders::new(&settings.revocation.ocsp, around.control.clone())
+        .map(|responders| responders.tolerating(settings.revocation.clock_tolerance));
     let set = Arc::new(TrustSet::new(name, settings, material, responders)?);
     let patterns = settings.revocation.crl.as_ref().map(|crl| crl.files.clone()).unwrap_or_default();
     Ok(Arc::new(Kept { set, files: ListFiles::new(patterns) }))

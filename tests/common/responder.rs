@@ -53,6 +53,10 @@ impl Responder {
         Self { process, id, address, questions, delay, folder }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
