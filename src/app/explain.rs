@@ -1,6 +1,6 @@
 //! What would happen to a certificate: the very parts that serve requests, asked once and without a socket.
 
-use super::{Parts, build};
+use super::{Parts, build, trust};
 use crate::auth::Stage;
 use crate::auth::decision::{Evidence, Finding, Permit, Verdict, decide};
 use crate::base::clock::Timestamp;
@@ -15,6 +15,10 @@ use anyhow::{Context, anyhow};
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri, Version};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long lists may take to be fetched that a running gate would have.
+const FETCHING: Duration = Duration::from_secs(10);
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ pub struct Explanation {
 /// When the configuration cannot be built, or the question names what is not there.
 pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Explanation> {
     let parts = Parts::new(config).await?;
+    trust::lists_have_come(&parts.trust, FETCHING).await;
     let gate = build::build(config, &parts, 1)?.gate;
     let presented = Presented::new(&pem::certificates(query.certificate)?)
         .with_context(|| query.certificate.display().to_string())?;

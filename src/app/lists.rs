@@ -342,3 +342,100 @@ pub fn crl_files(pattern: &Path) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(changes: &[Change]) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let told = |change: &Change| match change {
+            Change::Read(file) => format!("read {}", name(file)),
+            Change::LetGo(file) => format!("let go {}", name(file)),
+        };
+        changes.iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_pattern_names_files_and_a_folder_all_that_are_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["b.crl", "a.crl", "a.pem", ".a.crl.half"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        std::fs::create_dir(path("inner")).unwrap();
+        let named = |pattern: &Path| {
+            let files = crl_files(pattern);
+            files.iter().map(|file| file.strip_prefix(folder.path()).unwrap().display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&path("*.crl")), ["a.crl", "b.crl"]);
+        assert_eq!(named(&path("a*")), ["a.crl", "a.pem"]);
+        assert_eq!(named(&path("missing.crl")), ["missing.crl"]);
+        assert_eq!(named(folder.path()), ["a.crl", "a.pem", "b.crl"]);
+        assert!(named(&path("*.none")).is_empty());
+        assert!(crl_files(&path("inner")).is_empty());
+    }
+
+    #[test]
+    fn a_file_is_read_when_it_has_stood_still_and_let_go_when_it_stays_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.crl"), "one").unwrap();
+        let files = ListFiles::new(vec![path("*.crl")]);
+        assert_eq!(files.begin().unwrap(), [path("a.crl")]);
+        let start = Instant::now();
+        let at = |time: Duration| {
+            let (changes, again) = files.changes(start + time);
+            (names(&changes), again)
+        };
+        let (none, step) = (Vec::<String>::new(), STILL / 2);
+        assert_eq!(at(Duration::ZERO), (none.clone(), POLL));
+
+        std::fs::write(path("a.crl"), "half of").unwrap();
+        std::fs::write(path("b.crl"), "new").unwrap();
+        assert_eq!(at(step), (none.clone(), STILL));
+        std::fs::write(path("a.crl"), "half of it and the rest").unwrap();
+        assert_eq!(at(step * 2), (none.clone(), step), "it is still being written");
+        assert_eq!(at(step * 3), (vec!["read b.crl".to_owned()], step));
+        assert_eq!(at(step * 4), (vec!["read a.crl".to_owned()], POLL));
+        assert_eq!(at(step * 5), (none.clone(), POLL), "once");
+
+        std::fs::remove_file(path("a.crl")).unwrap();
+        let gone = STILL * 10;
+        assert_eq!(at(gone), (none.clone(), GONE));
+        assert_eq!(at(gone + GONE - step), (none.clone(), step));
+        std::fs::write(path("a.crl"), "half of it and the rest").unwrap();
+        assert_eq!(at(gone + GONE), (none.clone(), STILL), "it was only replaced");
+        assert_eq!(at(gone + GONE + STILL), (vec!["read a.crl".to_owned()], POLL));
+        std::fs::remove_file(path("a.crl")).unwrap();
+        let gone = gone + GONE * 2;
+        at(gone);
+        assert_eq!(at(gone + GONE), (vec!["let go a.crl".to_owned()], POLL));
+        assert_eq!(at(gone + GONE * 2), (none, POLL), "it is forgotten");
+    }
+
+    #[test]
+    fn no_file_for_a_pattern_is_an_error_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = ListFiles::new(vec![folder.path().join("*.crl")]);
+        assert!(missing.begin().unwrap_err().to_string().contains("no file matches"));
+    }
+
+    #[test]
+    fn work_that_is_done_side_by_side_comes_back_in_order() {
+        let items: Vec<u64> = (0..100).collect();
+        let slow_first = |item: &u64| {
+            std::thread::sleep(Duration::from_micros(200 - item));
+            item * 2
+        };
+        assert_eq!(side_by_side(&items, slow_first), (0..100).map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(side_by_side(&[] as &[u64], slow_first), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn work_that_gives_way_is_done_and_one_that_breaks_off_is_told() {
+        let niceness = giving_way(|| rustix::process::getpriority_process(None).unwrap());
+        assert!(niceness.unwrap() >= NICENESS);
+        assert_eq!(giving_way(|| panic!("on purpose")).map(|()| 0), None);
+    }
+}

@@ -14,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// The trust sets in force, by name.
@@ -90,6 +91,19 @@ fn fetch(kept: &Kept, around: Surroundings<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until it is known for each configured URL whether it leads to lists, for so long at most.
+pub(super) async fn lists_have_come(sets: &TrustSets, limit: Duration) {
+    let configured = |kept: &Kept| kept.set.settings().revocation.crl.as_ref().map(|crl| crl.fetch.urls.clone());
+    let come = |kept: &Arc<Kept>| match (kept.set.fetcher(), configured(kept)) {
+        (Some(fetcher), Some(urls)) => fetcher.have_been_tried(&urls),
+        _ => true,
+    };
+    let deadline = Instant::now() + limit;
+    while !sets.values().all(come) && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
 /// What the files of a set hold, its revocation lists aside.
 fn material(settings: &config::Trust) -> anyhow::Result<Material> {
     let mut issuers = Vec::new();
@@ -122,4 +136,54 @@ fn certificates(files: &[PathBuf]) -> anyhow::Result<Vec<CertificateDer<'static>
 pub(super) fn issuer_keys(file: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
     let keys = pem::certificates(file)?.into_iter().map(|certificate| Ok(facts::parse(&certificate)?.spki_sha256));
     keys.collect::<anyhow::Result<_>>().with_context(|| file.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::testing::Authority;
+    use base64::Engine;
+
+    fn pem(der: &CertificateDer<'_>) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    }
+
+    fn config(folder: &Path, partners: &str) -> Config {
+        let text = format!(
+            "listeners: [{{name: a, address: '127.0.0.1:0', trust: staff, tls: {{certificates: [{{chain: c, key: k}}]}}}}]\n\
+             trust: {{staff: {{authorities: [staff.pem]}}, partners: {{authorities: [partners.pem]{partners}}}}}\n\
+             routes: [{{upstream: {{respond: {{}}}}}}, {{path: /p, trust: partners, upstream: {{respond: {{}}}}}}]"
+        );
+        config::parse(&text, "gate.yaml", folder).unwrap().config
+    }
+
+    #[tokio::test]
+    async fn a_set_goes_on_over_reloads_for_as_long_as_it_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, authority: &Authority| {
+            std::fs::write(folder.path().join(name), pem(&authority.der)).unwrap();
+        };
+        let (staff, partners) = (Authority::root("Staff"), Authority::root("Partners"));
+        write("staff.pem", &staff);
+        write("partners.pem", &partners);
+        let live = Live::new();
+        let around = Surroundings { live: &live, control: &Handle::current() };
+        let make =
+            |partners: &str, before: &TrustSets| build(&config(folder.path(), partners), before, around).unwrap();
+        let same = |one: &TrustSets, other: &TrustSets| {
+            ["staff", "partners"].map(|name| Arc::ptr_eq(&one[name], &other[name]))
+        };
+        let first = make("", &TrustSets::new());
+        let second = make("", &first);
+        assert_eq!(same(&first, &second), [true, true]);
+        let third = make(", max_depth: 3", &second);
+        assert_eq!(same(&second, &third), [true, false], "its settings are others");
+        write("partners.pem", &Authority::root("Partners"));
+        let fourth = make(", max_depth: 3", &third);
+        assert_eq!(same(&third, &fourth), [true, false], "its authority is another one");
+        std::fs::write(folder.path().join("staff.pem"), "nothing").unwrap();
+        let error = build(&config(folder.path(), ""), &fourth, around).map(|_| ()).unwrap_err();
+        assert!(format!("{error:#}").starts_with("trust.staff: authorities"), "{error:#}");
+    }
 }

@@ -163,9 +163,10 @@ impl TrustSet {
     /// What the revocation sources say of a path: the lists, which are in memory, then the store, then responders.
     /// Nobody is asked any more about what is known to be revoked.
     pub async fn revocation(&self, path: &ValidPath, accounts: &Accounts, at: Timestamp) -> revocation::Answer {
+        let named = self.lists_named_by(path);
         let lists = match self.ask_lists(path, at) {
-            Some((CrlAnswer::Unknown { .. }, _)) => {
-                self.wait_for_lists(path).await;
+            Some((CrlAnswer::Unknown { .. }, _)) if !named.is_empty() => {
+                self.wait_for(&named).await;
                 self.ask_lists(path, at)
             }
             answer => answer,
@@ -191,9 +192,11 @@ impl TrustSet {
         Some((self.lists.load().check(path, self.settings.revocation.scope, at), source.unknown))
     }
 
-    /// Has the lists fetched that the certificates of a path name, and waits a moment for those that never were.
-    async fn wait_for_lists(&self, path: &ValidPath) {
-        let Some(fetcher) = self.fetcher.get() else { return };
+    /// Where the certificates of a path say that their lists are, if these are to be fetched; from now on they are.
+    fn lists_named_by(&self, path: &ValidPath) -> Vec<HttpUrl> {
+        let from_certificates = |crl: &config::CrlSource| crl.fetch.from_certificates;
+        let allowed = self.settings.revocation.crl.as_ref().is_some_and(from_certificates);
+        let Some(fetcher) = self.fetcher.get().filter(|_| allowed) else { return Vec::new() };
         let asked = self.settings.revocation.scope.of(&path.certificates);
         let points = asked.iter().flat_map(|certificate| {
             let points = [&certificate.distribution_points, &certificate.freshest];
@@ -206,9 +209,14 @@ impl TrustSet {
             })
             .collect();
         fetcher.found(urls.iter().copied());
-        let urls: Vec<HttpUrl> = urls.iter().filter_map(|url| url.parse().ok()).collect();
+        urls.iter().filter_map(|url| url.parse().ok()).collect()
+    }
+
+    /// Waits a moment for lists that were never fetched before.
+    async fn wait_for(&self, urls: &[HttpUrl]) {
         let deadline = Instant::now() + FIRST_FETCH;
-        while !fetcher.have_been_tried(&urls) && Instant::now() < deadline {
+        let come = || self.fetcher.get().is_none_or(|fetcher| fetcher.have_been_tried(urls));
+        while !come() && Instant::now() < deadline {
             tokio::time::sleep(FETCH_POLL).await;
         }
     }

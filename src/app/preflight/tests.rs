@@ -313,6 +313,16 @@ fn revocation_lists_that_are_missing_false_or_out_of_date_are_found() {
     std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 1, 30)).unwrap();
     assert_eq!(examine("reject"), []);
 
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 1, 16)).unwrap();
+    assert_eq!(examine("reject"), [], "there is a day left");
+    std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 14, 16)).unwrap();
+    assert_eq!(examine("reject"), [], "half of its time is left");
+    let late: Timestamp = "2026-06-15T12:00:01Z".parse().unwrap();
+    let findings = super::examine(&folder.config(&trust("reject")), late);
+    let [finding] = &findings[..] else { panic!("{findings:#?}") };
+    assert_eq!(finding.severity, Severity::Warning, "{finding}");
+    assert!(finding.to_string().contains("list of CN=Root runs out soon"), "{finding}");
+
     std::fs::write(folder.path("crl/root.crl"), list(&folder.root, 1, 10)).unwrap();
     says("reject", Severity::Error, &["list of CN=Root is out of date", "2026-06-10", "are refused"]);
     says("accept", Severity::Warning, &["list of CN=Root is out of date", "the other sources decide"]);
@@ -330,6 +340,49 @@ fn revocation_lists_that_are_missing_false_or_out_of_date_are_found() {
     says("reject", Severity::Error, &["cannot be used", "root.crl (trust.staff.revocation.crl.files[0])"]);
     std::fs::write(folder.path("crl/root.crl"), "nothing").unwrap();
     says("reject", Severity::Error, &["holds no revocation list"]);
+}
+
+#[test]
+fn conditions_of_trust_that_cannot_be_met_are_found() {
+    let folder = Folder::new();
+    let trust = |more: &str| format!("trust: {{staff: {{authorities: [ca.pem], {more}}}}}");
+    folder.write("below.pem", &pem(&[&folder.below.der]));
+    assert_eq!(folder.examine(&trust("intermediates: [below.pem]")), []);
+    folder.write("below.pem", &pem(&[&folder.below.der, &Authority::root("Elsewhere").below("Nowhere").der]));
+    let intermediates = trust("intermediates: [below.pem]");
+    let on = "below.pem (trust.staff.intermediates[0])";
+    folder.finds(&intermediates, Severity::Warning, on, "CN=Nowhere leads to no authority");
+    folder.finds(&trust("issuers: [server.key]"), Severity::Error, "trust.staff.issuers[0]", "certificates");
+
+    let cache = |cache: &str| {
+        let crl = format!("crl: {{urls: ['http://crl.example/a.crl'], cache: {cache}}}");
+        trust(&format!("revocation: {{{crl}}}"))
+    };
+    assert_eq!(folder.examine(&cache("new")), []);
+    let on = "ca.pem (trust.staff.revocation.crl.cache)";
+    folder.finds(&cache("ca.pem"), Severity::Error, on, "is a file and not a folder");
+    folder.finds(&cache("no/such/folder"), Severity::Error, "trust.staff.revocation.crl.cache", "does not exist");
+}
+
+#[test]
+fn more_authorities_than_a_browser_can_be_told_of_are_found() {
+    let folder = Folder::new();
+    let many = |count: usize, length: usize| {
+        let name = |number: usize| format!("{number:0length$}");
+        let one = |number| Authority::root_with("Many", |params| params.distinguished_name = named(name(number)));
+        let all: Vec<Authority> = (0..count).map(one).collect();
+        folder.write("ca.pem", &pem(&all.iter().map(|one| &one.der).collect::<Vec<_>>()));
+    };
+    many(201, 3);
+    folder.finds("", Severity::Warning, "listeners[0].advertise", "there are 201");
+    many(999, 60);
+    folder.finds("", Severity::Error, "listeners[0].advertise", "TLS has room for fewer");
+    let listener = "listeners: [{name: a, address: '127.0.0.1:0', trust: staff, advertise: none, \
+                     tls: {certificates: [{chain: server.pem, key: server.key}]}}]";
+    let text =
+        format!("{listener}\ntrust: {{staff: {{authorities: [ca.pem]}}}}\nroutes: [{{upstream: {{respond: {{}}}}}}]");
+    let config = config::parse(&text, "gate.yaml", folder.directory.path()).unwrap().config;
+    assert_eq!(examine(&config, NOW), []);
 }
 
 #[test]
