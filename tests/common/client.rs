@@ -76,7 +76,7 @@ impl Client {
         self
     }
 
-    /// Visits this address, with the sessions that it has.
+    /// Visits this address, of another gate for example, with the sessions that it has.
     pub(crate) fn at(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -85,12 +85,6 @@ impl Client {
     /// Asks for this name, by SNI and by `Host`.
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
-        self
-    }
-
-    /// The same client of another gate.
-    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
-        self.address = address;
         self
     }
 
