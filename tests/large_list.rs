@@ -1,5 +1,5 @@
-//! What a revocation list of a million entries costs the running gate: memory, and time to start. Run by
-//! `make prove`, in the build that is shipped.
+//! What a revocation list of a million entries costs the running gate: memory, time to start, and what those notice
+//! who are served while it is replaced. Run by `make prove`, in the build that is shipped.
 #![cfg(test)]
 
 mod common;
@@ -90,4 +90,59 @@ async fn a_list_of_a_million_entries_costs_under_60_mib_and_half_a_second() {
         last = Some(gate);
     }
     drop(last);
+}
+
+/// How long requests took, one after the other on each of some open connections, until `done` says so.
+async fn load(gate: &Gate, done: impl Fn() -> bool) -> Vec<Duration> {
+    const CONNECTIONS: usize = 8;
+    let done = &done;
+    let visits = (0..CONNECTIONS).map(|_| async move {
+        let mut connection = gate.alice().http1().await.unwrap();
+        let mut times = Vec::new();
+        while !done() {
+            let begin = Instant::now();
+            let answer = connection.get("/").await;
+            times.push(begin.elapsed());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        times
+    });
+    let mut times: Vec<Duration> = futures_util::future::join_all(visits).await.into_iter().flatten().collect();
+    times.sort();
+    times
+}
+
+#[tokio::test]
+#[ignore = "takes long in an unoptimised build: make prove"]
+async fn a_list_of_a_million_entries_is_replaced_under_load_and_nobody_waits_for_it() {
+    let upstream = Upstream::start();
+    let none = |authority: &Authority| authority.large_list(std::iter::empty());
+    let (gate, _) = start(&upstream, |setup| (none(&setup.pki.root), setup.pki.people.large_list(serials())), "DER");
+    let brief = Instant::now();
+    let before = load(&gate, || brief.elapsed() > Duration::from_secs(5)).await;
+    let bob = gate.pki.person("bob");
+    let half = gate.folder().join(".half-written");
+    std::fs::write(&half, gate.pki.people.large_list(serials().skip(1000).chain([bob.serial()]))).unwrap();
+    std::fs::rename(half, gate.folder().join("people.crl")).unwrap();
+    let published = Instant::now();
+    let log = std::sync::Mutex::new((Instant::now(), false));
+    let taken_up = || {
+        let mut log = log.lock().unwrap();
+        // The log is long, and whoever reads it makes no requests.
+        if !log.1 && log.0.elapsed() > Duration::from_millis(50) {
+            *log = (Instant::now(), gate.log().contains("revocation list taken up"));
+        }
+        log.1
+    };
+    let meanwhile = load(&gate, taken_up).await;
+    let took = published.elapsed();
+    for (what, times) in [("before", &before), ("meanwhile", &meanwhile)] {
+        let (count, longest) = (times.len(), times[times.len() - 1]);
+        let (median, p99) = (times[count / 2], times[count * 99 / 100]);
+        println!("{what:>10}: {count} requests, median {median:.1?}, p99 {p99:.1?}, longest {longest:.1?}");
+    }
+    println!("the list counted after {took:.0?}");
+    assert!(gate.client().with(&bob).get("/").await.text().contains("certificate_revoked"));
+    assert!(meanwhile[meanwhile.len() * 99 / 100] < Duration::from_millis(50));
+    assert!(took < Duration::from_secs(5));
 }
