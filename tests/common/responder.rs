@@ -125,7 +125,7 @@ fn relay(process: Arc<AtomicU32>, questions: Arc<AtomicUsize>, delay: Arc<Atomic
 }
 
 fn hand_on(process: u32, mut client: TcpStream) -> std::io::Result<()> {
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{PORT}; cat <&3 & cat >&3; wait");
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{PORT}; cat <&3 & exec cat >&3");
     let mut inside = Command::new("nsenter")
         .args(["--target", &process.to_string(), "--user", "--net", "--preserve-credentials"])
         .args(["bash", "-c", &script])
