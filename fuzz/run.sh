@@ -56,6 +56,14 @@ subjectAltName = email:alice@example.org, DNS:alice.example.org, URI:https://exa
 certificatePolicies = 1.2.3.4, 2.5.29.32.0
 [other]
 CN = Alice
+[part]
+issuingDistributionPoint = critical, @point
+2.5.29.27 = critical, ASN1:INTEGER:9
+[point]
+fullname = URI:http://crl.example.org/1
+onlyuser = TRUE
+indirectCRL = TRUE
+onlysomereasons = keyCompromise, CACompromise
 END
     : > index
     echo 1000 > serial
@@ -74,6 +82,8 @@ END
     sign -keyfile middle.key -cert middle.pem -in leaf.csr -extensions leaf -out leaf.pem
     openssl ca -config ca.cnf -keyfile middle.key -cert middle.pem -revoke leaf.pem -crl_reason keyCompromise
     openssl ca -config ca.cnf -keyfile middle.key -cert middle.pem -gencrl -crldays 30 -out middle.crl
+    openssl ca -config ca.cnf -keyfile middle.key -cert middle.pem -gencrl -crldays 30 -crlexts part -out seeds/crl/part.pem
+    openssl crl -in seeds/crl/part.pem -outform der -out seeds/crl/part.der
     for name in root middle leaf; do
       openssl x509 -in $name.pem -outform der -out $name.der
       cp $name.der seeds/certificate_facts/

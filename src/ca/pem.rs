@@ -48,6 +48,8 @@ fn encode(label: &'static str, der: &[u8]) -> Result<String, PemError> {
 mod tests {
     use super::*;
     use crate::certificate::pem;
+    use rustls_pki_types::CertificateRevocationListDer;
+    use rustls_pki_types::pem::PemObject;
     use std::path::Path;
 
     #[test]
@@ -59,6 +61,6 @@ mod tests {
         let key = private_key(&Secret::from("key")).unwrap();
         assert_eq!(pem::private_key_in(path, key.expose()).unwrap().secret_der(), b"key");
         let list = revocation_list(b"list").unwrap();
-        assert_eq!(pem::revocation_lists_in(path, list.into_bytes()).unwrap()[0].as_ref(), b"list");
+        assert_eq!(CertificateRevocationListDer::from_pem_slice(list.as_bytes()).unwrap().as_ref(), b"list");
     }
 }

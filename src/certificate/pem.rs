@@ -1,9 +1,10 @@
-//! Certificates, keys and revocation lists in files (RFC 7468). The one place that uses
-//! `rustls-pemfile`, so that it can be exchanged here. What the decoded octets say is read elsewhere.
+//! Certificates and keys in files (RFC 7468). The one place that uses `rustls-pemfile`, so that it can be
+//! exchanged here. Revocation lists, which can be large, are decoded by `armour`. What the decoded octets say is
+//! read elsewhere.
 
 use super::der::{self, Reader};
 use rustls_pemfile::Item;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,6 @@ use zeroize::Zeroizing;
 pub const MAX_CERTIFICATES: u64 = 16 * 1024 * 1024;
 /// The largest file of a key that is read, in octets.
 pub const MAX_KEY: u64 = 1024 * 1024;
-/// The largest file of revocation lists that is read, in octets.
-pub const MAX_REVOCATION_LISTS: u64 = 256 * 1024 * 1024;
 
 /// A file does not hold what it should.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ pub enum PemError {
     Missing {
         /// The file.
         path: PathBuf,
-        /// `certificate`, `private key`, `revocation list`.
+        /// `certificate`, `private key`.
         wanted: &'static str,
         /// What it holds instead.
         found: String,
@@ -134,28 +133,6 @@ pub fn private_key_in(path: &Path, octets: &[u8]) -> Result<PrivateKeyDer<'stati
         (Some(_), others) => Err(PemError::SeveralKeys { path: path.to_owned(), count: others + 1 }),
         (None, _) => Err(missing(path, "private key", octets)),
     }
-}
-
-/// All revocation lists in the octets of a file, which is PEM or one list in DER; at least one. `path` is
-/// for errors.
-///
-/// # Errors
-/// When they are damaged or hold no revocation list.
-pub fn revocation_lists_in(
-    path: &Path,
-    octets: Vec<u8>,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
-    if is_der(&octets) {
-        return Ok(vec![CertificateRevocationListDer::from(octets)]);
-    }
-    let lists: Vec<_> = sections(path, &octets)?
-        .into_iter()
-        .filter_map(|item| match item {
-            Item::Crl(list) => Some(list),
-            _ => None,
-        })
-        .collect();
-    if lists.is_empty() { Err(missing(path, "revocation list", &octets)) } else { Ok(lists) }
 }
 
 /// The octets of a file of at most `most` octets, wiped when dropped, since they may be a key's.
@@ -268,7 +245,6 @@ mod tests {
     fn all_certificates_of_a_file_are_read_and_other_sections_passed_over() {
         let text = ["a comment\n", CERTIFICATE, &key("PRIVATE KEY"), &key("DH PARAMETERS"), LIST, CERTIFICATE].concat();
         assert_eq!(certificates_in(path(), text.as_bytes()).unwrap().len(), 2);
-        assert_eq!(revocation_lists_in(path(), text.clone().into_bytes()).unwrap().len(), 1);
         assert_eq!(private_key_in(path(), text.as_bytes()).unwrap().secret_der(), [0x30, 0x00]);
     }
 
@@ -375,7 +351,7 @@ mod tests {
         #[test]
         fn any_octets_are_read_without_a_panic(octets in proptest::collection::vec(any::<u8>(), 0..200), text in "(-----(BEGIN|END) [A-Z ]{0,12}-{0,6}\n|[A-Za-z0-9+/=]{0,8}\r?\n){0,12}") {
             for octets in [octets.as_slice(), text.as_bytes()] {
-                let _ = (certificates_in(path(), octets), private_key_in(path(), octets), revocation_lists_in(path(), octets.to_vec()));
+                let _ = (certificates_in(path(), octets), private_key_in(path(), octets));
             }
         }
     }

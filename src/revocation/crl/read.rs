@@ -13,8 +13,8 @@ use crate::certificate::der::{self, DerError, Reader};
 use crate::certificate::distribution::{self, DistributionPoint};
 use crate::certificate::facts::FactsError;
 use crate::certificate::fields::{self, Extension, FRESHEST_CRL};
+use crate::certificate::name;
 use crate::certificate::signature::{SignatureError, algorithm_name};
-use crate::certificate::{name, pem};
 use arc_swap::ArcSwap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -48,7 +48,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 256 MiB, and 10 million entries, which take 240 MiB.
     fn default() -> Self {
-        Self { octets: pem::MAX_REVOCATION_LISTS, entries: 10_000_000 }
+        Self { octets: 256 * 1024 * 1024, entries: 10_000_000 }
     }
 }
 
