@@ -241,8 +241,8 @@ fn digest_answer(challenge: &str, username: &str, password: &str) -> String {
     )
 }
 
-#[tokio::test]
-async fn an_account_that_is_locked_loses_the_sockets_that_its_password_opened() {
+/// A gate for passwords, and a socket that bob's has opened.
+async fn opened_by_password() -> (Upstream, Gate, WebSocketStream<TlsStream<TcpStream>>) {
     let upstream = Upstream::answering(echo);
     let gate = Setup::before(&upstream)
         .section("digest", "{ realm: example.org }")
@@ -264,10 +264,30 @@ async fn an_account_that_is_locked_loses_the_sockets_that_its_password_opened() 
         .insert("authorization", digest_answer(challenge.unwrap(), "bob", "open sesame").parse().unwrap());
     let stream = gate.client().tls(&["http/1.1"]).await.unwrap();
     let mut socket = tokio_tungstenite::client_async(request, stream).await.unwrap().0;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    (upstream, gate, socket)
+}
+
+#[tokio::test]
+async fn an_account_that_is_locked_loses_the_sockets_that_its_password_opened() {
+    let (_upstream, gate, mut socket) = opened_by_password().await;
+    // Nothing that concerns bob changes meanwhile.
+    gate.wicketgate(&["account", "lock", "alice"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
     socket.send(Message::text("still here")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
     gate.wicketgate(&["account", "lock", "bob"]);
     until_cut(socket).await;
     gate.log_line(&["tunnel cut", "account_inactive"]);
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_loses_the_sockets_that_it_opened() {
+    let (_upstream, gate, socket) = opened_by_password().await;
+    let password = gate.folder().join("password");
+    std::fs::write(&password, "another one\n").unwrap();
+    gate.wicketgate(&["account", "password", "bob", "--file", password.to_str().unwrap()]);
+    until_cut(socket).await;
+    gate.log_line(&["tunnel cut", "digest_failed"]);
 }

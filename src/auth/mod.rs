@@ -8,13 +8,13 @@ pub mod digest;
 pub mod trust;
 
 use crate::account::cache::Accounts;
-use crate::account::{Account, Lookup, Unavailable};
+use crate::account::{Account, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::Presented;
 use crate::certificate::facts::CertificateFacts;
 use crate::certificate::path::ValidPath;
-use crate::config::{IfUnknown, LookupKind};
+use crate::config::{DigestAlgorithm, IfUnknown, LookupKind};
 use crate::identity::Rules;
 use crate::revocation::{
     self,
@@ -83,6 +83,18 @@ pub struct DigestFinding {
     pub why: Option<String>,
     /// The user name that they are for, as the client sent it.
     pub username: Option<String>,
+    /// What they were right by, if they were.
+    pub proof: Option<Arc<Proof>>,
+}
+
+/// By which password somebody showed who they are. What was let in by it ends with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The account's user name.
+    pub username: String,
+    realm: String,
+    algorithm: DigestAlgorithm,
+    ha1: Arc<Ha1>,
 }
 
 impl Authenticator {
@@ -230,15 +242,15 @@ impl Authenticator {
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.
-    pub async fn digest_again(&self, username: &str) -> Finding<DigestEvidence> {
-        let lookup = Lookup { kind: LookupKind::Username, name: username.to_owned() };
-        match self.accounts.find(&lookup).await {
-            Ok(found) => Finding::Known(match found.accounts.first() {
-                Some(account) => DigestEvidence::Right(Arc::clone(account)),
-                None => DigestEvidence::Wrong,
-            }),
-            Err(_) => Finding::Unavailable,
-        }
+    pub async fn digest_again(&self, proof: &Proof) -> Finding<DigestEvidence> {
+        let lookup = Lookup { kind: LookupKind::Username, name: proof.username.clone() };
+        let found = self.accounts.find(&lookup).await;
+        let ha1 = self.accounts.ha1(&proof.username, &proof.realm, proof.algorithm).await;
+        let (Ok(found), Ok(ha1)) = (found, ha1) else { return Finding::Unavailable };
+        Finding::Known(match found.accounts.first().filter(|_| ha1.as_ref() == Some(&proof.ha1)) {
+            Some(account) => DigestEvidence::Right(Arc::clone(account)),
+            None => DigestEvidence::Wrong,
+        })
     }
 
     /// Verifies a request's Digest credentials: `authorization` holds the values of its `Authorization`
@@ -254,6 +266,7 @@ impl Authenticator {
             evidence,
             why: why.map(str::to_owned),
             username: username.map(str::to_owned),
+            proof: None,
         };
         let Some(verifier) = &self.digest else { return finding(Finding::NotAsked, None, None) };
         let credentials = match Credentials::parse_all(authorization) {
@@ -278,8 +291,13 @@ impl Authenticator {
                 return finding(Finding::Unavailable, Some(&error.to_string()), name);
             }
         };
+        let (realm, algorithm) = (examined.realm().to_owned(), examined.algorithm());
         match (examined.verify(ha1.as_deref()), account) {
-            (Outcome::Right, Some(account)) => finding(Finding::Known(DigestEvidence::Right(account)), None, name),
+            (Outcome::Right, Some(account)) => {
+                let proof = ha1.map(|ha1| Proof { username: account.username.clone(), realm, algorithm, ha1 });
+                let right = finding(Finding::Known(DigestEvidence::Right(account)), None, name);
+                DigestFinding { proof: proof.map(Arc::new), ..right }
+            }
             (Outcome::Right, None) => finding(Finding::Known(DigestEvidence::Wrong), Some("unknown_user"), name),
             (Outcome::Stale(why), _) => finding(Finding::Known(DigestEvidence::Stale), Some(why.as_str()), name),
             (Outcome::Wrong(why), _) => finding(Finding::Known(DigestEvidence::Wrong), Some(why.as_str()), name),

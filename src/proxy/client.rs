@@ -5,8 +5,8 @@ use super::Gate;
 use super::doubt::contradicts;
 use super::headers::{Prepared, forwarded};
 use crate::account::Status;
-use crate::auth::Standing;
 use crate::auth::decision::CertificateEvidence;
+use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
 use crate::listen::activity::Activity;
@@ -46,10 +46,13 @@ struct Known {
     /// One for each trust set that a route of this client's has asked, by its name: few, and mostly one.
     by_trust: Vec<Found>,
     /// Whom the certificate was accepted as, by trust set. Never forgotten: what was let in by it may still run.
-    accepted: Vec<(Option<String>, String)>,
-    /// Whose passwords have let something through that runs, and how much.
-    passwords: Vec<(Box<str>, usize)>,
+    accepted: Vec<AcceptedAs>,
+    /// Passwords that have let something through that runs, and how much.
+    passwords: Vec<(Arc<Proof>, usize)>,
 }
+
+/// The name of a trust set, and the user name of whom it led to.
+type AcceptedAs = (Option<String>, String);
 
 /// What is known of the certificate by one trust set.
 struct Found {
@@ -181,11 +184,11 @@ impl Client {
         lost
     }
 
-    /// Whom the certificate was accepted as, by trust set, and whose passwords have let something through that
-    /// runs.
-    pub(super) fn accepted(&self) -> (Vec<(Option<String>, String)>, Vec<String>) {
+    /// Whom the certificate was accepted as, by trust set, and the passwords that have let something through
+    /// that runs.
+    pub(super) fn accepted(&self) -> (Vec<AcceptedAs>, Vec<Arc<Proof>>) {
         let known = self.known();
-        (known.accepted.clone(), known.passwords.iter().map(|(name, _)| name.to_string()).collect())
+        (known.accepted.clone(), known.passwords.iter().map(|(proof, _)| Arc::clone(proof)).collect())
     }
 
     /// Whether anything runs that was let through.
@@ -193,22 +196,22 @@ impl Client {
         self.running.load(Ordering::Relaxed) > 0
     }
 
-    pub(super) fn begin_running(&self, password_of: Option<&str>) {
+    pub(super) fn begin_running(&self, proof: Option<&Arc<Proof>>) {
         self.running.fetch_add(1, Ordering::Relaxed);
-        let Some(username) = password_of else { return };
+        let Some(proof) = proof else { return };
         let passwords = &mut self.known().passwords;
-        match passwords.iter_mut().find(|(known, _)| **known == *username) {
+        match passwords.iter_mut().find(|(known, _)| known == proof) {
             Some((_, count)) => *count += 1,
-            None => passwords.push((Box::from(username), 1)),
+            None => passwords.push((Arc::clone(proof), 1)),
         }
     }
 
-    pub(super) fn end_running(&self, password_of: Option<&str>) {
+    pub(super) fn end_running(&self, proof: Option<&Arc<Proof>>) {
         self.running.fetch_sub(1, Ordering::Relaxed);
-        let Some(username) = password_of else { return };
+        let Some(proof) = proof else { return };
         let passwords = &mut self.known().passwords;
         passwords.retain_mut(|(known, count)| {
-            *count -= usize::from(**known == *username);
+            *count -= usize::from(known == proof);
             *count > 0
         });
     }

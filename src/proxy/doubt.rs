@@ -5,10 +5,10 @@
 use super::path::RequestTarget;
 use super::{Client, Gate};
 use crate::account::Status;
-use crate::auth::Standing;
 use crate::auth::decision::{
     CertificateEvidence, DigestEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide,
 };
+use crate::auth::{Proof, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
 use crate::config::Method;
@@ -27,30 +27,28 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// has something to lose.
 pub(super) struct Running {
     client: Arc<Client>,
-    /// Whose password let it through, if one did.
-    digest: Option<Box<str>>,
+    /// The password that let it through, if one did.
+    proof: Option<Arc<Proof>>,
 }
 
 impl Running {
-    /// Begins with a permit that rests on what was found since this look began.
-    pub(super) fn begin(client: &Arc<Client>, look: &Look<'_>, permit: &Permit) -> Self {
-        let digest = permit.identity().filter(|identity| identity.method == Method::Digest);
-        let digest = digest.map(|identity| Box::from(identity.account.username.as_str()));
-        client.begin_running(digest.as_deref());
-        if let Some(username) = &digest {
+    /// Begins with what was found since this look began: a password, or else a certificate, or nothing at all.
+    pub(super) fn begin(client: &Arc<Client>, look: &Look<'_>, proof: Option<&Arc<Proof>>) -> Self {
+        client.begin_running(proof);
+        if let Some(proof) = proof {
             // Known to the client before, so that whoever is woken by a doubt finds it.
-            look.hold(&Key::Account(username));
+            look.hold(&Key::Account(&proof.username));
         }
-        Self { client: Arc::clone(client), digest }
+        Self { client: Arc::clone(client), proof: proof.map(Arc::clone) }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(username) = &self.digest {
-            self.client.registration.give_back(&Key::Account(username));
+        if let Some(proof) = &self.proof {
+            self.client.registration.give_back(&Key::Account(&proof.username));
         }
-        self.client.end_running(self.digest.as_deref());
+        self.client.end_running(self.proof.as_ref());
     }
 }
 
@@ -83,6 +81,9 @@ impl Loss {
         gate.audit.write(client.audited(), &record);
     }
 }
+
+/// What became of a password that was right.
+const NO_SUCH_PASSWORD: &str = "the account or its password is another one now";
 
 /// What the sources say now.
 enum Found {
@@ -118,9 +119,7 @@ fn compare_digest(now: &Finding<DigestEvidence>) -> Found {
             Found::Lost(Reason::AccountInactive, format!("{} ({})", account.username, account.status.as_str()))
         }
         Finding::Unavailable => Found::Unanswered("the store gave no answer".to_owned()),
-        Finding::Known(_) | Finding::NotAsked => {
-            Found::Lost(Reason::AccountUnknown, "there is no such account any more".to_owned())
-        }
+        Finding::Known(_) | Finding::NotAsked => Found::Lost(Reason::DigestFailed, NO_SUCH_PASSWORD.to_owned()),
     }
 }
 
@@ -153,9 +152,9 @@ pub(super) async fn look_again(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, ca
                 Found::Unanswered(found) => unanswered = Some((found, account, method)),
             }
         }
-        for account in passwords {
-            let method = Method::Digest;
-            match compare_digest(&gate.authenticator.digest_again(&account).await) {
+        for proof in passwords {
+            let (account, method) = (proof.username.clone(), Method::Digest);
+            match compare_digest(&gate.authenticator.digest_again(&proof).await) {
                 Found::Same => {}
                 Found::Lost(reason, found) => {
                     return Some(Loss { reason, detail: told(&found, cause), account, method });
@@ -246,14 +245,12 @@ impl Terms {
         }
         let (at, now) = (Moment::now().timestamp(), Instant::now());
         let standing = client.standing(look, gate, self.trust.as_deref(), at, now).await;
-        let digest = match &self.identity {
-            Some(Identity { account, method: Method::Digest }) => {
-                gate.authenticator.digest_again(&account.username).await
-            }
-            _ => Finding::NotAsked,
+        let digest = match &self.running.proof {
+            Some(proof) => gate.authenticator.digest_again(proof).await,
+            None => Finding::NotAsked,
         };
         let found = match &digest {
-            Finding::Known(DigestEvidence::Wrong) => "there is no such account any more".to_owned(),
+            Finding::Known(DigestEvidence::Wrong) => NO_SUCH_PASSWORD.to_owned(),
             _ => standing.last().to_owned(),
         };
         let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };

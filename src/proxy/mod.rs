@@ -251,7 +251,15 @@ impl Exchange<'_> {
                 if route.body_limit.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
                     return self.refuse(about, Reason::TooLarge);
                 }
-                let passage = Passage { exchange: self, permit, upstream, route, target, standing };
+                let passage = Passage {
+                    exchange: self,
+                    permit,
+                    proof: about.digest.and_then(|digest| digest.proof.as_ref()),
+                    upstream,
+                    route,
+                    target,
+                    standing,
+                };
                 match passage.pass(worker, head, incoming).await {
                     Ok(response) => response,
                     Err(error) => self.failed(about, &error),

@@ -11,8 +11,8 @@ use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
 use super::{Exchange, Worker};
-use crate::auth::Standing;
 use crate::auth::decision::Permit;
+use crate::auth::{Proof, Standing};
 use crate::config::Method;
 use crate::revocation::live::Key;
 use bytes::Bytes;
@@ -28,6 +28,8 @@ use std::sync::Arc;
 pub(super) struct Passage<'a> {
     pub(super) exchange: &'a Exchange<'a>,
     pub(super) permit: &'a Permit,
+    /// The password that the permit rests on, if it does.
+    pub(super) proof: Option<&'a Arc<Proof>>,
     pub(super) upstream: &'a RoutedUpstream,
     pub(super) route: &'a Route,
     pub(super) target: &'a RequestTarget,
@@ -47,7 +49,7 @@ impl Passage<'_> {
     ) -> Result<Response<ReplyBody>, ForwardError> {
         let Self { exchange, permit, upstream, route, target, .. } = self;
         let Parts { method, version, mut headers, mut extensions, .. } = head;
-        let running = Running::begin(exchange.client, &exchange.look, permit);
+        let running = Running::begin(exchange.client, &exchange.look, self.proof);
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
         let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);

@@ -390,6 +390,8 @@ impl Registration {
                 None => keys.held.push((hash, 1)),
             }
         } else if !keys.kept.contains(&hash) {
+            // A few, and as long as the connection: no room for more.
+            keys.kept.reserve_exact(1);
             keys.kept.push(hash);
         }
         if first {

@@ -214,3 +214,38 @@ fn no_race_lets_an_outdated_answer_hold() {
     }
     assert!(outrun > 0, "the connection never came first: the test shows nothing");
 }
+
+/// What this process holds, in octets.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+#[ignore = "measures the memory of the whole process: see `make prove`"]
+fn a_connection_takes_little_room() {
+    const CONNECTIONS: usize = 200_000;
+    let live = Live::new();
+    let mut all = Vec::with_capacity(CONNECTIONS);
+    let before = resident();
+    for number in 0..CONNECTIONS {
+        let certificate = CertificateKey { issuer: [1; 32], serial: number.to_be_bytes().to_vec() };
+        let authority = CertificateKey { issuer: [2; 32], serial: vec![1] };
+        let (user, listed) = (number.to_string(), Key::Listed { issuer: &[1; 32], serial: &certificate.serial });
+        let keys = [
+            STAFF,
+            listed,
+            Key::Stored(&certificate),
+            Key::Listed { issuer: &[2; 32], serial: &[1] },
+            Key::Stored(&authority),
+            Key::Account(&user),
+        ];
+        let registration = resting_on(&live, &keys);
+        registration.expires(Timestamp::from_unix(2_000_000_000 + i64::try_from(number % 1000).unwrap()));
+        all.push(registration);
+    }
+    let each = (resident() - before) / CONNECTIONS;
+    println!("{each} octets for each of {CONNECTIONS} connections of six keys");
+    assert!(each < 700, "{each}");
+}
