@@ -53,7 +53,8 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 ///
 /// SIGTERM and SIGINT end it after open requests are answered, or after `timeouts.drain`; a second one ends
 /// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
-/// anew: a configuration with any fault is refused whole and the old one goes on.
+/// anew: a configuration with any fault is refused whole and the old one goes on. Revocation lists are taken up
+/// whenever their files change, each by itself.
 ///
 /// # Errors
 /// When the configuration, a file it names or an address cannot be had.
