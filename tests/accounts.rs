@@ -121,6 +121,7 @@ fn settings(server: SocketAddr, database: &mariadb::Database) -> MySql {
         user: database.user.clone(),
         password: Some(SecretSource::Literal(Secret::from(database.password.as_str()))),
         tls: MySqlTls::default(),
+        foreign: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Lookup::matches`].
 
 pub mod cache;
+pub mod foreign;
 pub mod ha1;
 pub mod reopen;
 pub mod names;
@@ -21,18 +22,38 @@ use std::str::FromStr;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// Opens the store that the configuration names. An SQLite file is made, and brought to this program's
+const OPENING: &str = "opening the account store";
+
+/// Opens the store that the configuration names, to ask it. Accounts may stand in tables that are not
+/// Wicketgate's.
+///
+/// # Errors
+/// As for [`open`]; and when the queries over foreign tables do not fit them.
+pub async fn open_directory(store: &config::Store, control: Handle) -> Result<Arc<dyn Directory>, Unavailable> {
+    let Some(foreign) = store.foreign() else {
+        let registry: Arc<dyn Directory> = open(store, control).await?;
+        return Ok(registry);
+    };
+    match foreign::Store::open(store, foreign, control).await {
+        Ok(directory) => Ok(Arc::new(directory)),
+        Err(why) => Err(Unavailable { what: OPENING, store: store.to_string(), why }),
+    }
+}
+
+/// Opens the store that the configuration names, to ask it and to change it. An SQLite file is made, and brought to this program's
 /// schema, if need be; a MySQL server must have that schema already. The store is worked on by `control`,
 /// which must live as long as it; it may be asked from any runtime.
 ///
 /// # Errors
 /// When the store does not answer, refuses us, or has no schema or another one; the reason says which.
 pub async fn open(store: &config::Store, control: Handle) -> Result<Arc<dyn Registry>, Unavailable> {
+    if store.foreign().is_some() {
+        let why = "its accounts stand in tables of your own, which Wicketgate only reads".to_owned();
+        return Err(Unavailable { what: OPENING, store: store.to_string(), why });
+    }
     match Database::open(store, control, Deadlines::default()).await {
         Ok(database) => Ok(Arc::new(sql::Store::new(database))),
-        Err(error) => {
-            Err(Unavailable { what: "opening the account store", store: store.to_string(), why: error.to_string() })
-        }
+        Err(error) => Err(Unavailable { what: OPENING, store: store.to_string(), why: error.to_string() }),
     }
 }
 use sha2::{Digest, Sha256};

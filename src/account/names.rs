@@ -46,7 +46,7 @@ pub fn checked(account: &Account) -> Result<Account, RegistryError> {
         display_name(name)?;
     }
     if let Some(home) = &account.home {
-        check("the home", home)?;
+        self::home(home)?;
     }
     Ok(Account {
         email: address,
@@ -72,6 +72,14 @@ pub fn username(name: &str) -> Result<(), RegistryError> {
         return Err(unacceptable("the user name", name, "it holds a colon, which HTTP Digest cannot transport"));
     }
     check("the user name", name)
+}
+
+/// Whether a text may name a home.
+///
+/// # Errors
+/// [`RegistryError::Unacceptable`] when it may not.
+pub fn home(name: &str) -> Result<(), RegistryError> {
+    check("the home", name)
 }
 
 /// Whether a text may be a realm.
@@ -140,7 +148,7 @@ pub fn reason(reason: &str) -> Result<(), RegistryError> {
 }
 
 /// Nobody is looked up by a display name: it may hold the joiners that some scripts are written with.
-fn display_name(name: &str) -> Result<(), RegistryError> {
+pub(super) fn display_name(name: &str) -> Result<(), RegistryError> {
     let without_joiners: String =
         name.chars().filter(|character| !matches!(character, '\u{200c}' | '\u{200d}')).collect();
     match fault_of(if name.len() > MAX_LENGTH { name } else { &without_joiners }) {
@@ -207,9 +215,14 @@ fn is_invisible(character: char) -> bool {
 
 /// The error for a value; of a long one only the beginning is shown.
 fn unacceptable(what: &'static str, value: &str, why: &'static str) -> RegistryError {
+    RegistryError::Unacceptable { what, value: beginning(value), why }
+}
+
+/// As much of a value as a message shows.
+#[must_use]
+pub fn beginning(value: &str) -> String {
     let shown: String = value.chars().take(60).collect();
-    let value = if shown.len() < value.len() { format!("{shown}…") } else { shown };
-    RegistryError::Unacceptable { what, value, why }
+    if shown.len() < value.len() { format!("{shown}…") } else { shown }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! every question is answered by [`Unavailable`], so that the gate stands, refuses with 503, and needs no
 //! restart when the database is back.
 
-use super::{CertificateKey, Directory, Ha1, Lookup, Registry, Unavailable};
+use super::{CertificateKey, Directory, Ha1, Lookup, Unavailable};
 use crate::account::Account;
 use crate::base::clock::Timestamp;
 use crate::config::{self, DigestAlgorithm};
@@ -17,8 +17,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Opens a store, now or when it can be opened.
 pub async fn open(store: &config::Store, control: Handle) -> Arc<dyn Directory> {
-    match super::open(store, control.clone()).await {
-        Ok(registry) => registry,
+    match super::open_directory(store, control.clone()).await {
+        Ok(directory) => directory,
         Err(error) => {
             tracing::error!(%error, "accounts are unavailable; it is tried again with each request");
             let state = Mutex::new(State::Failed(Instant::now(), error));
@@ -36,12 +36,12 @@ struct Reopening {
 }
 
 enum State {
-    Open(Arc<dyn Registry>),
+    Open(Arc<dyn Directory>),
     Failed(Instant, Unavailable),
 }
 
 impl Reopening {
-    async fn directory(&self) -> Result<Arc<dyn Registry>, Unavailable> {
+    async fn directory(&self) -> Result<Arc<dyn Directory>, Unavailable> {
         if let Some(known) = self.known() {
             return known;
         }
@@ -50,11 +50,11 @@ impl Reopening {
         if let Some(known) = self.known() {
             return known;
         }
-        let opened = super::open(&self.store, self.control.clone()).await;
+        let opened = super::open_directory(&self.store, self.control.clone()).await;
         let state = match &opened {
-            Ok(registry) => {
+            Ok(directory) => {
                 tracing::info!("accounts are available");
-                State::Open(Arc::clone(registry))
+                State::Open(Arc::clone(directory))
             }
             Err(error) => State::Failed(Instant::now(), error.clone()),
         };
@@ -63,9 +63,9 @@ impl Reopening {
     }
 
     /// What is known without trying; `None` when it is time to try.
-    fn known(&self) -> Option<Result<Arc<dyn Registry>, Unavailable>> {
+    fn known(&self) -> Option<Result<Arc<dyn Directory>, Unavailable>> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Open(registry) => Some(Ok(Arc::clone(registry))),
+            State::Open(directory) => Some(Ok(Arc::clone(directory))),
             State::Failed(at, error) if at.elapsed() < RETRY => Some(Err(error.clone())),
             State::Failed(..) => None,
         }

@@ -192,7 +192,7 @@ pub(super) async fn accounts(settings: &config::Accounts) -> Arc<Accounts> {
 /// The accounts behind their cache, of a store that must answer: a reload does not exchange one that does for
 /// one that does not.
 pub(super) async fn accounts_that_answer(settings: &config::Accounts) -> anyhow::Result<Arc<Accounts>> {
-    let directory = account::open(&settings.store, Handle::current()).await?;
+    let directory = account::open_directory(&settings.store, Handle::current()).await?;
     Ok(Arc::new(Accounts::new(directory, &settings.cache)))
 }
 

@@ -13,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 const POLL: Duration = Duration::from_millis(250);
 /// How long one reading may take.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// How often connections are doubted at most where there is no feed.
+const LEAST_WITHOUT: Duration = Duration::from_secs(1);
 /// What passes between one part of all connections being doubted and the next one.
 const SPREAD: Duration = Duration::from_millis(8);
 
@@ -37,6 +39,17 @@ impl Feed {
     /// The feed of the store behind these accounts, whose answers are believed for `patience` without it.
     pub(super) fn new(accounts: Arc<Accounts>, live: Arc<Live>, patience: Duration) -> Self {
         Self { accounts, live, patience, position: None, outage: None }
+    }
+
+    /// Takes its place, for ever, where a store has none: whoever asks again asks the cache, so that what changed is
+    /// noticed when the answer there has become too old, and a quarter of that time later at most.
+    pub(super) async fn do_without(self) {
+        let mut tick = tokio::time::interval((self.patience / 4).max(LEAST_WITHOUT));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.doubt_all();
+        }
     }
 
     /// Reads it for ever.

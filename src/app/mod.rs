@@ -388,7 +388,10 @@ impl Process {
 /// Follows the feed of changes of the store behind these parts' accounts.
 fn follow_feed(parts: &Parts, config: &Config) -> AbortHandle {
     let feed = Feed::new(Arc::clone(&parts.accounts), Arc::clone(&parts.live), config.accounts.cache.ttl);
-    tokio::spawn(feed.follow()).abort_handle()
+    match config.accounts.store.foreign() {
+        Some(_) => tokio::spawn(feed.do_without()).abort_handle(),
+        None => tokio::spawn(feed.follow()).abort_handle(),
+    }
 }
 
 /// Takes up what changes in the lists of the trust sets in force, until that is ended. It goes on while the process

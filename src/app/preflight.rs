@@ -12,7 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretError, SecretSource};
 use crate::certificate::fields::Fields;
 use crate::certificate::pem::{self, PemError};
-use crate::config::{Config, MySql, Severity, Store};
+use crate::config::{Config, Foreign, MySql, Severity, Store};
 use crate::store::{Database, Deadlines, migrations};
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
@@ -67,6 +67,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
         Store::Sqlite { path } => examiner.database_file(path),
         Store::MySql(mysql) => examiner.mysql(mysql),
     }
+    if let Some(foreign) = config.accounts.store.foreign() {
+        examiner.no_feed(foreign, config.accounts.cache.ttl);
+    }
     if let Some(secret) = config.digest.as_ref().and_then(|digest| digest.nonce_secret.as_ref()) {
         examiner.strong_secret("digest.nonce.secret", secret);
     }
@@ -96,7 +99,7 @@ pub async fn examine_store(store: &Store, control: Handle) -> Option<Finding> {
         match store {
             Store::Sqlite { path } if !path.exists() => Ok(()),
             Store::Sqlite { .. } => embedded_is_usable(store, control).await,
-            Store::MySql(_) => match account::open(store, control).await {
+            Store::MySql(_) => match account::open_directory(store, control).await {
                 Ok(_) => Ok(()),
                 Err(unavailable) => Err(unavailable.why),
             },
@@ -301,6 +304,16 @@ impl Examiner {
         if let Some(client) = &mysql.tls.client {
             self.key_pair(client, "accounts.mysql.tls.certificate", "accounts.mysql.tls.key");
         }
+    }
+
+    /// In tables of others nothing says what changed.
+    fn no_feed(&mut self, foreign: &Foreign, ttl: Duration) {
+        self.warn(
+            "a lock counts only when the time to live of an answer is over",
+            format!("accounts.mysql.{}", foreign.key),
+            "tables of your own have no feed of changes, so that the gate learns nothing of one",
+            format!("choose `accounts.cache.ttl` (now {ttl:?}) as long as somebody who was locked may still pass"),
+        );
     }
 
     fn database_file(&mut self, path: &Path) {

@@ -215,6 +215,11 @@ impl Authenticator {
                     Err(error) => return Err(unavailable(standing, "account", &error)),
                 };
                 standing.fresh_until = standing.fresh_until.min(answer.until);
+                // What a directory counts as two accounts are two, even if both have one user name.
+                if let [one, other, ..] = &*answer.accounts {
+                    let found = format!("{names} lead to {:?} and {:?}", one.username, other.username);
+                    return Err(refuse(standing, "account", Reason::IdentityAmbiguous, found));
+                }
                 for account in answer.accounts.iter() {
                     look.add(&Key::Account(&account.username));
                     match &found {
@@ -247,7 +252,7 @@ impl Authenticator {
         let found = self.accounts.find(&lookup).await;
         let ha1 = self.accounts.ha1(&proof.username, &proof.realm, proof.algorithm).await;
         let (Ok(found), Ok(ha1)) = (found, ha1) else { return Finding::Unavailable };
-        Finding::Known(match found.accounts.first().filter(|_| ha1.as_ref() == Some(&proof.ha1)) {
+        Finding::Known(match sole(&found.accounts).filter(|_| ha1.as_ref() == Some(&proof.ha1)) {
             Some(account) => DigestEvidence::Right(Arc::clone(account)),
             None => DigestEvidence::Wrong,
         })
@@ -286,7 +291,7 @@ impl Authenticator {
         let account = self.accounts.find(&lookup).await;
         let ha1 = self.accounts.ha1(examined.username(), examined.realm(), examined.algorithm()).await;
         let (account, ha1) = match (account, ha1) {
-            (Ok(account), Ok(ha1)) => (account.accounts.first().cloned(), ha1),
+            (Ok(account), Ok(ha1)) => (sole(&account.accounts).cloned(), ha1),
             (Err(error), _) | (_, Err(error)) => {
                 return finding(Finding::Unavailable, Some(&error.to_string()), name);
             }
@@ -302,6 +307,14 @@ impl Authenticator {
             (Outcome::Stale(why), _) => finding(Finding::Known(DigestEvidence::Stale), Some(why.as_str()), name),
             (Outcome::Wrong(why), _) => finding(Finding::Known(DigestEvidence::Wrong), Some(why.as_str()), name),
         }
+    }
+}
+
+/// The account that a name leads to, unless it leads to several.
+fn sole(accounts: &[Arc<Account>]) -> Option<&Arc<Account>> {
+    match accounts {
+        [account] => Some(account),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 mod password;
 
 use super::{Exit, Failure, configuration, print, runtime};
-use crate::account::{self, Account, Edit, Lookup, Registry, RegistryError, Status, Unavailable};
+use crate::account::{self, Account, Directory, Edit, Lookup, Registry, RegistryError, Status, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::email;
 use crate::config::{Config, LookupKind};
@@ -206,7 +206,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             show(&*registry, &add.common, By::Username, &add.username).await
         }),
         Action::Show(args) => {
-            with_registry(&args.common, async |registry| show(&*registry, &args.common, args.by, &args.name).await)
+            with_directory(&args.common, async |directory| show(&*directory, &args.common, args.by, &args.name).await)
         }
         Action::List(args) => with_registry(&args.common, async |registry| list(&*registry, args).await),
         Action::Set(set) => {
@@ -277,6 +277,18 @@ fn with_registry(
     with_configuration(&common.config, async |registry, _| work(registry).await)
 }
 
+/// Opens the store of the configuration, which may be one that is only read, and asks it.
+fn with_directory(
+    common: &Common,
+    work: impl AsyncFnOnce(Arc<dyn Directory>) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let config = configuration(&common.config)?;
+    runtime()?.block_on(async {
+        let directory = account::open_directory(&config.accounts.store, Handle::current()).await;
+        work(directory.map_err(unavailable)?).await
+    })
+}
+
 fn with_configuration(
     file: &std::path::Path,
     work: impl AsyncFnOnce(Arc<dyn Registry>, &Config) -> Result<Exit, Failure>,
@@ -307,7 +319,7 @@ fn refused(what: &str, username: &str, error: &RegistryError) -> Failure {
     }
 }
 
-async fn show(registry: &dyn Registry, common: &Common, by: By, name: &str) -> Result<Exit, Failure> {
+async fn show(directory: &dyn Directory, common: &Common, by: By, name: &str) -> Result<Exit, Failure> {
     let lookup = match by {
         By::Username => Lookup { kind: LookupKind::Username, name: name.to_owned() },
         By::Alias => Lookup { kind: LookupKind::Alias, name: account::names::normal_alias(name) },
@@ -319,7 +331,7 @@ async fn show(registry: &dyn Registry, common: &Common, by: By, name: &str) -> R
             Lookup { kind: LookupKind::Email, name: address }
         }
     };
-    let found = registry.find(&lookup).await.map_err(unavailable)?;
+    let found = directory.find(&lookup).await.map_err(unavailable)?;
     if found.is_empty() {
         let error = RegistryError::NoSuchAccount(name.to_owned());
         return Err(refused("looking up an account", name, &error));

@@ -2,12 +2,14 @@
 //! names.
 
 use super::{Exit, Failure, OrFail, configuration, print, runtime};
-use crate::config::{Config, Store};
+use crate::account;
+use crate::config::{Config, Foreign, Store};
 use crate::store::migrations::{self, Standing};
 use crate::store::{Database, Deadlines, Migrated, OpenError};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// The arguments of `db`.
@@ -71,6 +73,11 @@ enum Wanted {
 
 async fn migrate(config: &Config, wanted: Wanted) -> Result<Report, Failure> {
     let store = &config.accounts.store;
+    if let Some(foreign) = store.foreign() {
+        let why = format!("`accounts.mysql.{}` says that its tables are yours", foreign.key);
+        let what_to_do = "look after them with your own tools; to use Wicketgate's tables, leave that key out";
+        return Err(Failure::new("making the schema", store, why, what_to_do).bad());
+    }
     let database = connect(store).await?;
     if wanted == Wanted::Schema
         && database.schema_version().await.or_fail("reading the schema", store, ACCESS)?.is_none()
@@ -103,6 +110,9 @@ async fn check(config: &Config) -> Result<Report, Failure> {
         let json = json!({ "store": store.to_string(), "reachable": false, "known": known });
         return Ok(Report { good: false, text, json });
     }
+    if let Some(foreign) = store.foreign() {
+        return check_foreign(store, foreign).await;
+    }
     let database = connect(store).await?;
     let server = database.server().await.or_fail("asking the database", store, ACCESS)?;
     let version = database.schema_version().await.or_fail("reading the schema", store, ACCESS)?;
@@ -118,6 +128,24 @@ async fn check(config: &Config) -> Result<Report, Failure> {
         text: format!("{store}: {server} answers; {schema}"),
         json: json!({
             "store": store.to_string(), "reachable": true, "server": server, "schema": version, "known": known,
+        }),
+    })
+}
+
+/// Tables of others have no version; what can be asked is whether the queries fit them.
+async fn check_foreign(store: &Store, foreign: &Arc<Foreign>) -> Result<Report, Failure> {
+    let server = connect(store).await?.server().await.or_fail("asking the database", store, ACCESS)?;
+    let fit = account::open_directory(store, Handle::current()).await.map(drop);
+    let queries = match &fit {
+        Ok(()) => format!("`accounts.mysql.{}` fits its tables", foreign.key),
+        Err(unavailable) => unavailable.why.clone(),
+    };
+    Ok(Report {
+        good: fit.is_ok(),
+        text: format!("{store}: {server} answers; {queries}"),
+        json: json!({
+            "store": store.to_string(), "reachable": true, "server": server, "fits": fit.is_ok(),
+            "why": fit.err().map(|unavailable| unavailable.why),
         }),
     })
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod fetching;
+mod foreign;
 mod identity;
 mod listeners;
 mod routes;
@@ -45,10 +46,14 @@ struct Context<'a> {
 impl Context<'_> {
     fn config(&mut self, file: &At<raw::File>) -> Option<Config> {
         let At { place, value: raw } = file;
-        let trust = self.trust(&raw.trust);
+        let mut trust = self.trust(&raw.trust);
         let identity = self.identity(&raw.identity);
         let accounts = self.accounts(&raw.accounts);
         let digest = self.digest(&raw.digest);
+        if let (Some(accounts), Some(identity), Some(digest), Some(trust)) = (&accounts, &identity, &digest, &mut trust)
+        {
+            self.what_foreign_tables_cannot_answer(raw, accounts, identity, digest.as_ref(), trust);
+        }
         let upstreams = self.upstreams(&raw.upstreams);
         let listeners = self.listeners(raw, *place);
         let routes = self.routes(raw, *place);

@@ -6,8 +6,10 @@
 mod check;
 mod fault;
 mod fetching;
+mod foreign;
 mod load;
 mod people;
+mod query;
 mod raw;
 mod read;
 mod tree;
@@ -16,11 +18,13 @@ mod values;
 
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
+pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
 pub use load::{Loaded, load, parse, schema};
 pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
     MySqlTls, MySqlTlsMode, ServerName, Store,
 };
+pub use query::{Parameter, Query};
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 
 use crate::base::secret::SecretSource;

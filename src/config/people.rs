@@ -1,11 +1,12 @@
 //! Part of the checked model: whom a certificate means, where people are on record, and passwords for
 //! those who have no certificate.
 
-use super::CertificateFiles;
+use super::{CertificateFiles, Foreign};
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One rule that turns a certificate into names of accounts.
@@ -122,6 +123,17 @@ pub enum Store {
     MySql(MySql),
 }
 
+impl Store {
+    /// How accounts are read, if they stand in tables that are not Wicketgate's.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&Arc<Foreign>> {
+        match self {
+            Self::MySql(settings) => settings.foreign.as_ref(),
+            Self::Sqlite { .. } => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Store {
     /// What it is called in messages: the file, or the servers.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -148,6 +160,8 @@ pub struct MySql {
     pub password: Option<SecretSource>,
     /// Transport security.
     pub tls: MySqlTls,
+    /// How accounts are read from tables that are not Wicketgate's; none for those that are.
+    pub foreign: Option<Arc<Foreign>>,
 }
 
 /// A host and a port.

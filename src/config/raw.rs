@@ -7,9 +7,11 @@
 //! the schema and in `check`; a test holds the two together.
 
 mod fetching;
+mod foreign;
 mod trust;
 
 pub(super) use fetching::{PrivateAddresses, Stapling};
+pub(super) use foreign::{Comparison, Queries, StatusColumn};
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 
 use super::read::Field;
@@ -231,6 +233,8 @@ pub(super) struct MySql {
     pub(super) password: Field<Secret>,
     /// Transport security. Default: none.
     pub(super) tls: Field<MySqlTls>,
+    /// Queries over tables of your own. Default: the tables that `wicketgate db init` makes.
+    pub(super) queries: Field<Queries>,
 }
 
 /// Transport security of a MySQL connection.

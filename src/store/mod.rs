@@ -73,6 +73,12 @@ impl From<Option<&str>> for Value {
 #[derive(Debug, Clone)]
 pub struct Row(Vec<Value>);
 
+impl From<Vec<Value>> for Row {
+    fn from(values: Vec<Value>) -> Self {
+        Self(values)
+    }
+}
+
 impl Row {
     /// An integer that is not NULL.
     ///
@@ -109,6 +115,12 @@ impl Row {
         }
     }
 
+    /// Whatever the column holds; `None` when there is no such column.
+    #[must_use]
+    pub fn value(&self, column: usize) -> Option<&Value> {
+        self.0.get(column)
+    }
+
     /// Octets that are not NULL.
     ///
     /// # Errors
@@ -143,6 +155,9 @@ pub enum Fault {
     /// Another transaction was in the way, and nothing of this one was done.
     #[error("another transaction was in the way: {0}")]
     Conflict(String),
+    /// What was asked for cannot be written in the character set of the column that it is compared with.
+    #[error("{0}")]
+    Incomparable(String),
     /// A value that must be unique is there already.
     #[error("{0}")]
     Duplicate(String),
@@ -174,6 +189,30 @@ pub trait Session: Send {
 
     /// How many rows a statement found to change, whether or not the change made them different.
     fn execute<'s>(&'s mut self, sql: &'static str, parameters: Vec<Value>) -> BoxFuture<'s, Result<u64, Fault>>;
+
+    /// What a query of the administrator's own yields. It comes from the configuration, never from a request.
+    fn select<'s>(&'s mut self, sql: &'s str, parameters: Vec<Value>) -> BoxFuture<'s, Result<Answer, Fault>>;
+
+    /// Has such a query prepared, and does not run it.
+    fn describe<'s>(&'s mut self, sql: &'s str) -> BoxFuture<'s, Result<Described, Fault>>;
+}
+
+/// The rows that a statement yields, with the names of their columns.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The names, in the order of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// What a server says of a statement that it prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The names of the columns that it yields; none if it is no query.
+    pub columns: Vec<String>,
+    /// How many parameters it has.
+    pub parameters: usize,
 }
 
 /// Work over a session, with what it works on. It may be called again when a transaction was in its way

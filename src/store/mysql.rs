@@ -10,8 +10,8 @@ mod connect;
 
 use super::migrations::{self, Standing};
 use super::{
-    Abort, CREATE_SCHEMA_VERSION, Deadlines, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row, Session, Value,
-    Work, stopped, version_of,
+    Abort, Answer, CREATE_SCHEMA_VERSION, Deadlines, Described, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row,
+    Session, Value, Work, stopped, version_of,
 };
 use crate::config;
 use connect::Connector;
@@ -319,7 +319,7 @@ impl Pool {
 /// Whether a connection can be used again after a fault: the server answered, and it is known what.
 fn leaves_in_order(fault: &Fault) -> bool {
     match fault {
-        Fault::Conflict(_) | Fault::Duplicate(_) | Fault::Unexpected(_) => true,
+        Fault::Conflict(_) | Fault::Incomparable(_) | Fault::Duplicate(_) | Fault::Unexpected(_) => true,
         Fault::Unavailable(_) | Fault::Lost(_) => false,
     }
 }
@@ -351,6 +351,29 @@ impl Session for MySqlSession<'_> {
         }
         .boxed()
     }
+
+    fn select<'s>(&'s mut self, sql: &'s str, parameters: Vec<Value>) -> BoxFuture<'s, Result<Answer, Fault>> {
+        async move {
+            let result = self.connection.exec_iter(sql, bound(parameters)).await.map_err(fault)?;
+            let columns = names(result.columns_ref());
+            let found: Vec<mysql_async::Row> = result.collect_and_drop().await.map_err(fault)?;
+            let rows = found.into_iter().map(|row| Row(row.unwrap_raw().into_iter().map(value).collect()));
+            Ok(Answer { columns, rows: rows.collect() })
+        }
+        .boxed()
+    }
+
+    fn describe<'s>(&'s mut self, sql: &'s str) -> BoxFuture<'s, Result<Described, Fault>> {
+        async move {
+            let statement = self.connection.prep(sql).await.map_err(fault)?;
+            Ok(Described { columns: names(&statement.columns()), parameters: statement.num_params().into() })
+        }
+        .boxed()
+    }
+}
+
+fn names(columns: &[mysql_async::Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name_str().into_owned()).collect()
 }
 
 fn bound(parameters: Vec<Value>) -> Params {
@@ -383,6 +406,8 @@ fn value(value: Option<mysql_async::Value>) -> Value {
 fn fault(error: mysql_async::Error) -> Fault {
     match error {
         mysql_async::Error::Server(error) => match error.code {
+            // A mix of collations that cannot be had, or a text that does not fit into the other's characters.
+            1267 | 1270 | 1271 | 3988 => Fault::Incomparable(error.to_string()),
             1022 | 1062 => Fault::Duplicate(error.message),
             // Lock wait timeout, deadlock, and Galera's "record has changed since last read".
             1205 | 1213 | 1020 => Fault::Conflict(error.message),

@@ -5,8 +5,8 @@
 
 use super::migrations::{self, Standing};
 use super::{
-    Abort, CREATE_SCHEMA_VERSION, Deadlines, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row, Session, Value,
-    Work, stopped, version_of,
+    Abort, Answer, CREATE_SCHEMA_VERSION, Deadlines, Described, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row,
+    Session, Value, Work, stopped, version_of,
 };
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use rusqlite::types::ValueRef;
@@ -323,6 +323,17 @@ impl Session for SqliteSession<'_> {
     fn execute<'s>(&'s mut self, sql: &'static str, parameters: Vec<Value>) -> BoxFuture<'s, Result<u64, Fault>> {
         ready(change(self.connection, sql, parameters)).boxed()
     }
+
+    fn select<'s>(&'s mut self, sql: &'s str, parameters: Vec<Value>) -> BoxFuture<'s, Result<Answer, Fault>> {
+        let answer = describe(self.connection, sql).and_then(|Described { columns, .. }| {
+            Ok(Answer { columns, rows: rows(self.connection, sql, parameters)? })
+        });
+        ready(answer).boxed()
+    }
+
+    fn describe<'s>(&'s mut self, sql: &'s str) -> BoxFuture<'s, Result<Described, Fault>> {
+        ready(describe(self.connection, sql)).boxed()
+    }
 }
 
 /// Runs work whose every step is ready, as they are over this session.
@@ -348,6 +359,12 @@ fn rows(connection: &Connection, sql: &str, parameters: Vec<Value>) -> Result<Ve
         rows.push(Row(values.collect::<Result<_, _>>()?));
     }
     Ok(rows)
+}
+
+fn describe(connection: &Connection, sql: &str) -> Result<Described, Fault> {
+    let statement = connection.prepare_cached(sql).map_err(fault)?;
+    let columns = statement.column_names().map(str::to_owned).collect();
+    Ok(Described { columns, parameters: statement.parameter_count() })
 }
 
 fn change(connection: &Connection, sql: &str, parameters: Vec<Value>) -> Result<u64, Fault> {

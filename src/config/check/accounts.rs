@@ -8,6 +8,7 @@ use crate::config::{
     Accounts, Cache, CertificateFiles, Digest, DigestAlgorithm, MySql, MySqlTls, MySqlTlsMode, ServerName, Store,
 };
 use std::net::IpAddr;
+use std::sync::Arc;
 
 impl Context<'_> {
     pub(super) fn accounts(&mut self, accounts: &Field<raw::Accounts>) -> Option<Accounts> {
@@ -56,6 +57,11 @@ impl Context<'_> {
             Field::Faulty => None,
             Field::Given(tls) => self.mysql_tls(tls),
         };
+        let foreign = match &raw.queries {
+            Field::Absent => Some(None),
+            Field::Faulty => None,
+            Field::Given(queries) => self.queries(queries).map(Some),
+        };
         let (servers, password, tls) = (servers?, password?, tls?);
         if tls.mode == MySqlTlsMode::Off && !servers.iter().all(is_here) {
             let message = "the password and all that the database answers travel unencrypted";
@@ -65,7 +71,8 @@ impl Context<'_> {
             let help = "add `password: {file: …}`, or `tls` with `certificate` and `key`".to_owned();
             self.warn(*place, "there is neither a password nor a client certificate", help);
         }
-        Some(MySql { servers, database: database?, user: user?, password, tls })
+        let foreign = foreign?.map(Arc::new);
+        Some(MySql { servers, database: database?, user: user?, password, tls, foreign })
     }
 
     fn mysql_tls(&mut self, tls: &At<raw::MySqlTls>) -> Option<MySqlTls> {

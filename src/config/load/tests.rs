@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 3] = ["minimal", "full", "mysql"];
+const EXAMPLES: [&str; 4] = ["minimal", "full", "mysql", "accounts/sip"];
 
 fn example_path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.yaml"))

@@ -31,6 +31,11 @@ const SETUP: [&str; 2] = [
      innodb_lock_wait_timeout = 2",
 ];
 
+/// What a connection begins with besides, where the tables are not ours: the server itself refuses what would
+/// write, and yields no more rows than the names of one account may be, and one.
+const READ_ONLY: [&str; 2] =
+    ["SET SESSION TRANSACTION READ ONLY", "SET SESSION sql_select_limit = 1001, group_concat_max_len = 1048576"];
+
 /// Knows the servers, and how they did lately.
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -112,8 +117,13 @@ impl Connector {
             // Given here, the driver does not ask the server for them.
             .max_allowed_packet(Some(LARGEST_PACKET))
             .wait_timeout(Some(28_800))
-            .setup(SETUP.to_vec());
+            .setup(self.setup());
         Conn::new(options).await.map_err(|error| self.refusal(&error))
+    }
+
+    fn setup(&self) -> Vec<&'static str> {
+        let read_only = self.settings.foreign.iter().flat_map(|_| READ_ONLY);
+        SETUP.into_iter().chain(read_only).collect()
     }
 
     async fn tls(&self) -> Result<Option<SslOpts>, String> {
