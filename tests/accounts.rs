@@ -1,9 +1,10 @@
-//! Accounts in a real database: one suite, run against SQLite and against MariaDB, and what only one of
-//! them can show. The store works on a runtime of its own and is asked from another, as it is by the gate.
+//! Accounts in a real database: one suite, run against SQLite and against MariaDB; what of it only reads, against
+//! the foreign tables of `examples/accounts`, too; and what only one of them can show. The store works on a runtime of its own and is asked from another, as it is by the gate.
 #![cfg(test)]
 
 mod common;
 
+use common::foreign::{Example, ForeignRegistry};
 use common::gate::unused_address;
 use common::mariadb::{self, MariaDb};
 use std::future::Future;
@@ -29,12 +30,17 @@ const SLACK: Duration = Duration::from_secs(10);
 
 const AT: Timestamp = Timestamp::from_unix(1_800_000_000);
 
+/// Makes an alias (the first) of an account (the second), past the commands.
+type Share = Box<dyn Fn(&str, &str) + Send + Sync>;
+
 /// A store with the schema and nothing in it.
 struct World {
     registry: Arc<dyn Registry>,
     store: Store,
     /// Runs SQL behind the registry's back.
-    execute: Box<dyn Fn(&str) -> String + Send + Sync>,
+    execute: Arc<dyn Fn(&str) -> String + Send + Sync>,
+    /// Gives an account an alias behind the registry's back, even one that another account has.
+    share: Share,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -43,10 +49,12 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("accounts.db");
         let store = Store::Sqlite { path: path.clone() };
+        let execute: Arc<dyn Fn(&str) -> String + Send + Sync> = Arc::new(move |sql| sqlite(&path, sql));
         Self {
             registry: account::open(&store, control()).await.unwrap(),
             store,
-            execute: Box::new(move |sql| sqlite(&path, sql)),
+            share: share(Arc::clone(&execute)),
+            execute,
             _directory: Some(directory),
         }
     }
@@ -56,10 +64,34 @@ impl World {
         let database = server.database();
         let store = Store::MySql(settings(server.address(), &database));
         initialise(&store).await;
+        let execute: Arc<dyn Fn(&str) -> String + Send + Sync> =
+            Arc::new(move |sql| server.administer(&format!("USE {}; {sql}", database.name)));
         Self {
             registry: account::open(&store, control()).await.unwrap(),
             store,
-            execute: Box::new(move |sql| server.administer(&format!("USE {}; {sql}", database.name))),
+            share: share(Arc::clone(&execute)),
+            execute,
+            _directory: None,
+        }
+    }
+
+    /// The tables of an example, read by its configuration and with the rights that it names.
+    async fn foreign(example: Example) -> Self {
+        let server = MariaDb::shared();
+        let database = server.database();
+        example.make(server, &database);
+        let settings = MySql { foreign: Some(example.foreign()), ..settings(server.address(), &database) };
+        let store = Store::MySql(settings);
+        let directory = account::open_directory(&store, control()).await.unwrap();
+        let execute: Arc<dyn Fn(&str) -> String + Send + Sync> =
+            Arc::new(move |sql| server.administer(&format!("USE {}; {sql}", database.name)));
+        let registry = Arc::new(ForeignRegistry { directory, example, execute: Arc::clone(&execute) });
+        let sharing = Arc::clone(&registry);
+        Self {
+            registry,
+            store,
+            execute,
+            share: Box::new(move |alias, username| sharing.share(alias, username)),
             _directory: None,
         }
     }
@@ -71,6 +103,13 @@ impl World {
     async fn names(&self, kind: LookupKind, name: &str) -> Vec<String> {
         self.find(kind, name).await.into_iter().map(|account| account.username).collect()
     }
+}
+
+fn share(execute: Arc<dyn Fn(&str) -> String + Send + Sync>) -> Share {
+    Box::new(move |alias, username| {
+        let account = format!("(SELECT id FROM accounts WHERE username = '{username}')");
+        execute(&format!("INSERT INTO aliases (alias, account_id) VALUES ('{alias}', {account});"));
+    })
 }
 
 /// Runs statements on an SQLite file, and gives the rows as `MariaDb::sql` does.
@@ -176,10 +215,41 @@ macro_rules! suite {
     };
 }
 
+/// What of it only reads, for the tables of an example.
+macro_rules! reading_suite {
+    ($($module:ident: $example:ident,)+) => {
+        $(mod $module {
+            use super::{World, cases, on_a_worker};
+            use crate::common::foreign::$example;
+            reading_suite! { @cases $example:
+                an_account_is_found_by_each_of_its_names,
+                a_look_alike_of_a_name_is_unknown,
+                all_accounts_that_match_are_found,
+                sql_in_a_name_is_read_like_any_other_text,
+                hostile_text_finds_nobody,
+                the_cache_asks_once_and_sees_a_change_when_it_forgets,
+            }
+        })+
+    };
+    (@cases $example:ident: $($case:ident,)+) => {
+        $(#[test] fn $case() { on_a_worker(async { cases::$case(&World::foreign($example).await).await }) })+
+    };
+}
+
+reading_suite! {
+    on_the_users_of_a_certificate_server: KEYTALK,
+    on_the_users_of_a_certificate_server_in_mysql_57: KEYTALK_OF_MYSQL_57,
+    on_mailboxes: MAILBOXES,
+    on_a_groupware_server: ZIMBRA,
+    on_a_sip_registrar: SIP,
+}
+
 suite! {
     an_account_is_found_by_each_of_its_names,
     a_look_alike_of_a_name_is_unknown,
     all_accounts_that_match_are_found,
+    sql_in_a_name_is_read_like_any_other_text,
+    hostile_text_finds_nobody,
     a_name_that_another_account_has_is_refused,
     an_account_is_replaced_as_a_whole,
     two_who_change_one_account_undo_nothing_of_each_other,
@@ -285,10 +355,7 @@ mod cases {
         world.registry.add(&account("ann")).await.unwrap();
         world.registry.add(&account("bob")).await.unwrap();
         // Our own commands refuse this; somebody with SQL can do it all the same.
-        (world.execute)(
-            "INSERT INTO aliases (alias, account_id) \
-             VALUES ('ann@example.org', (SELECT id FROM accounts WHERE username = 'bob'));",
-        );
+        (world.share)("ann@example.org", "bob");
         let mut found = world.names(Email, "ann@example.org").await;
         found.sort();
         assert_eq!(found, ["ann", "bob"]);
@@ -532,22 +599,61 @@ mod cases {
         assert_eq!(row, format!("ann\tCN=Ann\t{}\t{}\tclient\n", AT.as_unix(), AT.as_unix() + 3600));
     }
 
-    pub(super) async fn sql_is_text_like_any_other(world: &World) {
-        let texts = [
-            "'; DROP TABLE accounts; --",
-            "\" OR \"\"=\"",
-            "' OR '1'='1",
-            "ann' UNION SELECT 1,2,3 --",
-            "%",
-            "_nn",
-            "\\",
-            "ann\\' OR 1=1 #",
-            "/*! SLEEP(9) */",
-            "?",
-            "${x}`x`",
-        ];
+    const SQL: [&str; 11] = [
+        "'; DROP TABLE accounts; --",
+        "\" OR \"\"=\"",
+        "' OR '1'='1",
+        "ann' UNION SELECT 1,2,3 --",
+        "%",
+        "_nn",
+        "\\",
+        "ann\\' OR 1=1 #",
+        "/*! SLEEP(9) */",
+        "?",
+        "${x}`x`",
+    ];
+
+    pub(super) async fn sql_in_a_name_is_read_like_any_other_text(world: &World) {
         world.registry.add(&account("ann")).await.unwrap();
-        for (serial, text) in (1..).zip(texts) {
+        for text in SQL {
+            for kind in [Username, Email, Alias] {
+                assert_eq!(world.names(kind, text).await, [""; 0], "{kind:?} {text:?}");
+                assert_eq!(world.names(kind, &format!("{text}@example.org")).await, [""; 0], "{kind:?} {text:?}");
+            }
+            assert_eq!(world.registry.ha1(text, text, DigestAlgorithm::Md5).await.unwrap(), None);
+            let hostile = Account {
+                username: text.to_owned(),
+                email: Some(format!("{text}@example.org")),
+                display_name: Some(text.to_owned()),
+                status: Status::Active,
+                home: Some("mail1".to_owned()),
+                aliases: vec![format!("{text} alias")],
+                groups: vec!["staff".to_owned()],
+            };
+            world.registry.add(&hostile).await.unwrap();
+            for (kind, name) in [(Username, text), (Alias, &*format!("{text} alias"))] {
+                assert_eq!(world.find(kind, name).await, std::slice::from_ref(&hostile), "{kind:?} {text:?}");
+            }
+            assert_eq!(world.names(Email, &format!("{text}@example.org")).await, [text]);
+        }
+        assert_eq!(world.names(Username, "ann").await, ["ann"]);
+    }
+
+    pub(super) async fn hostile_text_finds_nobody(world: &World) {
+        world.registry.add(&account("ann")).await.unwrap();
+        let huge = "h".repeat(1 << 20);
+        let huge_address = format!("{huge}@example.org");
+        for text in ["", "an\0n", "ann\n", "\u{202e}nna", "ann\u{feff}", &huge, &huge_address] {
+            for kind in [Username, Email, Alias] {
+                assert_eq!(world.names(kind, text).await, [""; 0]);
+            }
+            assert_eq!(world.registry.ha1(text, text, DigestAlgorithm::Md5).await.unwrap(), None);
+        }
+    }
+
+    pub(super) async fn sql_is_text_like_any_other(world: &World) {
+        world.registry.add(&account("ann")).await.unwrap();
+        for (serial, text) in (1..).zip(SQL) {
             for kind in [Username, Email, Alias] {
                 assert_eq!(world.names(kind, text).await, [""; 0], "{kind:?} {text:?}");
                 assert_eq!(world.names(kind, &format!("{text}@example.org")).await, [""; 0], "{kind:?} {text:?}");
@@ -766,6 +872,38 @@ fn a_collation_that_takes_two_names_for_one_makes_nobody_somebody_else() {
             }
         });
     }
+}
+
+#[test]
+fn the_ha1_of_foreign_tables_belongs_to_one_user_realm_and_algorithm() {
+    use DigestAlgorithm::{Md5, Sha256};
+    on_a_worker(async {
+        for example in [common::foreign::ZIMBRA, common::foreign::SIP] {
+            let World { registry, .. } = World::foreign(example).await;
+            registry.add(&account("ann")).await.unwrap();
+            registry.add(&account("bob")).await.unwrap();
+            let hash = |algorithm| ha1::compute("ann", "example.org", &Secret::from("password"), algorithm);
+            for algorithm in [Md5, Sha256] {
+                registry.set_ha1("ann", "example.org", algorithm, Some(&hash(algorithm))).await.unwrap();
+            }
+            let cases = [
+                ("ann", "example.org", Sha256, true),
+                ("ann", "example.org", Md5, true),
+                ("ann", "Example.org", Md5, false),
+                ("ann", "éxample.org", Md5, false),
+                ("ann", "example.org ", Md5, false),
+                ("Ann", "example.org", Md5, false),
+                ("ann ", "example.org", Md5, false),
+                ("ánn", "example.org", Md5, false),
+                ("bob", "example.org", Md5, false),
+            ];
+            for (username, realm, algorithm, is_there) in cases {
+                let found = registry.ha1(username, realm, algorithm).await.unwrap();
+                let expected = is_there.then(|| hash(algorithm));
+                assert_eq!(found, expected, "{} {username:?} {realm:?} {algorithm:?}", example.tables);
+            }
+        }
+    });
 }
 
 #[test]

@@ -115,6 +115,13 @@ const PEOPLE: &str = "    queries:
       ha1: SELECT login AS username, realm, ha1 FROM people WHERE login = :username AND realm = :realm
 ";
 
+/// The same tables by their names.
+const TABLES: &str = "    tables:
+      accounts: { table: people, id: id, username: login, email: mail, status: { column: state, active: [active] } }
+      aliases: { table: also, account: person, name: name }
+      ha1: { md5: ha1, realm: realm }
+";
+
 fn people(collation: &str) -> String {
     let charset = collation.split('_').next().unwrap();
     format!(
@@ -166,8 +173,8 @@ const LOOK_ALIKES: [&str; 22] = [
 
 #[test]
 fn a_look_alike_is_nobody_on_any_collation() {
-    for collation in COLLATIONS {
-        let world = World::new(&people(collation), foreign(PEOPLE));
+    for (collation, keys) in COLLATIONS.iter().flat_map(|collation| [(collation, PEOPLE), (collation, TABLES)]) {
+        let world = World::new(&people(collation), foreign(keys));
         on_a_worker(async {
             use LookupKind::{Alias, Email, Username};
             let directory = world.open().await;
@@ -215,7 +222,7 @@ fn a_look_alike_is_nobody_on_any_collation() {
 fn a_number_is_not_the_text_that_begins_with_it() {
     let sql = "CREATE TABLE people (id INT PRIMARY KEY); INSERT INTO people VALUES (0), (4711);";
     let queries = "    queries: { by_username: SELECT id AS username FROM people WHERE id = :username, \
-                   by_email: 'SELECT id AS username FROM people WHERE id = :email' }";
+                   by_email: 'SELECT id AS username, id AS email FROM people WHERE id = :email' }";
     let world = World::new(sql, foreign(queries));
     on_a_worker(async {
         let directory = world.open().await;
@@ -245,40 +252,44 @@ fn spellings_are_one_name_only_where_the_configuration_says_so() {
 
 #[test]
 fn an_internationalised_domain_is_found_however_it_is_stored() {
-    let world = World::new(&people("utf8mb4_general_ci"), foreign(PEOPLE));
-    world.execute(
-        "INSERT INTO people VALUES (2, 'ann', 'Ann@BÜCHER.example', 'active', '', ''), \
+    for keys in [PEOPLE, TABLES] {
+        let world = World::new(&people("utf8mb4_general_ci"), foreign(keys));
+        world.execute(
+            "INSERT INTO people VALUES (2, 'ann', 'Ann@BÜCHER.example', 'active', '', ''), \
          (3, 'bob', 'bob@xn--bcher-kva.example', 'active', '', '');",
-    );
-    on_a_worker(async {
-        let directory = world.open().await;
-        for (address, expected) in [("Ann@xn--bcher-kva.example", "ann"), ("bob@xn--bcher-kva.example", "bob")] {
-            let found = find(&*directory, LookupKind::Email, address).await;
-            assert_eq!(found[0].username, expected);
-            assert_eq!(found[0].email.as_deref(), Some(address));
-        }
-        assert_eq!(names(&*directory, LookupKind::Email, "ann@xn--bcher-kva.example").await, [""; 0]);
-        assert_eq!(names(&*directory, LookupKind::Email, "Ann@bucher.example").await, [""; 0]);
-    });
+        );
+        on_a_worker(async {
+            let directory = world.open().await;
+            for (address, expected) in [("Ann@xn--bcher-kva.example", "ann"), ("bob@xn--bcher-kva.example", "bob")] {
+                let found = find(&*directory, LookupKind::Email, address).await;
+                assert_eq!(found[0].username, expected);
+                assert_eq!(found[0].email.as_deref(), Some(address));
+            }
+            assert_eq!(names(&*directory, LookupKind::Email, "ann@xn--bcher-kva.example").await, [""; 0]);
+            assert_eq!(names(&*directory, LookupKind::Email, "Ann@bucher.example").await, [""; 0]);
+        });
+    }
 }
 
 #[test]
 fn two_rows_are_two_accounts() {
-    let world = World::new(&people("utf8mb4_general_ci"), foreign(PEOPLE));
-    world.execute(
-        "INSERT INTO people VALUES (2, 'admin', 'other@example.org', 'active', '', ''), \
+    for keys in [PEOPLE, TABLES] {
+        let world = World::new(&people("utf8mb4_general_ci"), foreign(keys));
+        world.execute(
+            "INSERT INTO people VALUES (2, 'admin', 'other@example.org', 'active', '', ''), \
          (3, 'carol', 'shared@example.org', 'active', '', ''), (4, 'dave', 'shared@example.org', 'active', '', ''); \
          INSERT INTO also VALUES (3, 'root@example.org'), (3, 'shared@example.org');",
-    );
-    on_a_worker(async {
-        let directory = world.open().await;
-        assert_eq!(names(&*directory, LookupKind::Username, "admin").await, ["admin", "admin"]);
-        assert_eq!(names(&*directory, LookupKind::Email, "shared@example.org").await, ["carol", "dave"]);
-        assert_eq!(names(&*directory, LookupKind::Alias, "root@example.org").await, ["admin", "carol"]);
-        // What is an address and an alias of one account is no second one.
-        world.execute("DELETE FROM people WHERE id = 4;");
-        assert_eq!(names(&*directory, LookupKind::Email, "shared@example.org").await, ["carol"]);
-    });
+        );
+        on_a_worker(async {
+            let directory = world.open().await;
+            assert_eq!(names(&*directory, LookupKind::Username, "admin").await, ["admin", "admin"]);
+            assert_eq!(names(&*directory, LookupKind::Email, "shared@example.org").await, ["carol", "dave"]);
+            assert_eq!(names(&*directory, LookupKind::Alias, "root@example.org").await, ["admin", "carol"]);
+            // What is an address and an alias of one account is no second one.
+            world.execute("DELETE FROM people WHERE id = 4;");
+            assert_eq!(names(&*directory, LookupKind::Email, "shared@example.org").await, ["carol"]);
+        });
+    }
 }
 
 /// What is logged, of all tests.
@@ -362,7 +373,7 @@ fn a_query_that_writes_is_refused_by_the_server() {
            RETURN (SELECT COUNT(*) FROM seen);";
     // The function is exchanged for one that writes after the query was looked at.
     let queries = "    queries: { by_username: 'SELECT login AS username, note_down(login) AS id FROM people \
-                   WHERE login = :username', by_email: 'SELECT login AS username FROM people WHERE mail = :email' }";
+                   WHERE login = :username', by_email: 'SELECT login AS username, mail AS email FROM people WHERE mail = :email' }";
     let world = World::new(&sql, foreign(queries));
     on_a_worker(async {
         let directory = world.open().await;
@@ -407,7 +418,7 @@ fn a_query_that_finds_everybody_is_refused_and_the_answer_is_bounded() {
 
 #[test]
 fn what_does_not_fit_the_tables_is_said_when_they_are_opened() {
-    let by_email = "by_email: 'SELECT login AS username FROM people WHERE mail = :email'";
+    let by_email = "by_email: 'SELECT login AS username, mail AS email FROM people WHERE mail = :email'";
     let with = |by_username: &str| {
         let queries = format!("    queries: {{ by_username: \"{by_username}\", {by_email} }}");
         World::new(&people("utf8mb4_bin"), foreign(&queries))
@@ -432,6 +443,29 @@ fn what_does_not_fit_the_tables_is_said_when_they_are_opened() {
         assert!(why.contains("queries.by_email") && !why.contains("by_username"), "{why}");
         world.execute(&format!("GRANT SELECT (login, mail) ON {name}.people TO {user};"));
         assert_eq!(names(&*world.open().await, LookupKind::Username, "admin").await, ["admin"]);
+    });
+}
+
+#[test]
+fn what_the_names_of_tables_miss_is_said_when_they_are_opened() {
+    on_a_worker(async {
+        let cases = [
+            ("table: people", "table: persons", "doesn't exist"),
+            ("email: mail", "email: address", "Unknown column 'a.address'"),
+            ("name: name", "name: alias", "Unknown column 'l.alias'"),
+            ("username: login", "username: \"login` AS x, a.`mail\"", ""),
+        ];
+        for (before, after, expected) in cases {
+            let text = configuration(&format!("{NOWHERE}{}", TABLES.replace(before, after)));
+            match config::parse(&text, "wicketgate.yaml", Path::new("")) {
+                Ok(loaded) => {
+                    let foreign = loaded.config.accounts.store.foreign().unwrap();
+                    let why = World::new(&people("utf8mb4_bin"), Arc::clone(foreign)).why().await;
+                    assert!(why.contains("accounts.mysql.tables (") && why.contains(expected), "{why}");
+                }
+                Err(faults) => assert!(faults.to_string().contains("not the name of a table or column"), "{faults}"),
+            }
+        }
     });
 }
 

@@ -5,6 +5,7 @@
 mod common;
 
 use common::gate::Gate;
+use common::mariadb::{MariaDb, PASSWORD};
 use common::setup::Setup;
 use common::upstream::{Exchange, Upstream};
 use futures_util::{SinkExt, StreamExt};
@@ -215,6 +216,46 @@ async fn who_leaves_the_group_that_a_route_asks_for_loses_the_sockets_there() {
     gate.wicketgate(&["account", "set", "alice", "--remove-group", "staff"]);
     until_cut(socket).await;
     gate.log_line(&["tunnel cut", "not_authorized"]);
+}
+
+#[tokio::test]
+async fn who_is_locked_in_foreign_tables_loses_their_sockets_when_the_time_to_live_is_over() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE TABLE people (login VARCHAR(100), mail VARCHAR(150), state INT); \
+         INSERT INTO people VALUES ('liddell', 'alice@example.org', 1);",
+    );
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).file("db.password", PASSWORD).start();
+    // What is set up is set up in tables of Wicketgate's own; these take their place by a reload.
+    let tables = "tables: { accounts: { table: people, username: login, email: mail, \
+                  status: { column: state, active: [1], locked: [0] } } }";
+    let mysql = database.configuration();
+    let accounts =
+        format!("{{ mysql: {}, {tables} }}, cache: {{ ttl: 2s }} }}", mysql.trim_end().trim_end_matches('}'));
+    let file = gate.folder().join("wicketgate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text
+        .replace("{ sqlite: { path: accounts.db } }", &accounts)
+        .replace("{ authorities: [ca.pem] }", "{ authorities: [ca.pem], revocation: { database: false } }");
+    std::fs::write(&file, changed).unwrap();
+    gate.reload();
+    let start = std::time::Instant::now();
+    loop {
+        let answer = gate.alice().get("/").await;
+        if upstream.requests().last().and_then(|seen| seen.header("remote-user")).as_deref() == Some("liddell") {
+            break;
+        }
+        assert!(start.elapsed() < common::PATIENCE, "{}: {}", answer.status, gate.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut socket = connect(&gate).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    socket.send(Message::text("still here")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
+    database.sql("UPDATE people SET state = 0;");
+    until_cut(socket).await;
+    gate.log_line(&["tunnel cut", "account_inactive"]);
 }
 
 /// Waits until alice is let in.

@@ -127,11 +127,14 @@ async fn examine(session: &mut dyn Session, foreign: &Arc<Foreign>) -> Result<()
                 format!("the server sees {server} parameters where {we} were read: write the query more plainly")
             }
             Ok(described) => match Layout::new(&described.columns, purpose(key), foreign) {
+                Ok(layout) if !layout.says_whose_rows_they_are(key, foreign) => {
+                    "it yields nothing that a name could be compared with: let it yield `email` or `alias`".to_owned()
+                }
                 Ok(_) => continue,
                 Err(error) => error.to_string(),
             },
         };
-        faults.push(format!("accounts.mysql.{}.{key}: {why}", foreign.key));
+        faults.push(format!("{}: {why}", foreign.place(key)));
     }
     if faults.is_empty() { Ok(()) } else { Err(Abort::Refused(faults)) }
 }
@@ -184,7 +187,7 @@ impl<A> Question<A> {
     /// A fault of the question is told with its key; one of the connection is none of the question's.
     fn named(&self, key: &str, fault: Fault) -> Fault {
         match fault {
-            Fault::Unexpected(why) => Fault::Unexpected(format!("accounts.mysql.{}.{key}: {why}", self.foreign.key)),
+            Fault::Unexpected(why) => Fault::Unexpected(format!("{}: {why}", self.foreign.place(key))),
             other => other,
         }
     }
@@ -398,13 +401,19 @@ fn asked_value(parameter: Parameter, name: &str) -> Value {
         Parameter::LocalPart => Value::from(split.map_or(name, |(local, _)| local)),
         Parameter::Domain => Value::from(split.map_or("", |(_, domain)| domain)),
         Parameter::EmailUnicode => match split {
-            Some((local, domain)) => Value::Text(format!("{local}@{}", idna::domain_to_unicode(domain).0)),
+            Some((local, domain)) => Value::Text(format!("{local}@{}", in_unicode(domain))),
             None => Value::from(name),
         },
+        Parameter::DomainUnicode => Value::Text(split.map_or_else(String::new, |(_, domain)| in_unicode(domain))),
         Parameter::Username | Parameter::Email | Parameter::Alias => Value::from(name),
         // No query that is asked with a name knows these.
         Parameter::Realm | Parameter::Algorithm | Parameter::Id => Value::Null,
     }
+}
+
+/// A domain in U-labels (RFC 5890, section 2.3.2.1).
+fn in_unicode(domain: &str) -> String {
+    idna::domain_to_unicode(domain).0
 }
 
 /// The beginning of a name, escaped.

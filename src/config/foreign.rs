@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// How accounts are read from tables that are not Wicketgate's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
-    /// The key that they are configured by, below `accounts.mysql`: `queries`.
+    /// The key that they are configured by, below `accounts.mysql`: `queries` or `tables`.
     pub key: &'static str,
     /// The accounts with a user name.
     pub by_username: Query,
@@ -30,6 +30,15 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// Where the configuration says what a query is.
+    #[must_use]
+    pub fn place(&self, query: &str) -> String {
+        match self.key {
+            "queries" => format!("accounts.mysql.queries.{query}"),
+            key => format!("accounts.mysql.{key} ({query})"),
+        }
+    }
+
     /// All queries with their keys.
     pub fn queries(&self) -> impl Iterator<Item = (&'static str, &Query)> {
         let optional = [

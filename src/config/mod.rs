@@ -12,6 +12,7 @@ mod people;
 mod query;
 mod raw;
 mod read;
+mod tables;
 mod tree;
 mod trust;
 mod values;

@@ -70,6 +70,8 @@ pub enum Parameter {
     Alias,
     /// `:local_part`: what stands before the last `@` of the name that is looked up, or all of it without one.
     LocalPart,
+    /// `:domain_unicode`: the domain of an address in U-labels.
+    DomainUnicode,
     /// `:domain`: what stands after the last `@` of the name that is looked up, or nothing without one.
     Domain,
     /// `:realm`: the realm of HTTP Digest.
@@ -91,6 +93,7 @@ impl Parameter {
             Self::Alias => "alias",
             Self::LocalPart => "local_part",
             Self::Domain => "domain",
+            Self::DomainUnicode => "domain_unicode",
             Self::Realm => "realm",
             Self::Algorithm => "algorithm",
             Self::Id => "id",

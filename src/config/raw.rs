@@ -11,7 +11,9 @@ mod foreign;
 mod trust;
 
 pub(super) use fetching::{PrivateAddresses, Stapling};
-pub(super) use foreign::{Comparison, Queries, StatusColumn};
+pub(super) use foreign::{
+    AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
+};
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 
 use super::read::Field;
@@ -235,6 +237,8 @@ pub(super) struct MySql {
     pub(super) tls: Field<MySqlTls>,
     /// Queries over tables of your own. Default: the tables that `wicketgate db init` makes.
     pub(super) queries: Field<Queries>,
+    /// The names of your own tables and columns, instead of `queries`.
+    pub(super) tables: Field<Tables>,
 }
 
 /// Transport security of a MySQL connection.

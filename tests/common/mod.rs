@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod curl;
+pub(crate) mod foreign;
 pub(crate) mod gate;
 pub(crate) mod mariadb;
 pub(crate) mod open;

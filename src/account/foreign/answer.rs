@@ -141,6 +141,17 @@ impl Layout {
         }
     }
 
+    /// Whether the rows of a query can be compared with the name that it is asked with. What a database found
+    /// is nobody's as long as that is not done.
+    pub(super) fn says_whose_rows_they_are(&self, query: &str, foreign: &Foreign) -> bool {
+        let kind = match query {
+            "by_email" => LookupKind::Email,
+            "by_alias" => LookupKind::Alias,
+            _ => return true,
+        };
+        foreign.aliases.is_some() || !self.compared(kind).is_empty()
+    }
+
     /// The columns that a name of this kind is compared with.
     pub(super) fn compared(&self, kind: LookupKind) -> Vec<String> {
         let compared = |column| match kind {

@@ -318,6 +318,16 @@ fn a_query_is_examined_before_anybody_is_looked_up() {
             "accounts.mysql.queries.groups: it yields 2 columns where one belongs",
         ]
     );
+    // Rows that show neither an address nor an alias cannot be compared with one.
+    let blind = "\n      by_username: SELECT 'username' WHERE :username\n      by_email: SELECT 'email' WHERE :email";
+    let seeing = format!("{blind}\n      aliases: SELECT 'groups' WHERE :username");
+    let answers =
+        |column| Answers::default().with("username", &["username"], &[]).with("email", &["username", column], &[]);
+    assert!(examined(answers("home"), blind)[0].contains("nothing that a name could be compared with"));
+    assert_eq!(examined(answers("home"), &seeing), [""; 0]);
+    for column in ["email", "alias"] {
+        assert_eq!(examined(answers(column), blind), [""; 0]);
+    }
     // A server that sees another number of parameters reads the query in another way than we do.
     let misread = "\n      by_username: \"SELECT 'username?' WHERE :username\"";
     assert!(examined(Answers::default(), misread)[0].contains("sees 2 parameters where 1 were read"));

@@ -57,10 +57,15 @@ impl Context<'_> {
             Field::Faulty => None,
             Field::Given(tls) => self.mysql_tls(tls),
         };
-        let foreign = match &raw.queries {
-            Field::Absent => Some(None),
-            Field::Faulty => None,
-            Field::Given(queries) => self.queries(queries).map(Some),
+        let foreign = match (&raw.queries, &raw.tables) {
+            (Field::Faulty, _) | (_, Field::Faulty) => None,
+            (Field::Absent, Field::Absent) => Some(None),
+            (Field::Given(queries), Field::Absent) => self.queries(queries).map(Some),
+            (Field::Absent, Field::Given(tables)) => self.tables(tables).map(Some),
+            (Field::Given(_), Field::Given(tables)) => {
+                let help = "keep one of them".to_owned();
+                self.error(tables.place, "your own tables are read either by `queries` or by `tables`", help)
+            }
         };
         let (servers, password, tls) = (servers?, password?, tls?);
         if tls.mode == MySqlTlsMode::Off && !servers.iter().all(is_here) {

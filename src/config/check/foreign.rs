@@ -1,5 +1,5 @@
 //! `accounts.mysql.queries`: accounts in tables that somebody else designed, and what the rest of the file
-//! needs of them.
+//! needs of them, however they are read.
 
 use super::Context;
 use crate::config::foreign::{Comparison, Foreign, StatusColumn};
@@ -10,28 +10,40 @@ use crate::config::{Accounts, Digest, IdentityRule, LookupKind, Trust};
 use std::collections::BTreeMap;
 
 /// What a query is asked with, and which of it it must use: without any it would find anybody.
-struct Asked {
-    known: &'static [Parameter],
+pub(super) struct Asked {
+    pub(super) known: &'static [Parameter],
     decisive: &'static [Parameter],
 }
 
-const BY_USERNAME: Asked = Asked {
+pub(super) const BY_USERNAME: Asked = Asked {
     known: &[Parameter::Username, Parameter::LocalPart, Parameter::Domain],
     decisive: &[Parameter::Username, Parameter::LocalPart],
 };
-const BY_EMAIL: Asked = Asked {
-    known: &[Parameter::Email, Parameter::EmailUnicode, Parameter::LocalPart, Parameter::Domain],
+pub(super) const BY_EMAIL: Asked = Asked {
+    known: &[
+        Parameter::Email,
+        Parameter::EmailUnicode,
+        Parameter::LocalPart,
+        Parameter::Domain,
+        Parameter::DomainUnicode,
+    ],
     decisive: &[Parameter::Email, Parameter::EmailUnicode, Parameter::LocalPart],
 };
-const BY_ALIAS: Asked = Asked {
-    known: &[Parameter::Alias, Parameter::LocalPart, Parameter::Domain],
+pub(super) const BY_ALIAS: Asked = Asked {
+    known: &[
+        Parameter::Alias,
+        Parameter::EmailUnicode,
+        Parameter::LocalPart,
+        Parameter::Domain,
+        Parameter::DomainUnicode,
+    ],
     decisive: &[Parameter::Alias, Parameter::LocalPart],
 };
-const OF_ACCOUNT: Asked = Asked {
+pub(super) const OF_ACCOUNT: Asked = Asked {
     known: &[Parameter::Username, Parameter::Email, Parameter::Id],
     decisive: &[Parameter::Username, Parameter::Email, Parameter::Id],
 };
-const HA1: Asked = Asked {
+pub(super) const HA1: Asked = Asked {
     known: &[Parameter::Username, Parameter::Realm, Parameter::Algorithm, Parameter::LocalPart, Parameter::Domain],
     decisive: &[Parameter::Username, Parameter::LocalPart],
 };
@@ -79,7 +91,7 @@ impl Context<'_> {
         }
     }
 
-    fn status_column(&mut self, status: &Field<raw::StatusColumn>) -> Option<Option<StatusColumn>> {
+    pub(super) fn status_column(&mut self, status: &Field<raw::StatusColumn>) -> Option<Option<StatusColumn>> {
         let At { place, value: raw } = match status {
             Field::Absent => return Some(None),
             Field::Faulty => return None,
@@ -165,10 +177,10 @@ impl Context<'_> {
 /// Where the file says how foreign tables are read.
 fn foreign_place(file: &raw::File) -> Option<PlaceId> {
     let mysql = file.accounts.value()?.mysql.value()?;
-    mysql.queries.given().map(|queries| queries.place)
+    mysql.queries.given().map(|queries| queries.place).or(mysql.tables.given().map(|tables| tables.place))
 }
 
-fn comparison(compare: &Field<raw::Comparison>) -> Option<Comparison> {
+pub(super) fn comparison(compare: &Field<raw::Comparison>) -> Option<Comparison> {
     match compare {
         Field::Absent => Some(Comparison::default()),
         Field::Faulty => None,

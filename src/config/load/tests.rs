@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 4] = ["minimal", "full", "mysql", "accounts/sip"];
+const EXAMPLES: [&str; 7] =
+    ["minimal", "full", "mysql", "accounts/sip", "accounts/keytalk", "accounts/mailboxes", "accounts/zimbra"];
 
 fn example_path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.yaml"))

@@ -135,3 +135,74 @@ fn of_foreign_tables_nobody_asks_for_revocations() {
         assert!(!config(&queries, &sections).trust["staff"].revocation.database, "{sections}");
     }
 }
+
+#[test]
+fn tables_are_made_into_queries() {
+    let tables = "tables: {accounts: {table: people, id: id, username: login, email: {local_part: l, domain: d}, \
+                  groups: g, status: {column: state, active: [1]}, where: {kind: user, realm: [a, b]}}, \
+                  aliases: {table: also, account: person, name: address}, \
+                  groups: {table: m, account: login, refers_to: username, name: grp, names: {table: g, id: i, name: n}}, \
+                  ha1: {md5: h, realm: d}, compare: {username: case_insensitive}}";
+    let config = config(tables, "digest: {realm: r}");
+    let foreign = config.accounts.store.foreign().unwrap();
+    assert_eq!(foreign.key, "tables");
+    let condition = "AND a.`kind` IN ('user') AND a.`realm` IN ('a', 'b')";
+    let columns = "a.`login` AS `username`, CONCAT(a.`l`, '@', a.`d`) AS `email`, a.`id` AS `id`, a.`state` AS `status`, \
+                   a.`g` AS `groups` FROM `people` AS a";
+    let sql: Vec<&str> = foreign.queries().map(|(_, query)| query.sql()).collect();
+    assert_eq!(
+        sql,
+        [
+            format!("SELECT {columns} WHERE a.`login` = ? {condition}"),
+            format!("SELECT {columns} WHERE a.`l` = ? AND a.`d` IN (?, ?) {condition}"),
+            format!(
+                "SELECT {columns} WHERE a.`id` IN (SELECT l.`person` FROM `also` AS l WHERE l.`address` IN (?, ?)) {condition}"
+            ),
+            "SELECT l.`address` FROM `also` AS l WHERE l.`person` = ?".to_owned(),
+            "SELECT n.`n` FROM `m` AS l JOIN `g` AS n ON n.`i` = l.`grp` WHERE l.`login` = ?".to_owned(),
+            format!(
+                "SELECT a.`login` AS `username`, a.`d` AS `realm`, CASE ? WHEN 'MD5' THEN a.`h` END AS `ha1` \
+                 FROM `people` AS a WHERE a.`login` = ? AND a.`d` = ? {condition}"
+            ),
+        ]
+    );
+    assert_eq!(foreign.status.as_ref().unwrap().column, "status");
+    assert_eq!(foreign.compare.username, LetterCase::CaseInsensitive);
+    assert_eq!(foreign.place("by_email"), "accounts.mysql.tables (by_email)");
+}
+
+#[test]
+fn faulty_tables_are_refused_where_they_stand() {
+    let accounts = |keys: &str| format!("tables: {{accounts: {{table: t, username: u{keys}}}}}");
+    let with = |table: &str| format!("tables: {{accounts: {{table: t, username: u}}, {table}}}");
+    let at = |path: &str| format!("accounts.mysql.tables{path}");
+    let cases = [
+        ("tables: {}".to_owned(), at(".accounts"), "missing"),
+        ("tables: {accounts: {username: u}}".to_owned(), at(".accounts.table"), "missing"),
+        ("tables: {accounts: {table: t}}".to_owned(), at(".accounts.username"), "missing"),
+        ("tables: {accounts: {table: '', username: u}}".to_owned(), at(".accounts.table"), "not the name"),
+        ("tables: {accounts: {table: t, username: 'a`b'}}".to_owned(), at(".accounts.username"), "not the name"),
+        (accounts(", email: 'a`'"), at(".accounts.email"), "not the name"),
+        (accounts(", email: {local_part: l}"), at(".accounts.email.domain"), "missing"),
+        (accounts(", where: {'a`b': 1}"), at(".accounts.where[\"a`b\"]"), "not the name"),
+        (accounts(", where: {a: 'b\\c'}"), at(".accounts.where.a"), "no backslash"),
+        (accounts(", where: {a: []}"), at(".accounts.where.a"), "empty"),
+        (accounts(", status: {column: 'a`', active: [1]}"), at(".accounts.status.column"), "not the name"),
+        (with("aliases: {table: a, name: n}"), at(".aliases.account"), "missing"),
+        (with("aliases: {table: a, account: b, name: n, refers_to: id}"), at(".aliases"), "accounts have none"),
+        (with("groups: {table: a, account: b, name: n, refers_to: email}"), at(".groups"), "accounts have none"),
+        (
+            with("groups: {table: a, account: b, name: n, names: {table: c, id: d}}"),
+            at(".groups.names.name"),
+            "missing",
+        ),
+        (with("ha1: {}"), at(".ha1"), "neither `md5` nor `sha256`"),
+        (with("ha1: {md5: a, table: b}"), at(".ha1"), "with `table` stands `account`"),
+        (with("ha1: {md5: a, account: b}"), at(".ha1"), "none is named"),
+        (format!("queries: {{{BY_USERNAME}}}, {}", accounts("")), at(""), "either by `queries` or by `tables`"),
+    ];
+    for (mysql, path, message) in cases {
+        assert_fault(&faults(&mysql, AS_USERNAME), Severity::Error, &path, message);
+    }
+    assert_fault(&faults(&accounts(""), ""), Severity::Error, &at(""), "`by_email`");
+}
