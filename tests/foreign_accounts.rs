@@ -4,7 +4,10 @@
 
 mod common;
 
+use common::foreign::take_over;
 use common::mariadb::{self, MariaDb};
+use common::setup::Setup;
+use common::upstream::Upstream;
 use std::future::Future;
 use std::io::Write;
 use std::path::Path;
@@ -530,6 +533,42 @@ fn the_commands_read_foreign_tables_and_leave_them_alone() {
     assert_says(&wicketgate(&folder, &["db", "check"]), 1, &["Unknown column"]);
     assert_eq!(world.execute("SHOW TABLES;"), "also\npeople\n");
     assert_eq!(world.execute("SELECT COUNT(*) FROM people;"), "1\n");
+}
+
+#[tokio::test]
+async fn the_gate_lets_in_whom_the_tables_name_and_nobody_whom_they_name_twice_or_nearly() {
+    let world = World::new(&people("utf8mb4_general_ci"), foreign(PEOPLE));
+    world.execute(
+        "INSERT INTO people VALUES (2, 'liddell', 'alice@example.org', 'active', '', ''), \
+         (3, 'twin', 'twin@example.org', 'active', '', ''), (4, 'twin', 'twin@example.org', 'active', '', ''), \
+         (5, 'zoe', 'zoe@example.org', 'active', '', ''), (6, 'bob', 'bob@example.org', 'inactive', '', '');",
+    );
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).file("db.password", &world.database.password).start();
+    let Store::MySql(settings) = &world.store else { panic!("not a MySQL store") };
+    let accounts = format!(
+        "{{ mysql: {{ servers: [\"{}\"], database: {}, user: {}, password: {{ file: db.password }}, tables: {{ accounts: \
+         {{ table: people, username: login, email: mail, status: {{ column: state, active: [active] }} }} }} }} }}",
+        settings.servers[0], settings.database, settings.user
+    );
+    take_over(&gate, &accounts, async || {
+        gate.alice().get("/").await;
+        upstream.requests().last().and_then(|seen| seen.header("remote-user")).as_deref() == Some("liddell")
+    })
+    .await;
+    let before = upstream.requests().len();
+    for (name, reason) in [
+        ("twin", "identity_ambiguous"),
+        ("ZOE", "account_unknown"),
+        ("bob", "account_inactive"),
+        ("nobody", "account_unknown"),
+    ] {
+        let answer = gate.client().with(&gate.pki.person(name)).get("/").await;
+        assert_eq!(answer.status, 403, "{name}: {}", answer.text());
+        assert!(answer.text().contains(reason), "{name}: {}", answer.text());
+    }
+    assert_eq!(upstream.requests().len(), before, "nothing passed");
+    gate.log_line(&["WARN", "\\\"zoe\\\"", "email: utf8mb4_general_ci"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::foreign::take_over;
 use common::gate::Gate;
 use common::mariadb::{MariaDb, PASSWORD};
 use common::setup::Setup;
@@ -233,22 +234,11 @@ async fn who_is_locked_in_foreign_tables_loses_their_sockets_when_the_time_to_li
     let mysql = database.configuration();
     let accounts =
         format!("{{ mysql: {}, {tables} }}, cache: {{ ttl: 2s }} }}", mysql.trim_end().trim_end_matches('}'));
-    let file = gate.folder().join("wicketgate.yaml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let changed = text
-        .replace("{ sqlite: { path: accounts.db } }", &accounts)
-        .replace("{ authorities: [ca.pem] }", "{ authorities: [ca.pem], revocation: { database: false } }");
-    std::fs::write(&file, changed).unwrap();
-    gate.reload();
-    let start = std::time::Instant::now();
-    loop {
-        let answer = gate.alice().get("/").await;
-        if upstream.requests().last().and_then(|seen| seen.header("remote-user")).as_deref() == Some("liddell") {
-            break;
-        }
-        assert!(start.elapsed() < common::PATIENCE, "{}: {}", answer.status, gate.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    take_over(&gate, &accounts, async || {
+        gate.alice().get("/").await;
+        upstream.requests().last().and_then(|seen| seen.header("remote-user")).as_deref() == Some("liddell")
+    })
+    .await;
     let mut socket = connect(&gate).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     socket.send(Message::text("still here")).await.unwrap();

@@ -1,10 +1,13 @@
 //! The four kinds of foreign tables that `examples/accounts` shows, filled by the account suite: each schema takes
 //! the accounts of the suite in the way its own application would write them.
 
+use super::PATIENCE;
+use super::gate::Gate;
 use super::mariadb::{self, MariaDb};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wicketgate::account::{
     Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
     Unavailable,
@@ -104,6 +107,24 @@ impl Example {
             "mailboxes" => "mail",
             name => name,
         }
+    }
+}
+
+/// Has a gate that was set up with tables of Wicketgate's own read others, by a reload: `accounts` takes the place of
+/// the section of that name. Returns when somebody is somebody else there.
+pub(crate) async fn take_over(gate: &Gate, accounts: &str, is_taken_over: impl AsyncFn() -> bool) {
+    let file = gate.folder().join("wicketgate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text
+        .replace("{ sqlite: { path: accounts.db } }", accounts)
+        .replace("{ authorities: [ca.pem] }", "{ authorities: [ca.pem], revocation: { database: false } }");
+    assert_ne!(text, changed);
+    std::fs::write(&file, changed).unwrap();
+    gate.reload();
+    let start = Instant::now();
+    while !is_taken_over().await {
+        assert!(start.elapsed() < PATIENCE, "{}", gate.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
