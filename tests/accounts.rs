@@ -161,6 +161,7 @@ fn settings(server: SocketAddr, database: &mariadb::Database) -> MySql {
         password: Some(SecretSource::Literal(Secret::from(database.password.as_str()))),
         tls: MySqlTls::default(),
         foreign: None,
+        insecure: false,
     }
 }
 
@@ -1023,13 +1024,13 @@ fn what_is_wrong_with_a_server_is_said() {
             (store.clone(), "run `wicketgate db init`"),
             (
                 with(&store, |settings| settings.password = Some(SecretSource::Literal(Secret::from("hunter2")))),
-                "a wrong password",
+                "compare the password",
             ),
-            (with(&store, |settings| settings.password = None), "a wrong password"),
+            (with(&store, |settings| settings.password = None), "no password was sent"),
             (with(&store, |settings| settings.password = Some(SecretSource::File(missing))), "/nonexistent/password"),
-            (with(&store, |settings| settings.user = "nobody".to_owned()), "\"nobody\" was refused"),
+            (with(&store, |settings| settings.user = "nobody".to_owned()), "refused the user \"nobody\""),
             (with(&store, |settings| settings.database = "mysql".to_owned()), "may not use the database \"mysql\""),
-            (with(&store, |settings| settings.servers[0] = name_of(unused_address())), "refused"),
+            (with(&store, |settings| settings.servers[0] = name_of(unused_address())), "nothing listens there"),
         ];
         for (store, expected) in cases {
             let why = why(&store).await;
@@ -1118,13 +1119,13 @@ fn a_client_certificate_stands_for_a_password() {
             settings.tls.client = Some(CertificateFiles { chain: server.tls("client.pem"), key });
         });
         for (store, expected) in [
-            (in_clear, "one that must show a certificate"),
-            (without_client, "one that must show a certificate"),
-            (other_authority, "UnknownIssuer"),
+            (in_clear, "the connection is not encrypted"),
+            (without_client, "no client certificate was shown"),
+            (other_authority, "does not come from an authority that we were told of"),
             (no_authority, "tls.ca names no authorities"),
-            (other_name, "not valid for name"),
+            (other_name, "for another name"),
             (no_key, "no private key"),
-            (missing_key, "cannot read the key"),
+            (missing_key, "absent.key does not exist"),
         ] {
             let why = why(&store).await;
             assert!(why.contains(expected), "{why:?} does not say {expected:?}");

@@ -78,6 +78,7 @@ impl World {
             password: Some(SecretSource::Literal(Secret::from(database.password.as_str()))),
             tls: MySqlTls::default(),
             foreign: Some(foreign),
+            insecure: false,
         });
         let world = Self { server, database, store };
         world.execute(sql);

@@ -9,11 +9,13 @@ use crate::auth::digest;
 use crate::auth::trust::TrustSet;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
-use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern};
+use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
 use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::{Gate, GateParts};
+use crate::store::rights::Role;
+use crate::store::{Deadlines, Diagnosis, mysql};
 use crate::telemetry::audit::Audit;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -185,8 +187,36 @@ fn host_pattern(name: &str) -> HostPattern {
 
 /// The accounts behind their cache; a store that gives no answer is asked again with each request.
 pub(super) async fn accounts(settings: &config::Accounts) -> Arc<Accounts> {
+    if let config::Store::MySql(store) = &settings.store {
+        tokio::spawn(log_diagnoses(store.clone()));
+    }
     let directory = account::reopen::open(&settings.store, Handle::current()).await;
     Arc::new(Accounts::new(directory, &settings.cache))
+}
+
+/// Says in the log what `wicketgate db check` would say. The start does not wait for it.
+async fn log_diagnoses(store: config::MySql) {
+    let examination = mysql::examine(&store, Role::Gate, Deadlines::default()).await;
+    for Diagnosis { severity, on, what, why, what_to_do } in &examination.diagnoses {
+        match severity {
+            Severity::Error => tracing::error!(%on, %why, %what_to_do, "database: {what}"),
+            Severity::Warning => tracing::warn!(%on, %why, %what_to_do, "database: {what}"),
+        }
+    }
+}
+
+/// Refuses a store on another machine that would be talked to in clear text.
+pub(super) fn not_exposed(settings: &config::Accounts) -> anyhow::Result<()> {
+    match &settings.store {
+        config::Store::MySql(store) => match store.exposed() {
+            Some(server) => Err(anyhow!(
+                "accounts.mysql: the password and all that {server} answers would travel unencrypted: add `tls: {{mode: \
+                 verify, ca: …}}`, or say `insecure: true`"
+            )),
+            None => Ok(()),
+        },
+        config::Store::Sqlite { .. } => Ok(()),
+    }
 }
 
 /// The accounts behind their cache, of a store that must answer: a reload does not exchange one that does for

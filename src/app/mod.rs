@@ -178,6 +178,7 @@ struct Parts {
 
 impl Parts {
     async fn new(config: &Config) -> anyhow::Result<Self> {
+        build::not_exposed(&config.accounts)?;
         let live = Live::new();
         let around = Surroundings { live: &live, control: &Handle::current() };
         Ok(Self {
@@ -194,6 +195,7 @@ impl Parts {
     async fn renewed(&self, old: &Config, new: &Config) -> anyhow::Result<Self> {
         let mut parts = self.clone();
         if new.accounts != old.accounts {
+            build::not_exposed(&new.accounts)?;
             parts.accounts = build::accounts_that_answer(&new.accounts).await?;
         }
         let around = Surroundings { live: &self.live, control: &Handle::current() };

@@ -3,17 +3,18 @@
 //! answer. It changes nothing, and whatever it finds it says with a way to mend it.
 
 mod authorities;
-mod reach;
 mod server;
 mod trust;
 
 use crate::account;
 use crate::base::clock::Timestamp;
+use crate::base::reach;
 use crate::base::secret::{Secret, SecretError, SecretSource};
 use crate::certificate::fields::Fields;
 use crate::certificate::pem::{self, PemError};
 use crate::config::{Config, Foreign, MySql, Severity, Store};
-use crate::store::{Database, Deadlines, migrations};
+use crate::store::rights::Role;
+use crate::store::{Database, Deadlines, Diagnosis, migrations, mysql};
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -49,6 +50,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, what, on, why, what_to_do } = self;
         write!(f, "{severity}: {what}\n  on: {on}\n  why: {why}\n  what to do: {what_to_do}")
+    }
+}
+
+impl From<Diagnosis> for Finding {
+    fn from(diagnosis: Diagnosis) -> Self {
+        let Diagnosis { severity, on, what, why, what_to_do } = diagnosis;
+        Self { severity, what, on: format!("{on} (accounts.mysql)"), why, what_to_do }
     }
 }
 
@@ -92,37 +100,55 @@ pub fn examine_file(path: &Path) -> Option<Finding> {
     })
 }
 
-/// Asks the database whether it is there and has the schema that this program works with. It has five
-/// seconds. An embedded database that does not exist yet is not made.
-pub async fn examine_store(store: &Store, control: Handle) -> Option<Finding> {
+/// Asks the database whether it is there and is as this program needs it. An embedded
+/// database that does not exist yet is not made.
+pub async fn examine_store(store: &Store, control: Handle) -> Vec<Finding> {
     let asked = async {
         match store {
-            Store::Sqlite { path } if !path.exists() => Ok(()),
-            Store::Sqlite { .. } => embedded_is_usable(store, control).await,
-            Store::MySql(_) => match account::open_directory(store, control).await {
-                Ok(_) => Ok(()),
-                Err(unavailable) => Err(unavailable.why),
-            },
+            Store::Sqlite { path } if !path.exists() => Ok(Vec::new()),
+            Store::Sqlite { .. } => embedded_is_usable(store, control).await.map(|()| Vec::new()),
+            Store::MySql(settings) => {
+                let examination = mysql::examine(settings, Role::Gate, Deadlines::default()).await;
+                let reached = !examination.servers.is_empty();
+                let mut findings: Vec<Finding> = examination.diagnoses.into_iter().map(Finding::from).collect();
+                if let Some(foreign) = settings.foreign.as_ref().filter(|_| reached) {
+                    findings.extend(examine_foreign(store, foreign, control).await);
+                }
+                Ok(findings)
+            }
         }
     };
-    let answer = tokio::time::timeout(DATABASE, asked).await;
-    let why = match answer {
-        Ok(Ok(())) => return None,
+    let limit = match store {
+        Store::Sqlite { .. } => DATABASE,
+        Store::MySql(_) => DATABASE * 2,
+    };
+    let why = match tokio::time::timeout(limit, asked).await {
+        Ok(Ok(findings)) => return findings,
         Ok(Err(why)) => why,
-        Err(_) => format!("it gave no answer within {} seconds", DATABASE.as_secs()),
+        Err(_) => format!("it gave no answer within {} seconds", limit.as_secs()),
     };
     let what_to_do = match store {
         Store::Sqlite { .. } => "look whether the file is Wicketgate's, and whether its disk is full or read-only",
-        Store::MySql(_) => {
-            "look whether the server runs and `accounts.mysql` is right, and at what `wicketgate db check` says"
-        }
+        Store::MySql(_) => "look what keeps the servers busy, and at what `wicketgate db check` says",
     };
-    Some(Finding {
+    vec![Finding {
         severity: Severity::Error,
         what: "the account database cannot be used".to_owned(),
         on: format!("{store} (accounts)"),
         why,
         what_to_do: what_to_do.to_owned(),
+    }]
+}
+
+/// Whether what the configuration says of tables that are not ours fits them.
+pub async fn examine_foreign(store: &Store, foreign: &Foreign, control: Handle) -> Option<Finding> {
+    let unavailable = account::open_directory(store, control).await.err()?;
+    Some(Finding {
+        severity: Severity::Error,
+        what: "the configuration does not fit the tables".to_owned(),
+        on: format!("{store} (accounts.mysql.{})", foreign.key),
+        why: unavailable.why,
+        what_to_do: format!("correct `accounts.mysql.{}`, or what its user may read", foreign.key),
     })
 }
 

@@ -1,4 +1,5 @@
-//! The words that every other module uses: time, secrets, addresses and the reasons of a refusal.
+//! The words that every other module uses: time, secrets, addresses, files within reach
+//! and the reasons of a refusal.
 //!
 //! Nothing here knows of certificates, of HTTP or of a database.
 
@@ -6,6 +7,7 @@ pub mod address;
 pub mod clock;
 pub mod email;
 pub mod hex;
+pub mod reach;
 pub mod reason;
 pub mod secret;
 pub mod url;

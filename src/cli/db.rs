@@ -2,14 +2,14 @@
 //! names.
 
 use super::{Exit, Failure, OrFail, configuration, print, runtime};
-use crate::account;
-use crate::config::{Config, Foreign, Store};
+use crate::app::preflight::{self, Finding};
+use crate::config::{Config, MySql, Store};
 use crate::store::migrations::{self, Standing};
-use crate::store::{Database, Deadlines, Migrated, OpenError};
+use crate::store::rights::Role;
+use crate::store::{Database, Deadlines, Migrated, OpenError, mysql};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// The arguments of `db`.
@@ -25,8 +25,18 @@ enum Action {
     Init(Common),
     /// Bring the schema to the version that this program works with
     Migrate(Common),
-    /// Say whether the database answers, and which version its schema has
-    Check(Common),
+    /// Say what is wrong with the database: every server, the schema, the rights of the user
+    Check(Check),
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    #[command(flatten)]
+    common: Common,
+    /// What the user of the configuration is for, which says what rights it should have: gate, portal, authority or
+    /// accounts
+    #[arg(long, value_name = "ROLE", default_value = "gate")]
+    role: Role,
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,13 +54,16 @@ struct Common {
 /// # Errors
 /// When the configuration is bad, or the database does not do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let (Action::Init(common) | Action::Migrate(common) | Action::Check(common)) = &args.action;
+    let (Action::Init(common) | Action::Migrate(common) | Action::Check(Check { common, .. })) = &args.action;
     let config = configuration(&common.config)?;
     let done = runtime()?.block_on(async {
-        match args.action {
+        match &args.action {
             Action::Init(_) => migrate(&config, Wanted::Anything).await,
             Action::Migrate(_) => migrate(&config, Wanted::Schema).await,
-            Action::Check(_) => check(&config).await,
+            Action::Check(Check { role, .. }) => match &config.accounts.store {
+                Store::MySql(settings) => Ok(examine(settings, *role).await),
+                Store::Sqlite { .. } => check(&config).await,
+            },
         }
     });
     let report = done?;
@@ -99,6 +112,50 @@ async fn migrate(config: &Config, wanted: Wanted) -> Result<Report, Failure> {
     Ok(Report { good: true, text, json: json!({ "store": store.to_string(), "from": from, "to": to }) })
 }
 
+/// Every server of the settings, and what is wrong with it.
+async fn examine(settings: &MySql, role: Role) -> Report {
+    let known = migrations::newest();
+    let examination = mysql::examine(settings, role, Deadlines::default()).await;
+    let mut good = examination.is_good();
+    let mut lines = Vec::new();
+    for server in &examination.servers {
+        let schema = match migrations::standing(server.schema) {
+            _ if settings.foreign.is_some() => "its tables are not Wicketgate's".to_owned(),
+            Standing::Current => format!("its schema has version {known}, as it should"),
+            Standing::Absent => "no schema was found".to_owned(),
+            Standing::Older(found) | Standing::Newer(found) => format!("its schema has version {found}"),
+        };
+        let writes = if server.writable { "" } else { "; it takes no writes" };
+        lines.push(format!("{}: {} answers; {schema}{writes}", server.name, server.product));
+    }
+    let first = examination.servers.first();
+    let (reachable, server, schema) =
+        (first.is_some(), first.map(|server| server.product.clone()), first.and_then(|server| server.schema));
+    let servers: Vec<_> = examination
+        .servers
+        .iter()
+        .map(|server| {
+            json!({
+                "name": server.name, "server": server.product, "schema": server.schema, "writable": server.writable,
+            })
+        })
+        .collect();
+    let mut findings: Vec<Finding> = examination.diagnoses.into_iter().map(Finding::from).collect();
+    let store = Store::MySql(settings.clone());
+    if let Some(foreign) = settings.foreign.as_ref().filter(|_| reachable) {
+        let unfit = preflight::examine_foreign(&store, foreign, Handle::current()).await;
+        good = good && unfit.is_none();
+        lines.extend(unfit.is_none().then(|| format!("`accounts.mysql.{}` fits its tables", foreign.key)));
+        findings.extend(unfit);
+    }
+    lines.extend(findings.iter().map(ToString::to_string));
+    let json = json!({
+        "store": store.to_string(), "reachable": reachable, "server": server,
+        "schema": schema, "known": known, "good": good, "servers": servers, "findings": findings,
+    });
+    Report { good, text: lines.join("\n"), json }
+}
+
 async fn check(config: &Config) -> Result<Report, Failure> {
     let store = &config.accounts.store;
     let known = migrations::newest();
@@ -109,9 +166,6 @@ async fn check(config: &Config) -> Result<Report, Failure> {
             format!("{store}: there is no file yet; it is made by `wicketgate db init` or when it is first used");
         let json = json!({ "store": store.to_string(), "reachable": false, "known": known });
         return Ok(Report { good: false, text, json });
-    }
-    if let Some(foreign) = store.foreign() {
-        return check_foreign(store, foreign).await;
     }
     let database = connect(store).await?;
     let server = database.server().await.or_fail("asking the database", store, ACCESS)?;
@@ -132,26 +186,8 @@ async fn check(config: &Config) -> Result<Report, Failure> {
     })
 }
 
-/// Tables of others have no version; what can be asked is whether the queries fit them.
-async fn check_foreign(store: &Store, foreign: &Arc<Foreign>) -> Result<Report, Failure> {
-    let server = connect(store).await?.server().await.or_fail("asking the database", store, ACCESS)?;
-    let fit = account::open_directory(store, Handle::current()).await.map(drop);
-    let queries = match &fit {
-        Ok(()) => format!("`accounts.mysql.{}` fits its tables", foreign.key),
-        Err(unavailable) => unavailable.why.clone(),
-    };
-    Ok(Report {
-        good: fit.is_ok(),
-        text: format!("{store}: {server} answers; {queries}"),
-        json: json!({
-            "store": store.to_string(), "reachable": true, "server": server, "fits": fit.is_ok(),
-            "why": fit.err().map(|unavailable| unavailable.why),
-        }),
-    })
-}
-
 const ACCESS: &str = "look at the reason; for MySQL see that the server runs and that user, password and rights are as \
-                      docs/accounts.md says, for SQLite that you may read and write the file and its folder";
+                      docs/database.md says, for SQLite that you may read and write the file and its folder";
 
 async fn connect(store: &Store) -> Result<Database, Failure> {
     Database::connect(store, Handle::current(), Deadlines::default()).await.or_fail(

@@ -5,7 +5,8 @@ use super::{CertificateFiles, Foreign};
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ impl std::fmt::Display for Store {
 /// How a MySQL or MariaDB server is reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MySql {
-    /// `host:port`, tried in this order.
+    /// `host:port`, or the path of a Unix socket; tried in this order.
     pub servers: Vec<ServerName>,
     /// The database's name.
     pub database: String,
@@ -162,20 +163,49 @@ pub struct MySql {
     pub tls: MySqlTls,
     /// How accounts are read from tables that are not Wicketgate's; none for those that are.
     pub foreign: Option<Arc<Foreign>>,
+    /// Whether another machine may be talked to in clear text.
+    pub insecure: bool,
 }
 
-/// A host and a port.
+impl MySql {
+    /// The first server on another machine that is talked to in clear text, though nobody said that this
+    /// may be.
+    #[must_use]
+    pub fn exposed(&self) -> Option<&ServerName> {
+        let in_clear = self.tls.mode == MySqlTlsMode::Off && !self.insecure;
+        self.servers.iter().find(|server| in_clear && !server.is_this_machine())
+    }
+}
+
+/// A host and a port, or the path of a Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerName {
-    /// A DNS name or a literal address, without brackets.
+    /// A DNS name or a literal address, without brackets; or the absolute path of a Unix socket.
     pub host: String,
-    /// The port.
+    /// The port; 0 with a socket.
     pub port: u16,
+}
+
+impl ServerName {
+    /// The path, if it is a Unix socket's.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.host.starts_with('/').then(|| Path::new(&self.host))
+    }
+
+    /// Whether what is said to it stays on this machine.
+    #[must_use]
+    pub fn is_this_machine(&self) -> bool {
+        let loopback = || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.socket().is_some() || self.host == "localhost" || loopback()
+    }
 }
 
 impl std::fmt::Display for ServerName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
+        if self.socket().is_some() {
+            f.write_str(&self.host)
+        } else if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
         } else {
             write!(f, "{}:{}", self.host, self.port)

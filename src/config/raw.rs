@@ -225,7 +225,7 @@ pub(super) struct Sqlite {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["servers", "database", "user"]))]
 pub(super) struct MySql {
-    /// `host:port`, tried in this order. The port defaults to 3306.
+    /// `host:port` or the path of a Unix socket, in the order of preference. The port defaults to 3306.
     pub(super) servers: Field<Vec<Field<String>>>,
     /// The name of the database.
     pub(super) database: Field<String>,
@@ -239,6 +239,8 @@ pub(super) struct MySql {
     pub(super) queries: Field<Queries>,
     /// The names of your own tables and columns, instead of `queries`.
     pub(super) tables: Field<Tables>,
+    /// Lets `serve` talk to another machine without TLS. Default: `false`.
+    pub(super) insecure: Field<bool>,
 }
 
 /// Transport security of a MySQL connection.

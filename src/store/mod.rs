@@ -7,9 +7,13 @@
 //! a deadline.
 
 pub mod changes;
+mod diagnosis;
 pub mod migrations;
 pub mod mysql;
+pub mod rights;
 pub mod sqlite;
+
+pub use diagnosis::Diagnosis;
 
 use crate::base::secret::SecretError;
 use crate::config;

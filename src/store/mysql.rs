@@ -7,6 +7,10 @@
 //! somebody stumbles over it. A connection on which a deadline passed is closed, never handed on.
 
 mod connect;
+mod examine;
+mod refusal;
+
+pub use examine::{Examination, Examined, examine};
 
 use super::migrations::{self, Standing};
 use super::{
@@ -14,7 +18,7 @@ use super::{
     Session, Value, Work, stopped, version_of,
 };
 use crate::config;
-use connect::Connector;
+use connect::{AVOIDED, Connected, Connector, Purpose, is_read_only};
 use futures_util::future::{BoxFuture, FutureExt};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
@@ -46,13 +50,24 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Conn,
+    connected: Connected,
+    /// When the connection was made.
+    made: Instant,
     since: Instant,
+}
+
+impl Idle {
+    /// Whether it may be used again: not when it was idle for long, and not when it leads to another server than
+    /// the preferred one, which may have come back meanwhile.
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < IDLE && !(self.connected.second_best && self.made.elapsed() > AVOIDED)
+    }
 }
 
 /// A connection in use, and the right to use it.
 struct Leased {
-    connection: Conn,
+    connected: Connected,
+    made: Instant,
     /// Whether it was used before, and so may have been closed by the other side meanwhile.
     reused: bool,
     _permit: OwnedSemaphorePermit,
@@ -70,7 +85,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Mutex::new(Vec::new()),
         });
-        let first = pool.lease().await?;
+        let first = pool.lease(Purpose::Reading).await?;
         pool.put_back(first);
         Ok(pool)
     }
@@ -92,7 +107,7 @@ impl Pool {
         E: Send + 'static,
     {
         loop {
-            let mut leased = self.lease().await?;
+            let mut leased = self.lease(Purpose::Reading).await?;
             let reused = leased.reused;
             let done = self.within(self.deadlines.work, &mut leased, &context, work).await;
             match &done {
@@ -121,7 +136,7 @@ impl Pool {
     {
         let mut attempt = 1;
         loop {
-            let mut leased = self.lease_for_writing().await?;
+            let mut leased = self.lease_for(Purpose::Writing).await?;
             let done = self.transaction(&mut leased, &context, work).await;
             if done.is_ok() {
                 self.put_back(leased);
@@ -159,7 +174,7 @@ impl Pool {
         context: &C,
         work: Work<C, T, E>,
     ) -> Result<T, Abort<E>> {
-        let mut session = MySqlSession { connection: &mut leased.connection };
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
         let done = timeout(limit, work(&mut session, context)).await;
         done.unwrap_or_else(|_| Err(no_answer(limit).into()))
     }
@@ -169,7 +184,7 @@ impl Pool {
     /// # Errors
     /// When the server does not answer.
     pub async fn schema_version(self: Arc<Self>) -> Result<Option<u32>, Fault> {
-        let mut leased = self.lease_for_writing().await?;
+        let mut leased = self.lease_for(Purpose::Reading).await?;
         let version = self.read_version(&mut leased).await;
         self.finish(leased, version)
     }
@@ -179,7 +194,7 @@ impl Pool {
     /// # Errors
     /// When the server does not answer.
     pub async fn server(self: Arc<Self>) -> Result<String, Fault> {
-        let mut leased = self.lease_for_writing().await?;
+        let mut leased = self.lease_for(Purpose::Reading).await?;
         let version = self.one_text(&mut leased, "SELECT VERSION()").await.map(|version| {
             let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
             let number: &str = version.split('-').next().unwrap_or(&version);
@@ -194,7 +209,7 @@ impl Pool {
     /// # Errors
     /// When the server does not answer, refuses, or has a newer schema.
     pub async fn migrate(self: Arc<Self>) -> Result<Migrated, OpenError> {
-        let mut leased = self.lease_for_writing().await?;
+        let mut leased = self.lease_for(Purpose::Writing).await?;
         let migrated = self.migrate_with(&mut leased).await;
         // Closing the connection also gives the lock back.
         self.discard(leased);
@@ -215,7 +230,7 @@ impl Pool {
         self.query(leased, CREATE_SCHEMA_VERSION).await?;
         for migration in migrations::after(from) {
             for statement in migrations::statements(migration.mysql) {
-                let done = timeout(patience, leased.connection.query_drop(&statement)).await;
+                let done = timeout(patience, leased.connected.connection.query_drop(&statement)).await;
                 done.map_err(|_| no_answer(patience))?.map_err(fault)?;
             }
             let raise = format!("INSERT INTO schema_version (version) VALUES ({})", migration.version);
@@ -225,7 +240,7 @@ impl Pool {
     }
 
     async fn read_version(&self, leased: &mut Leased) -> Result<Option<u32>, Fault> {
-        let mut session = MySqlSession { connection: &mut leased.connection };
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
         let limit = self.deadlines.work;
         let asked = timeout(limit, session.ask(READ_SCHEMA_VERSION, Vec::new())).await;
         match asked.map_err(|_| no_answer(limit))? {
@@ -236,7 +251,7 @@ impl Pool {
     }
 
     async fn one_text(&self, leased: &mut Leased, sql: &'static str) -> Result<String, Fault> {
-        let mut session = MySqlSession { connection: &mut leased.connection };
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
         // The lock above is waited for by the server, for longer than a read may take.
         let limit = self.deadlines.work * 2;
         let rows = timeout(limit, session.query(sql, Vec::new())).await.map_err(|_| no_answer(limit))??;
@@ -246,7 +261,7 @@ impl Pool {
     /// One statement without parameters or result.
     async fn query(&self, leased: &mut Leased, sql: &str) -> Result<(), Fault> {
         let limit = self.deadlines.work;
-        let done = timeout(limit, leased.connection.query_drop(sql)).await;
+        let done = timeout(limit, leased.connected.connection.query_drop(sql)).await;
         done.map_err(|_| no_answer(limit))?.map_err(fault)
     }
 
@@ -259,8 +274,8 @@ impl Pool {
         done
     }
 
-    /// A connection: an idle one, or else a new one.
-    async fn lease(&self) -> Result<Leased, Fault> {
+    /// A connection that is fit for the purpose: an idle one, or else a new one.
+    async fn lease(&self, purpose: Purpose) -> Result<Leased, Fault> {
         let wait = self.deadlines.wait;
         let permit = match timeout(wait, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(permit) => permit.map_err(|_| stopped())?,
@@ -268,48 +283,59 @@ impl Pool {
                 return Err(Fault::Unavailable(format!("all {CONNECTIONS} connections were busy for {wait:?}")));
             }
         };
-        if let Some(connection) = self.take_idle() {
-            return Ok(Leased { connection, reused: true, _permit: permit });
+        if let Some(Idle { connected, made, .. }) = self.take_idle(purpose) {
+            return Ok(Leased { connected, made, reused: true, _permit: permit });
         }
-        let connection = self.connector.connect(self.deadlines.connect).await?;
-        Ok(Leased { connection, reused: false, _permit: permit })
+        self.make_room();
+        let connected = self.connector.connect(self.deadlines.connect, purpose).await?;
+        Ok(Leased { connected, made: Instant::now(), reused: false, _permit: permit })
     }
 
-    /// A connection that is known to work, for what must not be begun twice.
-    async fn lease_for_writing(&self) -> Result<Leased, Fault> {
+    /// A connection that is known to work, for what must not be begun twice; and whose server takes writes
+    /// still, if it is for writing.
+    async fn lease_for(&self, purpose: Purpose) -> Result<Leased, Fault> {
         loop {
-            let mut leased = self.lease().await?;
+            let mut leased = self.lease(purpose).await?;
             if !leased.reused {
                 return Ok(leased);
             }
-            if let Ok(Ok(())) = timeout(self.deadlines.connect, leased.connection.ping()).await {
+            let asked = timeout(self.deadlines.connect, is_read_only(&mut leased.connected.connection)).await;
+            if matches!(asked, Ok(Ok(read_only)) if !(read_only && purpose == Purpose::Writing)) {
                 return Ok(leased);
             }
             self.discard(leased);
         }
     }
 
-    fn take_idle(&self) -> Option<Conn> {
+    fn take_idle(&self, purpose: Purpose) -> Option<Idle> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Dropped here, those that are too old say good-bye on their own.
+        idle.retain(Idle::is_fresh);
         // The last one returned is the one least likely to have been closed.
-        let fresh = idle.pop().filter(|last| last.since.elapsed() < IDLE);
-        if fresh.is_none() {
-            // The others have been idle for longer. Dropped here, they say good-bye on their own.
-            idle.clear();
-        }
-        fresh.map(|idle| idle.connection)
+        let at = idle.iter().rposition(|idle| idle.connected.writable || purpose == Purpose::Reading)?;
+        Some(idle.remove(at))
+    }
+
+    /// Lets go of idle connections, the oldest first, so that a new one is not one too many: those to a server
+    /// that takes no writes are idle while a writer needs another.
+    fn make_room(&self) {
+        let in_use = CONNECTIONS.saturating_sub(self.permits.available_permits());
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let surplus = (idle.len() + in_use).saturating_sub(CONNECTIONS).min(idle.len());
+        idle.drain(..surplus);
     }
 
     fn put_back(&self, leased: Leased) {
-        let idle = Idle { connection: leased.connection, since: Instant::now() };
+        let idle = Idle { connected: leased.connected, made: leased.made, since: Instant::now() };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 
-    /// Closes a connection that something went wrong on, and with it all idle ones: they lead to the same
+    /// Closes a connection that something went wrong on, and with it all idle ones: most lead to the same
     /// server, and each of them would cost somebody a deadline to find out.
     fn discard(&self, leased: Leased) {
         let others = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for connection in others.into_iter().map(|idle| idle.connection).chain([leased.connection]) {
+        for connection in others.into_iter().map(|idle| idle.connected.connection).chain([leased.connected.connection])
+        {
             // The driver would first read the rest of an answer that may never come.
             tokio::spawn(timeout(self.deadlines.connect, connection.disconnect()));
         }

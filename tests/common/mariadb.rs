@@ -36,6 +36,8 @@ pub(crate) struct MariaDb {
     directory: PathBuf,
     address: SocketAddr,
     guard: Option<Child>,
+    /// Options that stand after all others.
+    options: Vec<String>,
 }
 
 /// Another database on a server, empty, with a user of its own who may do everything in it.
@@ -64,7 +66,7 @@ impl MariaDb {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut server = Self { directory, address, guard: None };
+        let mut server = Self { directory, address, guard: None, options: Vec::new() };
         server.start_again();
         server.administer(&format!(
             "CREATE DATABASE {DATABASE}; CREATE USER {USER} IDENTIFIED BY '{PASSWORD}'; \
@@ -103,6 +105,7 @@ impl MariaDb {
             format!("--ssl-cert={}", self.tls("server.pem").display()),
             format!("--ssl-key={}", self.tls("server.key").display()),
         ]);
+        guard.args(&self.options);
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut guard = guard.spawn().unwrap();
         eventually("MariaDB to be ready", || {
@@ -111,6 +114,13 @@ impl MariaDb {
             self.greets().then_some(())
         });
         self.guard = Some(guard);
+    }
+
+    /// Starts the server anew with other options beside the usual ones.
+    pub(crate) fn restart_with(&mut self, options: &[&str]) {
+        self.stop();
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.start_again();
     }
 
     /// Stops the server and keeps its data.
@@ -160,13 +170,14 @@ impl MariaDb {
     }
 
     /// A file of the test's authority: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`,
-    /// and `other-ca.pem`, which has signed none of them. The server's certificate is for its address
-    /// and `localhost`, the client's subject is `CN=gate`.
+    /// and `other-ca.pem`, which has signed `stranger.pem` and no other. The server's certificate is for its
+    /// address and `localhost`, that of `nameless.pem` for nobody; the client's subject is `CN=gate`, the one of
+    /// `other.pem` and `stranger.pem` `CN=other`. Each has its key beside it.
     pub(crate) fn tls(&self, file: &str) -> PathBuf {
         self.directory.join(file)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join("server.sock")
     }
 
@@ -219,11 +230,15 @@ fn make_certificates(directory: &Path, address: SocketAddr) {
     let write = |file: &str, content: String| std::fs::write(directory.join(file), content).unwrap();
     let ca = authority("Test database authority");
     write("ca.pem", ca.pem());
-    write("other-ca.pem", authority("Another authority").pem());
+    let other_ca = authority("Another authority");
+    write("other-ca.pem", other_ca.pem());
     let names = vec![SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress(address.ip())];
-    for (file, name, names, usage) in [
-        ("server", "database", names, ExtendedKeyUsagePurpose::ServerAuth),
-        ("client", "gate", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+    for (file, issuer, name, names, usage) in [
+        ("server", &ca, "database", names, ExtendedKeyUsagePurpose::ServerAuth),
+        ("nameless", &ca, "database", Vec::new(), ExtendedKeyUsagePurpose::ServerAuth),
+        ("client", &ca, "gate", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+        ("other", &ca, "other", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+        ("stranger", &other_ca, "other", Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
     ] {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -231,7 +246,7 @@ fn make_certificates(directory: &Path, address: SocketAddr) {
         params.subject_alt_names = names;
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
-        write(&format!("{file}.pem"), params.signed_by(&key, &ca).unwrap().pem());
+        write(&format!("{file}.pem"), params.signed_by(&key, issuer).unwrap().pem());
         write(&format!("{file}.key"), key.serialize_pem());
     }
 }

@@ -1,8 +1,9 @@
 //! The files of `trust`, `advertise` and `identity`: do they hold certificates of authorities that can be
 //! trusted, do these still count, and are their revocation lists current.
 
-use super::{Examiner, Named, reach};
+use super::{Examiner, Named};
 use crate::app::crl_files;
+use crate::base::reach;
 use crate::certificate::fields::Fields;
 use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;

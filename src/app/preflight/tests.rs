@@ -1,6 +1,7 @@
 //! What an examination finds in files that are missing, mixed up, open to others or out of date.
 
 use super::*;
+use crate::account;
 use crate::certificate::testing::{Authority, LEAF_KEY, NOW, named, sequence};
 use crate::config;
 use base64::Engine;
@@ -409,12 +410,12 @@ fn what_several_keys_name_is_told_once() {
 async fn a_database_that_is_not_ours_or_not_there_is_found() {
     let folder = Folder::new();
     let sqlite = |name: &str| Store::Sqlite { path: folder.path(name) };
-    assert_eq!(examine_store(&sqlite("new.db"), Handle::current()).await, None);
+    assert_eq!(examine_store(&sqlite("new.db"), Handle::current()).await, []);
     assert!(!folder.path("new.db").exists(), "a check makes no database");
     account::open(&sqlite("ours.db"), Handle::current()).await.unwrap();
-    assert_eq!(examine_store(&sqlite("ours.db"), Handle::current()).await, None);
+    assert_eq!(examine_store(&sqlite("ours.db"), Handle::current()).await, []);
     folder.write("other.db", &"this is no database\n".repeat(100));
-    let finding = examine_store(&sqlite("other.db"), Handle::current()).await.unwrap();
+    let finding = examine_store(&sqlite("other.db"), Handle::current()).await.remove(0);
     assert_eq!(finding.severity, Severity::Error);
     assert!(finding.on.contains("other.db"), "{finding}");
 
@@ -424,7 +425,7 @@ async fn a_database_that_is_not_ours_or_not_there_is_found() {
     );
     folder.write("db.password", "hunter2");
     let config = folder.config(&text);
-    let finding = examine_store(&config.accounts.store, Handle::current()).await.unwrap();
+    let finding = examine_store(&config.accounts.store, Handle::current()).await.remove(0);
     assert!(finding.on.contains(&closed.to_string()), "{finding}");
     assert!(!finding.to_string().contains("hunter2"), "{finding}");
 }

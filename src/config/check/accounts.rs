@@ -7,7 +7,6 @@ use crate::config::values::parse_server;
 use crate::config::{
     Accounts, Cache, CertificateFiles, Digest, DigestAlgorithm, MySql, MySqlTls, MySqlTlsMode, ServerName, Store,
 };
-use std::net::IpAddr;
 use std::sync::Arc;
 
 impl Context<'_> {
@@ -46,9 +45,9 @@ impl Context<'_> {
 
     fn mysql(&mut self, mysql: &At<raw::MySql>) -> Option<MySql> {
         let At { place, value: raw } = mysql;
-        let servers = self.required(&raw.servers, *place, "servers").and_then(|servers| {
-            self.items(servers, |context, server| context.parsed(server, |text| parse_server(text, 3306)))
-        });
+        let servers = self
+            .required(&raw.servers, *place, "servers")
+            .and_then(|servers| self.items(servers, |context, server| context.parsed(server, parse_database_server)));
         let database = self.required(&raw.database, *place, "database").and_then(|database| self.text(database));
         let user = self.required(&raw.user, *place, "user").and_then(|user| self.text(user));
         let password = self.secret(&raw.password);
@@ -67,17 +66,19 @@ impl Context<'_> {
                 self.error(tables.place, "your own tables are read either by `queries` or by `tables`", help)
             }
         };
+        let insecure = raw.insecure.value().copied().unwrap_or_default();
         let (servers, password, tls) = (servers?, password?, tls?);
-        if tls.mode == MySqlTlsMode::Off && !servers.iter().all(is_here) {
-            let message = "the password and all that the database answers travel unencrypted";
-            self.warn(*place, message, "add `tls: {mode: verify, ca: …}`".to_owned());
-        }
         if password.is_none() && tls.client.is_none() {
             let help = "add `password: {file: …}`, or `tls` with `certificate` and `key`".to_owned();
             self.warn(*place, "there is neither a password nor a client certificate", help);
         }
         let foreign = foreign?.map(Arc::new);
-        Some(MySql { servers, database: database?, user: user?, password, tls, foreign })
+        let settings = MySql { servers, database: database?, user: user?, password, tls, foreign, insecure };
+        if settings.exposed().is_some() {
+            let message = "the password and all that the database answers travel unencrypted; `serve` refuses that";
+            self.warn(*place, message, "add `tls: {mode: verify, ca: …}`, or say `insecure: true`".to_owned());
+        }
+        Some(settings)
     }
 
     fn mysql_tls(&mut self, tls: &At<raw::MySqlTls>) -> Option<MySqlTls> {
@@ -141,7 +142,10 @@ impl Context<'_> {
     }
 }
 
-/// Whether a server is this machine.
-fn is_here(server: &ServerName) -> bool {
-    server.host == "localhost" || server.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// `host:port`, or the absolute path of a Unix socket.
+fn parse_database_server(text: &str) -> Result<ServerName, String> {
+    if text.starts_with('/') {
+        return Ok(ServerName { host: text.to_owned(), port: 0 });
+    }
+    parse_server(text, 3306)
 }

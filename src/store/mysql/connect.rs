@@ -1,11 +1,14 @@
-//! How a connection to a MySQL server is made: which server, with what password and which certificates,
-//! and what a refusal is called. Passwords and certificate files are read for every connection, so that
-//! renewed ones are taken up.
+//! How a connection to a MySQL server is made: which server, with what password and which certificates.
+//! Passwords and certificate files are read for every connection, so that renewed ones are taken up. What a
+//! refusal means is `refusal`'s to say.
 
-use super::super::Fault;
-use crate::base::secret::SecretError;
+use super::super::{Diagnosis, Fault};
+use super::refusal::Attempt;
+use crate::base::reach;
+use crate::base::secret::{SecretError, SecretSource};
 use crate::config::{self, MySqlTlsMode, ServerName};
-use mysql_async::{ClientIdentity, Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
+use mysql_async::prelude::Queryable;
+use mysql_async::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,13 +18,16 @@ use tokio::time::timeout;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// For this long after a server failed, the others are tried before it.
-const AVOIDED: Duration = Duration::from_secs(10);
+pub(super) const AVOIDED: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read. Larger ones come from no table of ours.
 const LARGEST_PACKET: usize = 16 * 1024 * 1024;
 
 /// Statements kept prepared for each connection; there are fewer in the whole program.
 const STATEMENTS: usize = 64;
+
+/// The state of a Galera node that has everything the others have.
+const SYNCED: &str = "4";
 
 /// What every connection begins with: comparisons by `utf8mb4_bin`, values that do not fit refused and
 /// not cut, and no wait for a lock that is longer than our deadlines.
@@ -33,8 +39,27 @@ const SETUP: [&str; 2] = [
 
 /// What a connection begins with besides, where the tables are not ours: the server itself refuses what would
 /// write, and yields no more rows than the names of one account may be, and one.
-const READ_ONLY: [&str; 2] =
+const FOREIGN: [&str; 2] =
     ["SET SESSION TRANSACTION READ ONLY", "SET SESSION sql_select_limit = 1001, group_concat_max_len = 1048576"];
+
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Any server will do.
+    Reading,
+    /// The server must take writes.
+    Writing,
+}
+
+/// A connection and what is known of the server at its other end.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) connection: Conn,
+    /// Whether it takes writes: neither read-only nor a Galera node that lags behind.
+    pub(super) writable: bool,
+    /// Whether another server is preferred to it.
+    pub(super) second_best: bool,
+}
 
 /// Knows the servers, and how they did lately.
 #[derive(Debug)]
@@ -58,9 +83,14 @@ impl Connector {
         if let Some(password) = &settings.password {
             password.read()?;
         }
+        Ok(Self::unread(settings))
+    }
+
+    /// The same without a look at the password.
+    pub(super) fn unread(settings: config::MySql) -> Self {
         let names: Vec<String> = settings.servers.iter().map(ServerName::to_string).collect();
         let health = Health { failed: vec![None; settings.servers.len()], all_failed: None };
-        Ok(Self { name: names.join(", "), settings, health: Mutex::new(health) })
+        Self { name: names.join(", "), settings, health: Mutex::new(health) }
     }
 
     /// The servers.
@@ -68,106 +98,122 @@ impl Connector {
         &self.name
     }
 
-    /// A connection to the first server that answers within the limit.
-    pub(super) async fn connect(&self, limit: Duration) -> Result<Conn, Fault> {
+    /// A connection to the first server that answers within the limit and is fit for the purpose.
+    pub(super) async fn connect(&self, limit: Duration, purpose: Purpose) -> Result<Connected, Fault> {
         if let Some(fault) = self.failed_just_now() {
             return Err(fault);
         }
         let mut reasons = Vec::new();
+        let mut all_failed = true;
+        let several = self.settings.servers.len() > 1;
+        let mut note = |server: &ServerName, why: String| {
+            reasons.push(if several { format!("{server}: {why}") } else { why });
+        };
         for (index, server) in self.in_order() {
-            let connected = timeout(limit, self.connect_to(&server)).await;
-            let failed = match connected {
-                Ok(Ok(connection)) => {
+            match self.connect_within(limit, &server).await {
+                Ok((_, false)) if purpose == Purpose::Writing => {
+                    all_failed = false;
                     self.note(index, None);
-                    return Ok(connection);
+                    note(&server, READ_ONLY.to_owned());
                 }
-                Ok(Err(why)) => why,
-                Err(_) => format!("it did not complete the connection within {limit:?}"),
-            };
-            self.note(index, Some(Instant::now()));
-            reasons.push(if self.settings.servers.len() > 1 { format!("{server}: {failed}") } else { failed });
+                Ok((connection, writable)) => {
+                    self.note(index, None);
+                    return Ok(Connected { connection, writable, second_best: index > 0 });
+                }
+                Err(diagnosis) => {
+                    self.note(index, Some(Instant::now()));
+                    note(&server, diagnosis.to_string());
+                }
+            }
         }
         let fault = Fault::Unavailable(reasons.join("; "));
-        self.health().all_failed = Some((Instant::now(), fault.clone()));
+        if all_failed {
+            self.health().all_failed = Some((Instant::now(), fault.clone()));
+        }
         Err(fault)
     }
 
-    async fn connect_to(&self, server: &ServerName) -> Result<Conn, String> {
-        let password = match &self.settings.password {
-            Some(source) => {
-                let source = source.clone();
-                let read = tokio::task::spawn_blocking(move || source.read()).await;
-                let secret = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-                Some(secret.expose_str().ok_or("the password is not UTF-8")?.to_owned())
-            }
-            None => None,
+    /// A connection to this server, and whether it takes writes.
+    pub(super) async fn connect_within(&self, limit: Duration, server: &ServerName) -> Result<(Conn, bool), Diagnosis> {
+        let shown = self.credentials(server).await?;
+        let attempt =
+            Attempt { settings: &self.settings, server, certificate: shown.client.as_ref().map(|(chain, _)| &**chain) };
+        let connecting = async {
+            let mut connection = Conn::new(self.options(server, &shown)).await?;
+            let writable = is_writable(&mut connection).await?;
+            Ok::<_, mysql_async::Error>((connection, writable))
         };
+        match timeout(limit, connecting).await {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(error)) => Err(attempt.failed(&error)),
+            Err(_) => Err(attempt.timed_out(limit)),
+        }
+    }
+
+    fn options(&self, server: &ServerName, shown: &Credentials) -> OptsBuilder {
         let options = OptsBuilder::default()
-            .ip_or_hostname(server.host.clone())
-            .tcp_port(server.port)
             .user(Some(self.settings.user.clone()))
-            .pass(password)
-            .db_name(Some(self.settings.database.clone()))
-            .ssl_opts(self.tls().await?)
+            .pass(shown.password.clone())
+            .db_name(Some(self.settings.database.clone()).filter(|database| !database.is_empty()))
             .prefer_socket(false)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(30)))
             .stmt_cache_size(STATEMENTS)
             .client_found_rows(true)
             // Given here, the driver does not ask the server for them.
             .max_allowed_packet(Some(LARGEST_PACKET))
             .wait_timeout(Some(28_800))
             .setup(self.setup());
-        Conn::new(options).await.map_err(|error| self.refusal(&error))
+        if server.socket().is_some() {
+            // The driver would announce TLS over a socket, and then not speak it.
+            return options.socket(Some(server.host.clone()));
+        }
+        let tls = shown.authorities.as_ref().map(|authorities| {
+            let options =
+                SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![authorities.clone().into()]);
+            match &shown.client {
+                Some((chain, key)) => {
+                    options.with_client_identity(Some(ClientIdentity::new(chain.clone().into(), key.clone().into())))
+                }
+                None => options,
+            }
+        });
+        options
+            .ip_or_hostname(server.host.clone())
+            .tcp_port(server.port)
+            .ssl_opts(tls)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(30)))
     }
 
     fn setup(&self) -> Vec<&'static str> {
-        let read_only = self.settings.foreign.iter().flat_map(|_| READ_ONLY);
-        SETUP.into_iter().chain(read_only).collect()
+        let foreign = self.settings.foreign.iter().flat_map(|_| FOREIGN);
+        SETUP.into_iter().chain(foreign).collect()
     }
 
-    async fn tls(&self) -> Result<Option<SslOpts>, String> {
+    /// All that is read from files for a connection.
+    async fn credentials(&self, server: &ServerName) -> Result<Credentials, Diagnosis> {
+        let password = match &self.settings.password {
+            Some(source) => Some(password(source.clone()).await.map_err(|obstacle| obstacle.on(server))?),
+            None => None,
+        };
         let tls = &self.settings.tls;
-        if tls.mode == MySqlTlsMode::Off {
-            return Ok(None);
+        if tls.mode == MySqlTlsMode::Off || server.socket().is_some() {
+            return Ok(Credentials { password, authorities: None, client: None });
         }
-        let ca = tls.ca.as_ref().ok_or("tls.mode is verify, but tls.ca names no authorities")?;
-        let mut options = SslOpts::default()
-            .with_disable_built_in_roots(true)
-            .with_root_certs(vec![read("the authorities", ca).await?.into()]);
-        if let Some(client) = &tls.client {
-            let chain = read("the certificate", &client.chain).await?;
-            let key = read("the key", &client.key).await?;
-            options = options.with_client_identity(Some(ClientIdentity::new(chain.into(), key.into())));
-        }
-        Ok(Some(options))
-    }
-
-    /// A refusal in words that say whose part it is to mend it.
-    fn refusal(&self, error: &Error) -> String {
-        let config::MySql { user, database, .. } = &self.settings;
-        match error {
-            Error::Server(error) => {
-                let hint = match error.code {
-                    1044 => format!("the user {user:?} may not use the database {database:?}"),
-                    1045 | 1698 => format!(
-                        "the user {user:?} was refused (a wrong password, no such user for this host, or one that \
-                         must show a certificate)"
-                    ),
-                    1049 => format!("there is no database {database:?}"),
-                    1040 | 1203 | 1226 => "the server has too many connections".to_owned(),
-                    1129 | 1130 => "the server refuses this host".to_owned(),
-                    3159 => "the server demands TLS".to_owned(),
-                    _ => "the server refused the connection".to_owned(),
-                };
-                format!("{hint}: {} (error {})", error.message, error.code)
-            }
-            Error::Io(IoError::Io(error)) => error.to_string(),
-            Error::Io(error @ IoError::Tls(_)) => error.to_string(),
-            Error::Driver(DriverError::NoClientSslFlagFromServer) => "the server does not offer TLS".to_owned(),
-            Error::Driver(DriverError::NoKeyFound) => "there is no private key in the key file of tls".to_owned(),
-            error => error.to_string(),
-        }
+        let Some(ca) = &tls.ca else {
+            let why = "tls.mode is verify, but tls.ca names no authorities";
+            return Err(Diagnosis::error(server, "no certificate could be trusted", why, "name them in tls.ca"));
+        };
+        let authorities = read("the authorities (tls.ca)", ca).await.map_err(|obstacle| obstacle.on(server))?;
+        let client = match &tls.client {
+            Some(files) => Some((
+                read("the certificate (tls.certificate)", &files.chain)
+                    .await
+                    .map_err(|obstacle| obstacle.on(server))?,
+                read("the key (tls.key)", &files.key).await.map_err(|obstacle| obstacle.on(server))?,
+            )),
+            None => None,
+        };
+        Ok(Credentials { password, authorities: Some(authorities), client })
     }
 
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
@@ -196,7 +242,82 @@ impl Connector {
     }
 }
 
-async fn read(what: &str, path: &Path) -> Result<Vec<u8>, String> {
+const READ_ONLY: &str = "the server takes no writes: it is read-only, or a cluster node that lags behind; what to do: \
+                         name one that takes them in accounts.mysql.servers";
+
+/// What one connection is made with.
+struct Credentials {
+    password: Option<String>,
+    /// PEM; `None` without TLS.
+    authorities: Option<Vec<u8>>,
+    /// PEM of certificate and key.
+    client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Whether the server takes writes. On Galera, every question from now on waits until the node has seen what
+/// was committed before it, so that a lock made through one node counts on the next question to another.
+async fn is_writable(connection: &mut Conn) -> Result<bool, mysql_async::Error> {
+    let read_only = is_read_only(connection).await?;
+    let node: Vec<(String, String)> =
+        connection.query("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_connected', 'wsrep_local_state')").await?;
+    let value = |name: &str| node.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    if value("wsrep_connected") != Some("ON") {
+        return Ok(!read_only);
+    }
+    connection.query_drop("SET SESSION wsrep_sync_wait = 1").await?;
+    Ok(!read_only && value("wsrep_local_state") == Some(SYNCED))
+}
+
+/// Whether the server was told to take no writes, as replicas are.
+pub(super) async fn is_read_only(connection: &mut Conn) -> Result<bool, mysql_async::Error> {
+    Ok(connection.query_first::<bool, _>("SELECT @@GLOBAL.read_only").await?.unwrap_or(true))
+}
+
+/// Something on this machine that keeps a connection from being tried.
+struct Obstacle {
+    what: String,
+    why: String,
+    what_to_do: String,
+}
+
+impl Obstacle {
+    fn on(self, server: &ServerName) -> Diagnosis {
+        Diagnosis::error(server, self.what, self.why, self.what_to_do)
+    }
+}
+
+async fn password(source: SecretSource) -> Result<String, Obstacle> {
+    let file = match &source {
+        SecretSource::File(path) => Some(path.clone()),
+        _ => None,
+    };
+    let read = tokio::task::spawn_blocking(move || source.read()).await;
+    let unreadable = |why: String| match file.as_deref().map(reach::readable) {
+        Some(Err(obstacle)) => {
+            Obstacle { what: "cannot read the password".to_owned(), why: obstacle.why, what_to_do: obstacle.what_to_do }
+        }
+        _ => Obstacle {
+            what: "the password is not to be had".to_owned(),
+            why,
+            what_to_do: "put it where accounts.mysql.password says, as the first line and in UTF-8".to_owned(),
+        },
+    };
+    let secret = match read {
+        Ok(Ok(secret)) => secret,
+        Ok(Err(error)) => return Err(unreadable(error.to_string())),
+        Err(error) => return Err(unreadable(error.to_string())),
+    };
+    secret.expose_str().map(str::to_owned).ok_or_else(|| unreadable("it is not UTF-8".to_owned()))
+}
+
+async fn read(what: &str, path: &Path) -> Result<Vec<u8>, Obstacle> {
     let path: PathBuf = path.to_owned();
-    tokio::fs::read(&path).await.map_err(|error| format!("cannot read {what} in {}: {error}", path.display()))
+    tokio::fs::read(&path).await.map_err(|error| {
+        let obstacle = reach::readable(&path).err();
+        let (why, what_to_do) = obstacle.map_or_else(
+            || (error.to_string(), "look at the file and the file system that it is on".to_owned()),
+            |obstacle| (obstacle.why, obstacle.what_to_do),
+        );
+        Obstacle { what: format!("cannot read {what} in {}", path.display()), why, what_to_do }
+    })
 }

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 /// What stands between us and a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Obstacle {
-    pub(super) why: String,
-    pub(super) what_to_do: String,
+pub struct Obstacle {
+    /// What is in the way, by its path.
+    pub why: String,
+    /// How it is removed.
+    pub what_to_do: String,
 }
 
 impl Obstacle {
@@ -22,7 +24,10 @@ impl Obstacle {
 }
 
 /// Whether the file can be read.
-pub(super) fn readable(path: &Path) -> Result<(), Obstacle> {
+///
+/// # Errors
+/// What stands in the way.
+pub fn readable(path: &Path) -> Result<(), Obstacle> {
     // Reading one octet is the only question that every file system answers truly. A pipe loses what is read.
     let read = |mut file: File| if file.metadata()?.file_type().is_fifo() { Ok(0) } else { file.read(&mut [0]) };
     match File::open(path).and_then(read) {
@@ -32,7 +37,10 @@ pub(super) fn readable(path: &Path) -> Result<(), Obstacle> {
 }
 
 /// Whether the names in a directory can be read.
-pub(super) fn listable(directory: &Path) -> Result<(), Obstacle> {
+///
+/// # Errors
+/// What stands in the way.
+pub fn listable(directory: &Path) -> Result<(), Obstacle> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     match std::fs::read_dir(directory) {
         Ok(_) => Ok(()),
@@ -41,7 +49,10 @@ pub(super) fn listable(directory: &Path) -> Result<(), Obstacle> {
 }
 
 /// Whether the file can be written to or, if there is none, be made. It is not touched.
-pub(super) fn writable(path: &Path) -> Result<(), Obstacle> {
+///
+/// # Errors
+/// What stands in the way.
+pub fn writable(path: &Path) -> Result<(), Obstacle> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
@@ -63,7 +74,7 @@ pub(super) fn writable(path: &Path) -> Result<(), Obstacle> {
 }
 
 /// Whether files can be made in a folder, or else the folder itself. It is not touched.
-pub(super) fn usable_folder(path: &Path) -> Result<(), Obstacle> {
+pub fn usable_folder(path: &Path) -> Result<(), Obstacle> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
             .map_err(|error| obstacle(path, error.kind(), &error.to_string(), Need::Write)),

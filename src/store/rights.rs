@@ -1,0 +1,489 @@
+//! Who needs which rights on our tables: the gate, the portal, the authority and the commands that look after
+//! accounts each have a database user of their own. From one table come the statements of `wicketgate db grants`
+//! and the judgement on what `SHOW GRANTS` answers. Nothing here talks to a server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a database user is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The gate: it reads.
+    Gate,
+    /// The portal: it writes what people may change themselves.
+    Portal,
+    /// The authority: it records what it issues and revokes.
+    Authority,
+    /// The commands `wicketgate account …`.
+    Accounts,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Gate, Self::Portal, Self::Authority, Self::Accounts];
+
+    /// `the gate`, `the portal`, `the authority`, `wicketgate account`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gate => "the gate",
+            Self::Portal => "the portal",
+            Self::Authority => "the authority",
+            Self::Accounts => "`wicketgate account`",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    /// As it is typed: `gate`, `portal`, `authority`, `accounts`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "gate" => Ok(Self::Gate),
+            "portal" => Ok(Self::Portal),
+            "authority" => Ok(Self::Authority),
+            "accounts" => Ok(Self::Accounts),
+            _ => Err("it is one of gate, portal, authority and accounts".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One of our tables.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// The columns that this program reads and writes.
+    pub columns: &'static [&'static str],
+    /// The rights that each role needs on it, in the order of [`Role::ALL`].
+    rights: [&'static [&'static str]; 4],
+}
+
+impl Table {
+    /// The rights that a role needs on it.
+    #[must_use]
+    pub fn rights(&self, role: Role) -> &'static [&'static str] {
+        let [gate, portal, authority, accounts] = self.rights;
+        match role {
+            Role::Gate => gate,
+            Role::Portal => portal,
+            Role::Authority => authority,
+            Role::Accounts => accounts,
+        }
+    }
+}
+
+const NONE: &[&str] = &[];
+const READ: &[&str] = &["SELECT"];
+const APPEND: &[&str] = &["SELECT", "INSERT"];
+const RAISE: &[&str] = &["SELECT", "UPDATE"];
+const REPLACE: &[&str] = &["SELECT", "INSERT", "DELETE"];
+const RECORD: &[&str] = &["SELECT", "INSERT", "UPDATE"];
+const ALL: &[&str] = &["SELECT", "INSERT", "UPDATE", "DELETE"];
+
+/// Every table, with the columns and rights that are needed.
+pub const TABLES: &[Table] = &[
+    Table {
+        name: "accounts",
+        columns: &["id", "username", "email", "display_name", "status", "home"],
+        rights: [READ, READ, READ, ALL],
+    },
+    Table { name: "aliases", columns: &["alias", "account_id"], rights: [READ, READ, READ, REPLACE] },
+    Table { name: "account_groups", columns: &["account_id", "name"], rights: [READ, READ, READ, REPLACE] },
+    Table {
+        name: "digest_credentials",
+        columns: &["account_id", "realm", "algorithm", "ha1"],
+        rights: [READ, REPLACE, NONE, REPLACE],
+    },
+    Table {
+        name: "certificates",
+        columns: &[
+            "issuer",
+            "serial",
+            "issuer_name",
+            "username",
+            "subject",
+            "not_before",
+            "not_after",
+            "fingerprint",
+            "profile",
+            "revoked_at",
+            "reason",
+        ],
+        rights: [READ, RAISE, RECORD, RAISE],
+    },
+    Table {
+        name: "revocations",
+        columns: &["issuer", "serial", "revoked_at", "reason"],
+        rights: [READ, APPEND, APPEND, APPEND],
+    },
+    Table { name: "change_counter", columns: &["id", "n"], rights: [READ, RAISE, RAISE, RAISE] },
+    Table { name: "changes", columns: &["n", "kind", "name"], rights: [READ, REPLACE, REPLACE, REPLACE] },
+    Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
+];
+
+/// What a right is for: everything, a database (its name is a pattern of LIKE), or one table of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scope {
+    Global,
+    Database(String),
+    Table(String, String),
+}
+
+/// One line of `SHOW GRANTS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grant {
+    rights: Vec<String>,
+    scope: Scope,
+    shown: String,
+    may_pass_on: bool,
+}
+
+/// What a user may do too little and too much of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    /// `UPDATE ON change_counter`.
+    pub missing: Vec<String>,
+    /// ``DELETE ON `wicketgate`.* ``.
+    pub superfluous: Vec<String>,
+}
+
+/// Compares the answer of `SHOW GRANTS` with what a role needs in a database. Lines that grant a role are passed
+/// over: what they come to stands in other lines while the role is active.
+#[must_use]
+pub fn judge(role: Role, database: &str, lines: &[String]) -> Judgement {
+    let grants: Vec<Grant> = lines.iter().filter_map(|line| parse(line)).collect();
+    let mut judgement = Judgement::default();
+    for table in TABLES {
+        let rights: Vec<&str> = table
+            .rights(role)
+            .iter()
+            .copied()
+            .filter(|right| !grants.iter().any(|grant| grant.covers(right, database, table.name)))
+            .collect();
+        if !rights.is_empty() {
+            judgement.missing.push(format!("{} ON {}", rights.join(", "), table.name));
+        }
+    }
+    for grant in &grants {
+        let mut rights: Vec<&str> =
+            grant.rights.iter().map(String::as_str).filter(|right| !grant.is_needed(right, role, database)).collect();
+        if grant.may_pass_on {
+            rights.push("GRANT OPTION");
+        }
+        if !rights.is_empty() {
+            judgement.superfluous.push(format!("{} ON {}", rights.join(", "), grant.shown));
+        }
+    }
+    judgement
+}
+
+/// The rights among the answer of `SHOW GRANTS` that nobody needs who only reads.
+#[must_use]
+pub fn beyond_reading(lines: &[String]) -> Vec<String> {
+    let writes = |grant: Grant| {
+        let mut rights: Vec<&str> = grant.rights.iter().map(String::as_str).collect();
+        rights.retain(|right| !matches!(without_columns(right), "SELECT" | "SHOW VIEW" | "USAGE"));
+        rights.extend(grant.may_pass_on.then_some("GRANT OPTION"));
+        (!rights.is_empty()).then(|| format!("{} ON {}", rights.join(", "), grant.shown))
+    };
+    lines.iter().filter_map(|line| parse(line)).filter_map(writes).collect()
+}
+
+impl Grant {
+    fn holds(&self, database: &str, table: &str) -> bool {
+        match &self.scope {
+            Scope::Global => true,
+            Scope::Database(pattern) => like(pattern, database),
+            Scope::Table(in_database, name) => in_database == database && name == table,
+        }
+    }
+
+    fn covers(&self, right: &str, database: &str, table: &str) -> bool {
+        let granted = |own: &String| own == "ALL PRIVILEGES" || without_columns(own) == right;
+        self.holds(database, table) && self.rights.iter().any(granted)
+    }
+
+    /// Whether a right is needed wherever it holds.
+    fn is_needed(&self, right: &str, role: Role, database: &str) -> bool {
+        let right = without_columns(right);
+        if right == "USAGE" {
+            return true;
+        }
+        let on = |table: &Table| table.rights(role).contains(&right);
+        match &self.scope {
+            Scope::Global => false,
+            Scope::Database(pattern) => like(pattern, database) && is_one_database(pattern) && TABLES.iter().all(on),
+            Scope::Table(in_database, name) => {
+                in_database == database && TABLES.iter().any(|table| table.name == name && on(table))
+            }
+        }
+    }
+}
+
+/// ``SELECT (`id`)`` is SELECT, of which the columns are known by asking for them.
+fn without_columns(right: &str) -> &str {
+    right.split(" (").next().unwrap_or(right)
+}
+
+fn parse(line: &str) -> Option<Grant> {
+    let (rights, rest) = split_unquoted(line.strip_prefix("GRANT ")?, " ON ")?;
+    let (object, rest) = split_unquoted(rest, " TO ")?;
+    let rights = split_all(rights).into_iter().map(str::to_owned).collect();
+    let named = ["TABLE ", "FUNCTION ", "PROCEDURE "].iter().find_map(|kind| object.strip_prefix(kind));
+    let scope = match split_unquoted(named.unwrap_or(object), ".") {
+        Some(("*", "*")) => Scope::Global,
+        Some((database, "*")) => Scope::Database(unquoted(database)),
+        Some((database, table)) => Scope::Table(unquoted(database), unquoted(table)),
+        // GRANT PROXY ON 'user'@'host'
+        None => Scope::Global,
+    };
+    Some(Grant { rights, scope, shown: object.to_owned(), may_pass_on: rest.contains(" WITH GRANT OPTION") })
+}
+
+/// Splits at the first separator that stands outside quotes and parentheses.
+fn split_unquoted<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+    let at = unquoted_positions(text).find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(separator)))?;
+    Some((text.get(..at)?, text.get(at + separator.len()..)?))
+}
+
+fn split_all(mut text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    while let Some((part, rest)) = split_unquoted(text, ", ") {
+        parts.push(part);
+        text = rest;
+    }
+    parts.push(text);
+    parts
+}
+
+/// The positions of the characters that stand outside quotes and parentheses.
+fn unquoted_positions(text: &str) -> impl Iterator<Item = usize> {
+    let mut quote = None;
+    let mut depth = 0_usize;
+    text.char_indices().filter_map(move |(at, character)| match (quote, character) {
+        (Some(open), _) if character == open => {
+            quote = None;
+            None
+        }
+        (Some(_), _) => None,
+        (None, '`' | '\'' | '"') => {
+            quote = Some(character);
+            (depth == 0).then_some(at)
+        }
+        (None, '(') => {
+            depth += 1;
+            None
+        }
+        (None, ')') => {
+            depth = depth.saturating_sub(1);
+            None
+        }
+        (None, _) => (depth == 0).then_some(at),
+    })
+}
+
+fn unquoted(name: &str) -> String {
+    match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+        Some(name) => name.replace("``", "`"),
+        None => name.to_owned(),
+    }
+}
+
+/// A pattern of a GRANT: `%` is any text, `_` any character, `\` takes their meaning away.
+fn like(pattern: &str, text: &str) -> bool {
+    let pattern = tokens(pattern);
+    let text: Vec<char> = text.chars().collect();
+    let (mut at, mut read) = (0, 0);
+    // Where to go on if what follows the last `%` does not fit: behind it, with one more character taken by it.
+    let mut again: Option<(usize, usize)> = None;
+    while let Some(character) = text.get(read) {
+        match pattern.get(at) {
+            Some(Token::AnyText) => {
+                at += 1;
+                again = Some((at, read));
+            }
+            Some(Token::AnyCharacter) => (at, read) = (at + 1, read + 1),
+            Some(Token::Character(wanted)) if wanted == character => (at, read) = (at + 1, read + 1),
+            _ => {
+                let Some((behind, taken)) = again else { return false };
+                again = Some((behind, taken + 1));
+                (at, read) = (behind, taken + 1);
+            }
+        }
+    }
+    pattern.iter().skip(at).all(|token| *token == Token::AnyText)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    AnyText,
+    AnyCharacter,
+    Character(char),
+}
+
+fn tokens(pattern: &str) -> Vec<Token> {
+    let mut characters = pattern.chars();
+    let mut tokens = Vec::new();
+    while let Some(character) = characters.next() {
+        tokens.push(match character {
+            '%' => Token::AnyText,
+            '_' => Token::AnyCharacter,
+            '\\' => Token::Character(characters.next().unwrap_or('\\')),
+            other => Token::Character(other),
+        });
+    }
+    tokens
+}
+
+/// `_` is in many names of databases by accident; `%` never is.
+fn is_one_database(pattern: &str) -> bool {
+    !tokens(pattern).contains(&Token::AnyText)
+}
+
+/// A name as SQL writes it.
+#[must_use]
+pub fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// Text as SQL writes it.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// The statements that give a user, written as SQL writes it, what a role needs.
+#[must_use]
+pub fn grants(role: Role, database: &str, user: &str) -> Vec<String> {
+    let mut by_rights: BTreeMap<&[&str], BTreeSet<&str>> = BTreeMap::new();
+    for table in TABLES.iter().filter(|table| !table.rights(role).is_empty()) {
+        by_rights.entry(table.rights(role)).or_default().insert(table.name);
+    }
+    by_rights
+        .iter()
+        .flat_map(|(rights, tables)| {
+            tables.iter().map(|table| {
+                format!("GRANT {} ON {}.{} TO {user}", rights.join(", "), identifier(database), identifier(table))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations;
+    use proptest::prelude::*;
+
+    fn lines(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_tables_are_those_of_the_schema_with_all_their_columns() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY)").unwrap();
+        for migration in migrations::ALL {
+            connection.execute_batch(migration.sqlite).unwrap();
+        }
+        let strings = |sql: &str| -> BTreeSet<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let made = strings("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+        assert_eq!(made, TABLES.iter().map(|table| table.name.to_owned()).collect());
+        for table in TABLES {
+            let columns = strings(&format!("SELECT name FROM pragma_table_info('{}')", table.name));
+            assert_eq!(columns, table.columns.iter().map(|column| (*column).to_owned()).collect(), "{}", table.name);
+        }
+    }
+
+    #[test]
+    fn what_is_granted_is_exactly_what_is_needed() {
+        for role in Role::ALL {
+            let granted = grants(role, "wick_et`gate", "`gate`@`%`");
+            assert_eq!(judge(role, "wick_et`gate", &granted), Judgement::default(), "{role}");
+        }
+    }
+
+    #[test]
+    fn too_little_is_named_by_table() {
+        let mut granted = grants(Role::Gate, "wg", "`gate`@`%`");
+        granted.retain(|line| !line.contains("`revocations`"));
+        granted.push("GRANT SELECT ON `other`.`revocations` TO `gate`@`%`".to_owned());
+        let judged = judge(Role::Gate, "wg", &granted);
+        assert_eq!(judged.missing, ["SELECT ON revocations"]);
+        assert_eq!(judged.superfluous, ["SELECT ON `other`.`revocations`"]);
+        assert_eq!(judge(Role::Gate, "wg", &[]).missing.len(), TABLES.len());
+    }
+
+    #[test]
+    fn too_much_is_named_as_it_was_granted() {
+        let cases: [(&[&str], &[&str]); 8] = [
+            (&["GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*HASH' REQUIRE X509"], &[]),
+            (&["GRANT SELECT ON `w_g`.* TO `a`@`%`"], &[]),
+            (&["GRANT SELECT ON `w\\_g`.* TO `a`@`%`"], &[]),
+            (&["GRANT SELECT, DELETE ON `w_g`.* TO `a`@`%` WITH GRANT OPTION"], &["DELETE, GRANT OPTION ON `w_g`.*"]),
+            (&["GRANT ALL PRIVILEGES ON `w_g`.* TO `a`@`%`"], &["ALL PRIVILEGES ON `w_g`.*"]),
+            (&["GRANT SELECT ON `w%`.* TO `a`@`%`"], &["SELECT ON `w%`.*"]),
+            (&["GRANT PROCESS ON *.* TO `a`@`%`", "GRANT `r` TO `a`@`%`"], &["PROCESS ON *.*"]),
+            (
+                &["GRANT SELECT (`id`, `email`), INSERT (`id`) ON `w_g`.`accounts` TO `a`@`%`"],
+                &["INSERT (`id`) ON `w_g`.`accounts`"],
+            ),
+        ];
+        for (granted, superfluous) in cases {
+            assert_eq!(judge(Role::Gate, "w_g", &lines(granted)).superfluous, superfluous, "{granted:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_only_reads_needs_no_other_right() {
+        let granted = lines(&[
+            "GRANT USAGE ON *.* TO `a`@`%`",
+            "GRANT SELECT, SHOW VIEW ON `mail`.* TO `a`@`%`",
+            "GRANT SELECT (`id`), UPDATE (`id`) ON `mail`.`users` TO `a`@`%`",
+        ]);
+        assert_eq!(beyond_reading(&granted), ["UPDATE (`id`) ON `mail`.`users`"]);
+    }
+
+    #[test]
+    fn a_pattern_fits_as_in_like() {
+        let cases = [
+            ("wg", "wg", true),
+            ("w_", "wg", true),
+            ("w\\_", "wg", false),
+            ("w\\_", "w_", true),
+            ("%", "", true),
+            ("w%g", "wicketgate", false),
+            ("w%e", "wicketgate", true),
+            ("", "w", false),
+        ];
+        for (pattern, text, fits) in cases {
+            assert_eq!(like(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_upsets_the_judge(line in "\\PC{0,80}", tail in "[ -~]{0,60}") {
+            let _ = judge(Role::Gate, "wg", &[line.clone(), format!("GRANT {tail}"), format!("GRANT SELECT ON {line} TO x")]);
+        }
+
+        #[test]
+        fn a_literal_cannot_be_left_from_within(text in "\\PC{0,20}") {
+            let quoted = literal(&text);
+            let inside = &quoted[1..quoted.len() - 1];
+            prop_assert_eq!(inside.replace("\\\\", "").replace("''", "").contains(['\'', '\\']), false);
+        }
+    }
+}
