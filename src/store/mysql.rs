@@ -8,14 +8,15 @@
 
 mod connect;
 mod examine;
+mod migrate;
 mod refusal;
 
 pub use examine::{Examination, Examined, examine};
+pub use migrate::{create_database, script};
 
-use super::migrations::{self, Standing};
 use super::{
-    Abort, Answer, CREATE_SCHEMA_VERSION, Deadlines, Described, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row,
-    Session, Value, Work, stopped, version_of,
+    Abort, Answer, Deadlines, Described, Fault, OpenError, READ_SCHEMA_VERSION, Row, Session, Value, Work, stopped,
+    version_of,
 };
 use crate::config;
 use connect::{AVOIDED, Connected, Connector, Purpose, is_read_only};
@@ -203,42 +204,6 @@ impl Pool {
         self.finish(leased, version)
     }
 
-    /// Makes the schema or brings it to the version that this program works with. MySQL cannot do this
-    /// in one transaction: the version is raised after each step, and a step can be repeated.
-    ///
-    /// # Errors
-    /// When the server does not answer, refuses, or has a newer schema.
-    pub async fn migrate(self: Arc<Self>) -> Result<Migrated, OpenError> {
-        let mut leased = self.lease_for(Purpose::Writing).await?;
-        let migrated = self.migrate_with(&mut leased).await;
-        // Closing the connection also gives the lock back.
-        self.discard(leased);
-        migrated
-    }
-
-    async fn migrate_with(&self, leased: &mut Leased) -> Result<Migrated, OpenError> {
-        let patience = self.deadlines.work * 2;
-        let lock = "SELECT CAST(GET_LOCK(CONCAT('wicketgate.', LEFT(DATABASE(), 40)), 5) AS CHAR)";
-        if self.one_text(leased, lock).await? != "1" {
-            return Err(Fault::Unavailable("another process is migrating it".to_owned()).into());
-        }
-        let from = self.read_version(leased).await?;
-        let standing = migrations::standing(from);
-        if let Standing::Newer(_) = standing {
-            OpenError::from_standing(standing)?;
-        }
-        self.query(leased, CREATE_SCHEMA_VERSION).await?;
-        for migration in migrations::after(from) {
-            for statement in migrations::statements(migration.mysql) {
-                let done = timeout(patience, leased.connected.connection.query_drop(&statement)).await;
-                done.map_err(|_| no_answer(patience))?.map_err(fault)?;
-            }
-            let raise = format!("INSERT INTO schema_version (version) VALUES ({})", migration.version);
-            self.query(leased, &raise).await?;
-        }
-        Ok(Migrated { from, to: migrations::newest() })
-    }
-
     async fn read_version(&self, leased: &mut Leased) -> Result<Option<u32>, Fault> {
         let mut session = MySqlSession { connection: &mut leased.connected.connection };
         let limit = self.deadlines.work;
@@ -252,7 +217,6 @@ impl Pool {
 
     async fn one_text(&self, leased: &mut Leased, sql: &'static str) -> Result<String, Fault> {
         let mut session = MySqlSession { connection: &mut leased.connected.connection };
-        // The lock above is waited for by the server, for longer than a read may take.
         let limit = self.deadlines.work * 2;
         let rows = timeout(limit, session.query(sql, Vec::new())).await.map_err(|_| no_answer(limit))??;
         rows.first().ok_or_else(|| Fault::Unexpected("the server gave no row".to_owned()))?.text(0)

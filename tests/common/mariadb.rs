@@ -201,6 +201,8 @@ impl Drop for MariaDb {
 fn shared_arguments(directory: &Path) -> Vec<String> {
     let mut arguments = vec![
         format!("--datadir={}", directory.join("data").display()),
+        // Temporary tables are named after process ids, of which containers that share /tmp may have the same.
+        format!("--tmpdir={}", directory.display()),
         "--innodb-buffer-pool-size=16M".to_owned(),
         "--innodb-log-file-size=8M".to_owned(),
         "--innodb-use-native-aio=0".to_owned(),

@@ -1,0 +1,192 @@
+//! How the schema is made and brought to the version that this program works with, by one process at a time.
+//! MySQL commits each change of a schema by itself, so the version is raised after each step and a step can be
+//! repeated.
+//!
+//! `GET_LOCK` counts on one server alone, and a row's lock ends with the first change of the schema. So the right to
+//! migrate is a lease: a row that names its holder and when the lease ends, by the server's clock. On a Galera
+//! cluster two who take it at once collide, and one of them begins again. The holder renews it while a statement
+//! runs, and looks before each statement whether it is still its own; clocks of a cluster that differ by more than
+//! [`LEASE`] less [`RENEWAL`] would break that.
+
+use super::super::migrations::{self, Standing};
+use super::super::{CREATE_SCHEMA_VERSION, Deadlines, Fault, Migrated, OpenError, Session, Value};
+use super::connect::{Connector, Purpose};
+use super::{Leased, MySqlSession, Pool, fault, no_answer};
+use crate::base::hex;
+use crate::config;
+use crate::store::rights::identifier;
+use mysql_async::prelude::Queryable;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+
+/// How long a lease lasts that nobody renews.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// How long somebody else's lease is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest that one change of the schema may take: a table with millions of rows is copied.
+const STATEMENT: Duration = Duration::from_secs(3600);
+
+const CREATE_LEASE: &str = "CREATE TABLE IF NOT EXISTS migration_lease (id TINYINT NOT NULL PRIMARY KEY, \
+                            holder VARCHAR(64) NOT NULL, who VARCHAR(254) NOT NULL, expires BIGINT NOT NULL) \
+                            ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+const CREATE_LEASE_ROW: &str = "INSERT IGNORE INTO migration_lease (id, holder, who, expires) VALUES (1, '', '', 0)";
+/// Parameters: the holder, seconds.
+const TAKE: &str = "UPDATE migration_lease SET holder = ?, who = LEFT(USER(), 254), expires = UNIX_TIMESTAMP() + ? \
+                    WHERE id = 1 AND expires < UNIX_TIMESTAMP()";
+/// Parameters: seconds, the holder.
+const RENEW: &str = "UPDATE migration_lease SET expires = UNIX_TIMESTAMP() + ? WHERE id = 1 AND holder = ?";
+/// Parameters: the holder.
+const GIVE_BACK: &str = "UPDATE migration_lease SET expires = 0 WHERE id = 1 AND holder = ?";
+const HOLDER: &str =
+    "SELECT CONCAT(who, ' for at most ', GREATEST(expires - UNIX_TIMESTAMP(), 0), ' s more') FROM migration_lease";
+
+/// Makes the database that the settings name, if there is none; the user of the settings must have the right to.
+///
+/// # Errors
+/// When no server that takes writes can be reached, or the server refuses.
+pub async fn create_database(settings: &config::MySql, deadlines: Deadlines) -> Result<(), OpenError> {
+    // Whoever names a database that is not there yet is refused.
+    let connector = Connector::new(config::MySql { database: String::new(), ..settings.clone() })?;
+    let mut connected = connector.connect(deadlines.connect, Purpose::Writing).await?;
+    let limit = deadlines.work * 2;
+    let done = timeout(limit, connected.connection.query_drop(database_statement(&settings.database))).await;
+    done.map_err(|_| no_answer(limit))?.map_err(fault)?;
+    Ok(())
+}
+
+fn database_statement(database: &str) -> String {
+    format!("CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", identifier(database))
+}
+
+/// The statements that make the database and the newest schema in it, for those who run SQL by hand. Each can be
+/// repeated, on a database that has this schema or none.
+#[must_use]
+pub fn script(database: &str) -> Vec<String> {
+    let versions = migrations::ALL
+        .iter()
+        .map(|migration| format!("INSERT IGNORE INTO schema_version (version) VALUES ({})", migration.version));
+    [database_statement(database), format!("USE {}", identifier(database)), CREATE_SCHEMA_VERSION.to_owned()]
+        .into_iter()
+        .chain(migrations::ALL.iter().flat_map(|migration| migrations::statements(migration.mysql)))
+        .chain(versions)
+        .collect()
+}
+
+impl Pool {
+    /// Makes the schema or brings it to the version that this program works with.
+    ///
+    /// # Errors
+    /// When no server that takes writes answers, when it refuses, has a newer schema, or another process is
+    /// migrating it.
+    pub async fn migrate(self: Arc<Self>) -> Result<Migrated, OpenError> {
+        let mut leased = self.lease_for(Purpose::Writing).await?;
+        let migrated = self.migrate_over(&mut leased).await;
+        // A statement that was given up may still run there.
+        self.discard(leased);
+        migrated
+    }
+
+    async fn migrate_over(&self, leased: &mut Leased) -> Result<Migrated, OpenError> {
+        if let Some(done) = self.nothing_to_do(leased).await? {
+            return Ok(done);
+        }
+        self.query(leased, CREATE_LEASE).await?;
+        self.query(leased, CREATE_LEASE_ROW).await?;
+        let holder = holder()?;
+        self.take_lease(leased, &holder).await?;
+        let migrated = self.migrate_as(leased, &holder).await;
+        // One that is not given back ends by itself.
+        let _ = self.change(leased, GIVE_BACK, vec![Value::from(holder.as_str())]).await;
+        migrated
+    }
+
+    async fn nothing_to_do(&self, leased: &mut Leased) -> Result<Option<Migrated>, OpenError> {
+        let from = self.read_version(leased).await?;
+        match migrations::standing(from) {
+            Standing::Current => Ok(Some(Migrated { from, to: migrations::newest() })),
+            standing @ Standing::Newer(_) => OpenError::from_standing(standing).map(|()| None),
+            Standing::Absent | Standing::Older(_) => Ok(None),
+        }
+    }
+
+    async fn migrate_as(&self, leased: &mut Leased, holder: &str) -> Result<Migrated, OpenError> {
+        // Whoever held the lease before may have done it all.
+        if let Some(done) = self.nothing_to_do(leased).await? {
+            return Ok(done);
+        }
+        let from = self.read_version(leased).await?;
+        self.step(leased, holder, CREATE_SCHEMA_VERSION).await?;
+        for migration in migrations::after(from) {
+            for statement in migrations::statements(migration.mysql) {
+                self.step(leased, holder, &statement).await?;
+            }
+            let raise = format!("INSERT IGNORE INTO schema_version (version) VALUES ({})", migration.version);
+            self.step(leased, holder, &raise).await?;
+        }
+        Ok(Migrated { from, to: migrations::newest() })
+    }
+
+    /// Waits for a lease to end that somebody else has.
+    async fn take_lease(&self, leased: &mut Leased, holder: &str) -> Result<(), Fault> {
+        let start = Instant::now();
+        loop {
+            match self.change(leased, TAKE, vec![Value::from(holder), seconds(LEASE)]).await {
+                Ok(1) => return Ok(()),
+                Ok(_) | Err(Fault::Conflict(_)) if start.elapsed() < PATIENCE => {}
+                Ok(_) => {
+                    let who = self.one_text(leased, HOLDER).await?;
+                    return Err(Fault::Unavailable(format!("another process is migrating it: {who}")));
+                }
+                Err(fault) => return Err(fault),
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// One statement, under a lease that is seen to be ours before and renewed meanwhile.
+    async fn step(&self, leased: &mut Leased, holder: &str, statement: &str) -> Result<(), Fault> {
+        self.renew(leased, holder).await?;
+        let statement = timeout(STATEMENT, leased.connected.connection.query_drop(statement));
+        let renewing = async {
+            loop {
+                sleep(RENEWAL).await;
+                // On Galera a change of the schema holds all else up, the renewal too; that comes when it can.
+                if let Ok(mut second) = self.lease_for(Purpose::Writing).await {
+                    let _ = self.renew(&mut second, holder).await;
+                    self.put_back(second);
+                }
+            }
+        };
+        tokio::select! {
+            done = statement => done.map_err(|_| no_answer(STATEMENT))?.map_err(fault),
+            () = renewing => Ok(()),
+        }
+    }
+
+    async fn renew(&self, leased: &mut Leased, holder: &str) -> Result<(), Fault> {
+        match self.change(leased, RENEW, vec![seconds(LEASE), Value::from(holder)]).await? {
+            1 => Ok(()),
+            _ => Err(Fault::Unavailable("another process has taken the migration over".to_owned())),
+        }
+    }
+
+    async fn change(&self, leased: &mut Leased, sql: &'static str, values: Vec<Value>) -> Result<u64, Fault> {
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
+        let limit = self.deadlines.work * 2;
+        timeout(limit, session.execute(sql, values)).await.map_err(|_| no_answer(limit))?
+    }
+}
+
+fn seconds(duration: Duration) -> Value {
+    Value::Integer(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A name that no other process takes.
+fn holder() -> Result<String, Fault> {
+    let mut octets = [0; 16];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| Fault::Unavailable("the system gives no randomness".to_owned()))?;
+    Ok(hex::encode(&octets))
+}
