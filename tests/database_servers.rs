@@ -75,30 +75,36 @@ fn accounts_on(server: &MariaDb) -> String {
 }
 
 #[tokio::test]
-async fn look_ups_go_to_the_preferred_server_and_changes_to_one_that_takes_them() {
-    let (replica, primary) = tokio::join!(start(), start());
+async fn a_server_that_takes_no_writes_is_asked_only_when_no_other_answers() {
+    let (replica, mut primary) = tokio::join!(start(), start());
     for (server, marker) in [(&replica, "on the replica"), (&primary, "on the primary")] {
         server.sql(&format!("INSERT INTO accounts (username, status) VALUES ('{marker}', 'active')"));
     }
     replica.administer("SET GLOBAL read_only = ON");
     let registry = open(&settings(&[&replica, &primary])).await;
-    assert!(is_known(&registry, "on the replica").await);
-
+    assert!(is_known(&registry, "on the primary").await, "a replica may lag behind, even if it is named first");
     registry.add(&account("ann")).await.unwrap();
     assert_eq!(accounts_on(&primary), "ann,on the primary");
     assert_eq!(accounts_on(&replica), "on the replica");
 
-    // They change places, under a pool that has connections to both.
+    // They change places, under a pool that has connections.
     primary.administer("SET GLOBAL read_only = ON");
     replica.administer("SET GLOBAL read_only = OFF");
     registry.add(&account("bob")).await.unwrap();
     assert_eq!(accounts_on(&primary), "ann,on the primary");
     assert_eq!(accounts_on(&replica), "bob,on the replica");
+    assert!(is_known(&registry, "bob").await);
 
     replica.administer("SET GLOBAL read_only = ON");
     let refused = registry.add(&account("carol")).await.unwrap_err().to_string();
     assert_eq!(refused.matches("takes no writes").count(), 2, "{refused}");
     assert!(is_known(&registry, "on the replica").await, "look-ups need no server that takes writes");
+    let unread = registry.changes(None).await.unwrap_err().to_string();
+    assert!(unread.contains("takes no writes"), "the feed of changes is never read from a replica: {unread}");
+
+    primary.stop();
+    let registry = open(&settings(&[&replica, &primary])).await;
+    assert!(is_known(&registry, "on the replica").await);
 }
 
 #[tokio::test]

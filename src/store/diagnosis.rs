@@ -4,6 +4,9 @@
 use crate::config::Severity;
 use std::fmt;
 
+/// The most characters of one part.
+const LONGEST: usize = 2000;
+
 /// Something that stands in the way of using a database, or that is better mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -29,10 +32,10 @@ impl Diagnosis {
     ) -> Self {
         Self {
             severity: Severity::Error,
-            on: on.to_string(),
-            what: what.into(),
-            why: why.into(),
-            what_to_do: what_to_do.into(),
+            on: printable(&on.to_string()),
+            what: printable(&what.into()),
+            why: printable(&why.into()),
+            what_to_do: printable(&what_to_do.into()),
         }
     }
 
@@ -52,5 +55,23 @@ impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, why, what_to_do, .. } = self;
         write!(f, "{what}: {why}; what to do: {what_to_do}")
+    }
+}
+
+/// Servers choose their words: without control characters, which could write elsewhere in a log or on a terminal, and
+/// of a length that can be read.
+fn printable(text: &str) -> String {
+    text.chars().take(LONGEST).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_server_cannot_draw_on_the_terminal() {
+        let diagnosis = Diagnosis::warning("db1", "refused", "\u{1b}[2Jlogin:\n", "x".repeat(1 << 20));
+        assert_eq!(diagnosis.why, "\u{fffd}[2Jlogin:\u{fffd}");
+        assert_eq!(diagnosis.what_to_do.len(), LONGEST);
     }
 }

@@ -375,6 +375,24 @@ impl Database {
         done.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
+    /// Reads as [`read`](Self::read) does, but only where writes go: never from a replica, which may not have seen
+    /// them yet.
+    ///
+    /// # Errors
+    /// What the work returns, or the fault of the database; a server that takes no writes is one.
+    pub async fn read_current<C, T, E>(&self, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let done = match &self.backend {
+            Backend::Sqlite(pool) => self.control.spawn(Arc::clone(pool).read(context, work)),
+            Backend::MySql(pool) => self.control.spawn(Arc::clone(pool).read_current(context, work)),
+        };
+        done.await.unwrap_or_else(|_| Err(stopped().into()))
+    }
+
     /// Writes in one transaction, which is undone when the work returns an error, and begun again a few
     /// times when another transaction was in its way.
     ///

@@ -97,6 +97,25 @@ impl Pool {
         self.connector.name()
     }
 
+    /// See [`Database::read_current`](super::Database::read_current).
+    ///
+    /// # Errors
+    /// What the work returns, or the fault of the database.
+    pub async fn read_current<C, T, E>(self: Arc<Self>, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let mut leased = self.lease_for(Purpose::Writing).await?;
+        let done = self.within(self.deadlines.work, &mut leased, &context, work).await;
+        match &done {
+            Err(Abort::Fault(fault)) if !leaves_in_order(fault) => self.discard(leased),
+            _ => self.put_back(leased),
+        }
+        done
+    }
+
     /// See [`Database::read`](super::Database::read).
     ///
     /// # Errors

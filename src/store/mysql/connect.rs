@@ -2,8 +2,9 @@
 //! Passwords and certificate files are read for every connection, so that renewed ones are taken up. What a
 //! refusal means is `refusal`'s to say.
 
-use super::super::{Diagnosis, Fault};
+use super::super::{Diagnosis, Fault, Value};
 use super::refusal::Attempt;
+use super::value;
 use crate::base::reach;
 use crate::base::secret::{SecretError, SecretSource};
 use crate::config::{self, MySqlTlsMode, ServerName};
@@ -45,7 +46,7 @@ const FOREIGN: [&str; 2] =
 /// What a connection is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Any server will do.
+    /// A server that takes writes is best, since a replica may lag behind; but any will do.
     Reading,
     /// The server must take writes.
     Writing,
@@ -57,7 +58,7 @@ pub(super) struct Connected {
     pub(super) connection: Conn,
     /// Whether it takes writes: neither read-only nor a Galera node that lags behind.
     pub(super) writable: bool,
-    /// Whether another server is preferred to it.
+    /// Whether another server would be preferred to it, but for its having failed.
     pub(super) second_best: bool,
 }
 
@@ -98,33 +99,43 @@ impl Connector {
         &self.name
     }
 
-    /// A connection to the first server that answers within the limit and is fit for the purpose.
+    /// A connection to the first server that answers within the limit and takes writes; for reading, if there is
+    /// none, to the first that answers.
     pub(super) async fn connect(&self, limit: Duration, purpose: Purpose) -> Result<Connected, Fault> {
         if let Some(fault) = self.failed_just_now() {
             return Err(fault);
         }
         let mut reasons = Vec::new();
+        let mut read_only: Option<Connected> = None;
         let mut all_failed = true;
-        let several = self.settings.servers.len() > 1;
-        let mut note = |server: &ServerName, why: String| {
-            reasons.push(if several { format!("{server}: {why}") } else { why });
-        };
-        for (index, server) in self.in_order() {
-            match self.connect_within(limit, &server).await {
-                Ok((_, false)) if purpose == Purpose::Writing => {
-                    all_failed = false;
+        for Candidate { index, server, failed_lately } in self.in_order() {
+            if failed_lately && read_only.is_some() {
+                // Whoever only reads does not wait again for a server that is known to be down.
+                continue;
+            }
+            let why = match self.connect_within(limit, &server).await {
+                Ok((connection, true)) => {
                     self.note(index, None);
-                    note(&server, READ_ONLY.to_owned());
+                    return Ok(Connected { connection, writable: true, second_best: self.is_second_best(index) });
                 }
-                Ok((connection, writable)) => {
+                Ok((connection, false)) => {
                     self.note(index, None);
-                    return Ok(Connected { connection, writable, second_best: index > 0 });
+                    all_failed = false;
+                    if purpose == Purpose::Reading {
+                        let connected = Connected { connection, writable: false, second_best: true };
+                        read_only.get_or_insert(connected);
+                    }
+                    READ_ONLY.to_owned()
                 }
                 Err(diagnosis) => {
                     self.note(index, Some(Instant::now()));
-                    note(&server, diagnosis.to_string());
+                    diagnosis.to_string()
                 }
-            }
+            };
+            reasons.push(if self.settings.servers.len() > 1 { format!("{server}: {why}") } else { why });
+        }
+        if let Some(connected) = read_only {
+            return Ok(connected);
         }
         let fault = Fault::Unavailable(reasons.join("; "));
         if all_failed {
@@ -135,7 +146,15 @@ impl Connector {
 
     /// A connection to this server, and whether it takes writes.
     pub(super) async fn connect_within(&self, limit: Duration, server: &ServerName) -> Result<(Conn, bool), Diagnosis> {
-        let shown = self.credentials(server).await?;
+        let Ok(shown) = timeout(limit, self.credentials(server)).await else {
+            return Err(Diagnosis::error(
+                server,
+                "password, certificate and key could not be read",
+                format!("reading them took longer than {limit:?}"),
+                "look at the file system that they are on, and whether one of them is a pipe",
+            ));
+        };
+        let shown = shown?;
         let attempt =
             Attempt { settings: &self.settings, server, certificate: shown.client.as_ref().map(|(chain, _)| &**chain) };
         let connecting = async {
@@ -226,13 +245,20 @@ impl Connector {
     }
 
     /// The servers in the order of the settings, those that failed lately last.
-    fn in_order(&self) -> Vec<(usize, ServerName)> {
+    fn in_order(&self) -> Vec<Candidate> {
         let health = self.health();
         let failed_lately =
             |index: usize| health.failed.get(index).copied().flatten().is_some_and(|at| at.elapsed() < AVOIDED);
-        let mut servers: Vec<_> = self.settings.servers.iter().cloned().enumerate().collect();
-        servers.sort_by_key(|(index, _)| failed_lately(*index));
+        let servers = self.settings.servers.iter().cloned().enumerate();
+        let mut servers: Vec<_> =
+            servers.map(|(index, server)| Candidate { index, server, failed_lately: failed_lately(index) }).collect();
+        servers.sort_by_key(|candidate| candidate.failed_lately);
         servers
+    }
+
+    /// Whether a server is only used because one before it failed.
+    fn is_second_best(&self, index: usize) -> bool {
+        self.health().failed.iter().take(index).any(Option::is_some)
     }
 
     fn note(&self, index: usize, failed: Option<Instant>) {
@@ -244,6 +270,14 @@ impl Connector {
 
 const READ_ONLY: &str = "the server takes no writes: it is read-only, or a cluster node that lags behind; what to do: \
                          name one that takes them in accounts.mysql.servers";
+
+/// A server that may be connected to.
+struct Candidate {
+    /// Its place in the settings.
+    index: usize,
+    server: ServerName,
+    failed_lately: bool,
+}
 
 /// What one connection is made with.
 struct Credentials {
@@ -258,19 +292,34 @@ struct Credentials {
 /// was committed before it, so that a lock made through one node counts on the next question to another.
 async fn is_writable(connection: &mut Conn) -> Result<bool, mysql_async::Error> {
     let read_only = is_read_only(connection).await?;
-    let node: Vec<(String, String)> =
-        connection.query("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_connected', 'wsrep_local_state')").await?;
-    let value = |name: &str| node.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
-    if value("wsrep_connected") != Some("ON") {
+    let node = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_connected', 'wsrep_local_state')";
+    let node = texts(connection, node).await?;
+    let is = |name: &str, value: &str| node.iter().any(|row| row.iter().map(String::as_str).eq([name, value]));
+    if !is("wsrep_connected", "ON") {
         return Ok(!read_only);
     }
     connection.query_drop("SET SESSION wsrep_sync_wait = 1").await?;
-    Ok(!read_only && value("wsrep_local_state") == Some(SYNCED))
+    Ok(!read_only && is("wsrep_local_state", SYNCED))
 }
 
 /// Whether the server was told to take no writes, as replicas are.
 pub(super) async fn is_read_only(connection: &mut Conn) -> Result<bool, mysql_async::Error> {
-    Ok(connection.query_first::<bool, _>("SELECT @@GLOBAL.read_only").await?.unwrap_or(true))
+    let rows = texts(connection, "SELECT @@GLOBAL.read_only").await?;
+    let value = rows.first().and_then(|row| row.first());
+    Ok(!value.is_some_and(|value| matches!(value.as_str(), "0" | "OFF")))
+}
+
+/// The rows that a statement yields, each value as text and NULL as the empty one. The driver's own conversions
+/// panic on what they do not expect.
+pub(super) async fn texts(connection: &mut Conn, sql: &str) -> Result<Vec<Vec<String>>, mysql_async::Error> {
+    let rows: Vec<mysql_async::Row> = connection.query(sql).await?;
+    let text = |found| match value(found) {
+        Value::Null => String::new(),
+        Value::Integer(integer) => integer.to_string(),
+        Value::Text(text) => text,
+        Value::Blob(octets) => String::from_utf8_lossy(&octets).into_owned(),
+    };
+    Ok(rows.into_iter().map(|row| row.unwrap_raw().into_iter().map(text).collect()).collect())
 }
 
 /// Something on this machine that keeps a connection from being tried.

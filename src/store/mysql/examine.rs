@@ -5,10 +5,10 @@
 use super::super::migrations::{self, Standing};
 use super::super::rights::{self, Role, TABLES, Table};
 use super::super::{Deadlines, Diagnosis, OpenError};
-use super::connect::Connector;
+use super::connect::{Connector, texts};
 use crate::config::{self, ServerName, Severity};
 use futures_util::future::join_all;
-use mysql_async::prelude::{FromRow, Queryable};
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 use tokio::time::timeout;
 
@@ -64,12 +64,13 @@ pub async fn examine(settings: &config::MySql, role: Role, deadlines: Deadlines)
                 diagnosis.severity = Severity::Warning;
             }
         }
-        if role != Role::Gate && !examination.servers.iter().any(|server| server.writable) {
+        if !examination.servers.iter().any(|server| server.writable) {
             examination.diagnoses.push(Diagnosis::warning(
                 connector.name(),
                 "no server takes writes",
                 "each that answers is read-only, or a cluster node that lags behind",
-                "name the primary in accounts.mysql.servers, too; until then nothing can be changed",
+                "name the primary in accounts.mysql.servers, too: until then nothing can be changed, and what is changed \
+                 elsewhere is noticed only when the time to live of an answer is over",
             ));
         }
     }
@@ -119,30 +120,43 @@ struct Findings {
     schema: Option<u32>,
     /// The character sets of what we send, of how it is compared, and of what we get.
     connection: Vec<(String, String)>,
-    /// Table, column, character set and collation of each text column of ours.
-    text_columns: Vec<(String, String, String, String)>,
+    text_columns: Vec<TextColumn>,
     /// The tables that could not be read, with the server's number and words.
     unread: Vec<(&'static str, u16, String)>,
     grants: Vec<String>,
 }
 
+/// A column that holds text.
+#[derive(Debug, Clone)]
+struct TextColumn {
+    table: String,
+    column: String,
+    character_set: String,
+    collation: String,
+}
+
+impl From<[String; 4]> for TextColumn {
+    fn from([table, column, character_set, collation]: [String; 4]) -> Self {
+        Self { table, column, character_set, collation }
+    }
+}
+
 async fn ask(connection: &mut Conn, tables: impl Iterator<Item = &'static Table>) -> Result<Findings, Error> {
+    let character_sets = "SHOW SESSION VARIABLES WHERE Variable_name IN \
+                          ('character_set_client', 'character_set_connection', 'character_set_results')";
+    let text_columns = "SELECT table_name, column_name, character_set_name, collation_name \
+                        FROM information_schema.columns \
+                        WHERE table_schema = DATABASE() AND character_set_name IS NOT NULL \
+                        ORDER BY table_name, ordinal_position";
     let mut findings = Findings {
-        version: connection.query_first("SELECT VERSION()").await?.unwrap_or_default(),
-        connection: connection
-            .query(
-                "SHOW SESSION VARIABLES WHERE Variable_name IN \
-                 ('character_set_client', 'character_set_connection', 'character_set_results')",
-            )
-            .await?,
-        text_columns: connection
-            .query(
-                "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), CAST(character_set_name AS CHAR), \
-                 CAST(collation_name AS CHAR) FROM information_schema.columns \
-                 WHERE table_schema = DATABASE() AND character_set_name IS NOT NULL \
-                 ORDER BY table_name, ordinal_position",
-            )
-            .await?,
+        version: first(texts(connection, "SELECT VERSION()").await?).unwrap_or_default(),
+        connection: texts(connection, character_sets).await?.into_iter().filter_map(row).map(|[a, b]| (a, b)).collect(),
+        text_columns: texts(connection, text_columns)
+            .await?
+            .into_iter()
+            .filter_map(row)
+            .map(TextColumn::from)
+            .collect(),
         ..Findings::default()
     };
     for table in tables {
@@ -153,8 +167,8 @@ async fn ask(connection: &mut Conn, tables: impl Iterator<Item = &'static Table>
             Err(error) => return Err(error),
         }
     }
-    findings.schema = match connection.query_first("SELECT MAX(version) FROM schema_version").await {
-        Ok(version) => version.flatten(),
+    findings.schema = match texts(connection, "SELECT MAX(version) FROM schema_version").await {
+        Ok(version) => first(version).and_then(|version| version.parse().ok()),
         Err(Error::Server(_)) => None,
         Err(error) => return Err(error),
     };
@@ -167,21 +181,27 @@ async fn grants(connection: &mut Conn, version: &str) -> Result<Vec<String>, Err
     let roles = if version.contains("MariaDB") {
         None
     } else {
-        let active = optional(connection.query_first::<String, _>("SELECT CURRENT_ROLE()").await)?;
-        active.filter(|roles| roles != "NONE" && !roles.is_empty())
+        match texts(connection, "SELECT CURRENT_ROLE()").await {
+            Ok(active) => first(active).filter(|roles| roles != "NONE" && !roles.is_empty()),
+            // MySQL 5.7 has no roles.
+            Err(Error::Server(_)) => None,
+            Err(error) => return Err(error),
+        }
     };
-    match roles {
-        Some(roles) => connection.query(format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}")).await,
-        None => connection.query("SHOW GRANTS").await,
-    }
+    let sql = match roles {
+        Some(roles) => format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}"),
+        None => "SHOW GRANTS".to_owned(),
+    };
+    Ok(texts(connection, &sql).await?.into_iter().filter_map(|row| row.into_iter().next()).collect())
 }
 
-/// What an old server does not know is not there.
-fn optional<T: FromRow>(answer: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
-    match answer {
-        Err(Error::Server(_)) => Ok(None),
-        other => other,
-    }
+fn first(rows: Vec<Vec<String>>) -> Option<String> {
+    rows.into_iter().next()?.into_iter().next()
+}
+
+/// A row of so many columns; another one is none of what was asked for.
+fn row<const N: usize>(row: Vec<String>) -> Option<[String; N]> {
+    row.try_into().ok()
 }
 
 fn judge(findings: &Findings, server: &str, settings: &config::MySql, role: Role) -> Vec<Diagnosis> {
@@ -267,10 +287,10 @@ fn is_missing(code: u16) -> bool {
 }
 
 fn columns(findings: &Findings, server: &str) -> Vec<Diagnosis> {
-    let ours = findings.text_columns.iter().filter(|(table, column, ..)| {
-        TABLES.iter().any(|known| known.name == table && known.columns.contains(&column.as_str()))
+    let ours = findings.text_columns.iter().filter(|found| {
+        TABLES.iter().any(|known| known.name == found.table && known.columns.contains(&found.column.as_str()))
     });
-    ours.filter_map(|(table, column, character_set, collation)| {
+    ours.filter_map(|TextColumn { table, column, character_set, collation }| {
         let on = format!("{table}.{column} on {server}");
         let what_to_do = format!("ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
         if character_set != "utf8mb4" {
@@ -356,8 +376,8 @@ mod tests {
         }
     }
 
-    fn column(name: &str, character_set: &str, collation: &str) -> (String, String, String, String) {
-        ("accounts".to_owned(), name.to_owned(), character_set.to_owned(), collation.to_owned())
+    fn column(name: &str, character_set: &str, collation: &str) -> TextColumn {
+        TextColumn::from(["accounts", name, character_set, collation].map(str::to_owned))
     }
 
     /// What it is about, what is wrong, and what is told.
