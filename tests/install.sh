@@ -18,7 +18,6 @@ NEEDED=(
   certutil:libnss3-tools
   pk12util:libnss3-tools
   pip3:python3-pip
-  c++:g++
 )
 
 # Servers live in sbin, which is not on everybody's path.
