@@ -34,20 +34,24 @@ const SPACE: u8 = 0x80;
 const PADDING: u8 = 0x81;
 const OTHER: u8 = 0xff;
 
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
 const fn values() -> [u8; 256] {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut values = [OTHER; 256];
-    let mut sextet = 0;
-    while sextet < 64 {
-        values[ALPHABET[sextet] as usize] = sextet as u8;
-        sextet += 1;
+    let mut rest: &mut [u8] = &mut values;
+    let mut character = 0_u8;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b' ' | b'\t' | b'\r' | b'\n' => SPACE,
+            b'=' => PADDING,
+            _ => OTHER,
+        };
+        character = character.wrapping_add(1);
+        rest = others;
     }
-    values[b' ' as usize] = SPACE;
-    values[b'\t' as usize] = SPACE;
-    values[b'\r' as usize] = SPACE;
-    values[b'\n' as usize] = SPACE;
-    values[b'=' as usize] = PADDING;
     values
 }
 
