@@ -43,6 +43,12 @@ const SHORT_NAMES: [(&str, &str); 20] = [
     ("0.9.2342.19200300.100.1.25", "DC"),
 ];
 
+/// The short name of an attribute's type, given in dotted form, if it has one: `CN`.
+#[must_use]
+pub fn short_name(oid: &str) -> Option<&'static str> {
+    SHORT_NAMES.iter().find(|(dotted, _)| *dotted == oid).map(|(_, name)| *name)
+}
+
 /// Reads a whole Name.
 ///
 /// # Errors
@@ -59,12 +65,12 @@ pub fn read(name: &[u8]) -> Result<DistinguishedName, FactsError> {
             let (oid, element) = attribute(&mut set).map_err(malformed)?;
             let value = decode(&oid, element)?;
             let encoding = || format!("#{}", hex::encode(element.whole));
-            match (SHORT_NAMES.iter().find(|(dotted, _)| *dotted == oid), &value) {
-                (Some((_, name)), Some(value)) => {
-                    text.extend([*name, "="]);
+            match (short_name(&oid), &value) {
+                (Some(name), Some(value)) => {
+                    text.extend([name, "="]);
                     escape(value, &mut text);
                 }
-                (Some((_, name)), None) => text.extend([*name, "=", &encoding()]),
+                (Some(name), None) => text.extend([name, "=", &encoding()]),
                 (None, _) => text.extend([&oid, "=", &encoding()]),
             }
             if attributes.len() == MAX_ATTRIBUTES {

@@ -382,7 +382,8 @@ fn shown(certificate: &[u8], which: fn(&facts::CertificateFacts) -> &Distinguish
 pub(super) fn one_line(name: &DistinguishedName) -> String {
     let mut text = String::new();
     for attribute in &name.attributes {
-        let short = OPENSSL_NAMES.iter().find(|(oid, _)| *oid == attribute.oid).map(|(_, short)| *short);
+        // OpenSSL calls one type otherwise than LDAP does.
+        let short = if attribute.oid == GIVEN_NAME { Some("GN") } else { name::short_name(&attribute.oid) };
         text.extend(["/", short.unwrap_or(&attribute.oid), "="]);
         for octet in attribute.value.bytes() {
             match octet {
@@ -394,27 +395,8 @@ pub(super) fn one_line(name: &DistinguishedName) -> String {
     text
 }
 
-/// OpenSSL's short names, which are not all those of RFC 4514.
-const OPENSSL_NAMES: [(&str, &str); 18] = [
-    (name::COMMON_NAME, "CN"),
-    ("2.5.4.4", "SN"),
-    ("2.5.4.5", "serialNumber"),
-    ("2.5.4.6", "C"),
-    ("2.5.4.7", "L"),
-    ("2.5.4.8", "ST"),
-    ("2.5.4.9", "street"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("2.5.4.12", "title"),
-    ("2.5.4.13", "description"),
-    ("2.5.4.17", "postalCode"),
-    ("2.5.4.42", "GN"),
-    ("2.5.4.43", "initials"),
-    ("2.5.4.46", "dnQualifier"),
-    (name::EMAIL_ADDRESS, "emailAddress"),
-    (name::USER_ID, "UID"),
-    ("0.9.2342.19200300.100.1.25", "DC"),
-];
+/// The type givenName.
+const GIVEN_NAME: &str = "2.5.4.42";
 
 #[cfg(test)]
 mod tests;
