@@ -4,7 +4,6 @@
 
 mod common;
 
-use common::client::Client;
 use common::gate::Gate;
 use common::pki::{Authority, Credential, far};
 use common::setup::Setup;
@@ -45,25 +44,6 @@ fn publish(gate: &Gate, file: &str, list: &str) {
     std::fs::rename(half, gate.folder().join(file)).unwrap();
 }
 
-async fn reason(client: &Client) -> String {
-    let answer = client.get("/").await;
-    let text = answer.text();
-    if answer.status == 200 { text } else { text.lines().next().unwrap_or_default().to_owned() }
-}
-
-/// Waits until a visit ends so.
-async fn until(gate: &Gate, client: &Client, expected: &str) {
-    let start = Instant::now();
-    loop {
-        let reason = reason(client).await;
-        if reason.contains(expected) {
-            return;
-        }
-        assert!(start.elapsed() < common::PATIENCE, "still {reason} and not {expected}:\n{}", gate.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_renewed_list_is_taken_up_at_once_and_without_a_reload() {
     let upstream = Upstream::answering(|exchange| {
@@ -85,7 +65,7 @@ async fn a_renewed_list_is_taken_up_at_once_and_without_a_reload() {
     let list = gate.pki.people.numbered_list(6, &[alice.credential()], far());
     publish(&gate, "people.crl", &list);
     let published = Instant::now();
-    until(&gate, &alice, "certificate_revoked").await;
+    gate.until(&alice, "certificate_revoked").await;
     for (version, connection) in &mut hers {
         while connection.try_send(common::client::get("/")).await.is_ok_and(|answer| answer.status == 200) {
             assert!(published.elapsed() < SOON, "{version}");
@@ -123,13 +103,13 @@ async fn a_list_that_is_worse_than_the_one_before_is_refused() {
         for part in ["\"trust\":\"staff\"", file, "what_to_do", "ERROR"] {
             assert!(line.contains(part), "{what}: {part} is not in {line}");
         }
-        assert!(reason(&alice).await.contains("certificate_revoked"), "{what}");
-        assert_eq!(reason(&bob).await, "ok", "{what}");
+        assert!(alice.get("/").await.says().contains("certificate_revoked"), "{what}");
+        assert_eq!(bob.get("/").await.says(), "ok", "{what}");
     }
     publish(&gate, "root.crl", &root.numbered_list(2, &[], far()));
     publish(&gate, "people.crl", &people.numbered_list(6, &[bob.credential()], far()));
-    until(&gate, &bob, "certificate_revoked").await;
-    until(&gate, &alice, "ok").await;
+    gate.until(&bob, "certificate_revoked").await;
+    gate.until(&alice, "ok").await;
 }
 
 #[tokio::test]
@@ -139,19 +119,19 @@ async fn the_lists_of_a_folder_come_and_go() {
     let (root, people) = (setup.pki.root.revocation_list(&[], far()), setup.pki.people.numbered_list(5, &[], far()));
     let gate = setup.folder("lists").file("lists/root.crl", &root).file("lists/.hidden", "no list").start();
     let alice = gate.alice();
-    assert!(reason(&alice).await.contains("revocation_unknown"), "there is no list of her issuer");
+    assert!(alice.get("/").await.says().contains("revocation_unknown"), "there is no list of her issuer");
     publish(&gate, "lists/people.crl", &people);
-    until(&gate, &alice, "ok").await;
+    gate.until(&alice, "ok").await;
     let mut connection = alice.http1().await.unwrap();
     assert_eq!(connection.get("/").await.status, 200);
 
     std::fs::remove_file(gate.folder().join("lists/people.crl")).unwrap();
-    until(&gate, &alice, "revocation_unknown").await;
+    gate.until(&alice, "revocation_unknown").await;
     gate.log_line(&["WARN", "the file was removed", "people.crl"]);
     let answer = connection.try_send(common::client::get("/")).await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 403), "nothing is known of her any more");
     publish(&gate, "lists/other-name.crl", &people);
-    until(&gate, &alice, "ok").await;
+    gate.until(&alice, "ok").await;
 }
 
 #[tokio::test]
@@ -163,15 +143,15 @@ async fn a_file_that_is_written_anew_in_place_keeps_its_lists_meanwhile() {
     let list = gate.pki.people.numbered_list(6, &[alice.credential(), bob.credential()], far());
     std::fs::remove_file(&file).unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(reason(&alice).await.contains("certificate_revoked"));
-    assert_eq!(reason(&bob).await, "ok");
+    assert!(alice.get("/").await.says().contains("certificate_revoked"));
+    assert_eq!(bob.get("/").await.says(), "ok");
     // A slow writer: the file never stands still for long before it is whole.
     for end in (0..=list.len()).step_by(list.len() / 8) {
         std::fs::write(&file, &list[..end]).unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
     std::fs::write(&file, &list).unwrap();
-    until(&gate, &bob, "certificate_revoked").await;
+    gate.until(&bob, "certificate_revoked").await;
     assert!(!gate.log().contains("the file was removed"), "{}", gate.log());
 }
 
@@ -190,11 +170,11 @@ async fn a_list_that_runs_out_is_announced_and_then_says_nothing_more() {
     let mut connection = alice.http1().await.unwrap();
     assert_eq!(connection.get("/").await.status, 200);
     gate.log_line(&["ERROR", "the revocation list runs out soon", "Example People", "what_to_do"]);
-    until(&gate, &alice, "revocation_unknown").await;
+    gate.until(&alice, "revocation_unknown").await;
     let answer = connection.try_send(common::client::get("/")).await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 403), "open connections as well");
     publish(&gate, "people.crl", &gate.pki.people.numbered_list(6, &[], far()));
-    until(&gate, &alice, "ok").await;
+    gate.until(&alice, "ok").await;
 }
 
 #[tokio::test]

@@ -3,9 +3,8 @@
 
 mod common;
 
-use common::gate::Gate;
 use common::origin::{Origin, page};
-use common::pki::{Authority, Credential, Leaf};
+use common::pki::{Authority, Leaf};
 use common::responder::{Responder, State};
 use common::setup::Setup;
 use common::upstream::Upstream;
@@ -15,13 +14,6 @@ use std::time::{Duration, Instant};
 
 fn trust(revocation: &str) -> String {
     format!("{{ staff: {{ authorities: [ca.pem], revocation: {{ scope: leaf, {revocation} }} }} }}")
-}
-
-/// `ok`, or the first line of the page that refuses.
-async fn visit(gate: &Gate, credential: &Credential) -> String {
-    let answer = gate.client().with(credential).get("/").await;
-    let text = answer.text();
-    if answer.status == 200 { text } else { text.lines().next().unwrap_or_default().to_owned() }
 }
 
 /// A cache before a responder, which says that answers are fresh for a second.
@@ -47,10 +39,10 @@ async fn nobody_untrusted_makes_the_gate_ask_anybody() {
     let expired = setup.pki.people.issue(named(Leaf::person("alice@example.org").expired()));
     let ours = setup.pki.people.issue(named(Leaf::person("alice@example.org")));
     let gate = setup.section("trust", &trust("ocsp: { mode: prefer, private_addresses: true }")).start();
-    assert!(visit(&gate, &stranger).await.contains("certificate_untrusted"));
-    assert!(visit(&gate, &expired).await.contains("certificate_expired"));
+    assert!(gate.client().with(&stranger).get("/").await.says().contains("certificate_untrusted"));
+    assert!(gate.client().with(&expired).get("/").await.says().contains("certificate_expired"));
     assert_eq!(web.requests(), Vec::<String>::new());
-    assert!(visit(&gate, &ours).await.contains("revocation_unknown"));
+    assert!(gate.client().with(&ours).get("/").await.says().contains("revocation_unknown"));
     assert!(!web.requests().is_empty(), "the same certificate, trusted, does");
 }
 
@@ -71,7 +63,7 @@ async fn a_certificate_that_its_responder_revokes_loses_its_open_connections() {
     responder.learns(&alice, &State::Revoked);
     let start = Instant::now();
     // An answer is kept for ten seconds at least, however short-lived a cache says that it is.
-    while !visit(&gate, &alice).await.contains("certificate_revoked") {
+    while !gate.client().with(&alice).get("/").await.says().contains("certificate_revoked") {
         assert!(start.elapsed() < common::PATIENCE, "{}", gate.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -5,10 +5,10 @@
 mod common;
 
 use common::gate::Gate;
-use common::pki::{Authority, Credential, far, past};
+use common::pki::{Authority, far, past};
 use common::setup::Setup;
 use common::upstream::Upstream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LISTS: &str = "crl: { files: [root.crl, people.crl] }";
 
@@ -30,25 +30,6 @@ fn publish(gate: &Gate, file: &str, list: &str) {
     std::fs::rename(half, gate.folder().join(file)).unwrap();
 }
 
-async fn reason(gate: &Gate, credential: &Credential) -> String {
-    let answer = gate.client().with(credential).get("/").await;
-    let text = answer.text();
-    if answer.status == 200 { text } else { text.lines().next().unwrap().to_owned() }
-}
-
-/// Waits until a visit with this certificate ends so.
-async fn until(gate: &Gate, credential: &Credential, expected: &str) {
-    let start = Instant::now();
-    loop {
-        let reason = reason(gate, credential).await;
-        if reason.contains(expected) {
-            return;
-        }
-        assert!(start.elapsed() < common::PATIENCE, "still {reason} and not {expected}:\n{}", gate.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_certificate_on_its_issuers_list_is_refused_and_its_neighbour_is_not() {
     let upstream = Upstream::start();
@@ -56,8 +37,8 @@ async fn a_certificate_on_its_issuers_list_is_refused_and_its_neighbour_is_not()
     let (alice, bob) = (setup.pki.person("alice"), setup.pki.person("bob"));
     let list = setup.pki.people.revocation_list(&[&alice], far());
     let gate = setup.file("people.crl", &list).start();
-    assert!(reason(&gate, &alice).await.contains("certificate_revoked"));
-    assert_eq!(reason(&gate, &bob).await, "ok");
+    assert!(gate.client().with(&alice).get("/").await.says().contains("certificate_revoked"));
+    assert_eq!(gate.client().with(&bob).get("/").await.says(), "ok");
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -72,7 +53,7 @@ async fn a_revoked_certificate_loses_its_open_connections() {
         assert_eq!(connection.get("/").await.status, 200, "{version}");
     }
     publish(&gate, "people.crl", &gate.pki.people.revocation_list(&[&alice], far()));
-    until(&gate, &alice, "certificate_revoked").await;
+    gate.until(&gate.client().with(&alice), "certificate_revoked").await;
     for (version, connection) in &mut hers {
         assert!(connection.is_refused("certificate_revoked").await, "{version}");
     }
@@ -88,7 +69,10 @@ async fn an_authority_on_its_issuers_list_takes_everybody_below_it_along() {
     let list = setup.pki.root.revocation_list(&[&setup.pki.people.credential()], far());
     let gate = setup.file("root.crl", &list).start();
     for name in ["alice", "bob"] {
-        assert!(reason(&gate, &gate.pki.person(name)).await.contains("certificate_revoked"), "{name}");
+        assert!(
+            gate.client().with(&gate.pki.person(name)).get("/").await.says().contains("certificate_revoked"),
+            "{name}"
+        );
     }
 }
 
@@ -105,7 +89,7 @@ async fn where_nobody_knows_the_configuration_decides() {
         let list = setup.pki.people.revocation_list(&[], until);
         let lists = LISTS.replace(" }", &format!("{unknown} }}"));
         let gate = setup.file("people.crl", &list).section("trust", &trust(&lists)).start();
-        let reason = reason(&gate, &gate.pki.person("alice")).await;
+        let reason = gate.client().with(&gate.pki.person("alice")).get("/").await.says();
         assert!(reason.contains(expected), "{what}: {reason}");
     }
 }
@@ -118,7 +102,7 @@ async fn a_list_that_is_over_still_takes_back_what_it_took_back() {
     let list = setup.pki.people.revocation_list(&[&alice], past());
     let gate =
         setup.section("trust", &trust(&LISTS.replace(" }", ", unknown: accept }"))).file("people.crl", &list).start();
-    assert!(reason(&gate, &alice).await.contains("certificate_revoked"));
+    assert!(gate.client().with(&alice).get("/").await.says().contains("certificate_revoked"));
 }
 
 #[tokio::test]
@@ -126,12 +110,12 @@ async fn a_list_that_another_authority_signed_takes_nothing_back_and_answers_not
     let upstream = Upstream::start();
     let gate = setup(&upstream).start();
     let alice = gate.pki.person("alice");
-    until(&gate, &alice, "ok").await;
+    gate.until(&gate.client().with(&alice), "ok").await;
     // It has the same name, but another key.
     let impostor = Authority::root("Example People");
     publish(&gate, "people.crl", &impostor.revocation_list(&[&alice], far()));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let reason = reason(&gate, &alice).await;
+    let reason = gate.client().with(&alice).get("/").await.says();
     assert!(!reason.contains("certificate_revoked"), "{reason}");
     // Either the reload is refused and the old list counts, or there is no list of hers any more.
     assert!(reason == "ok" || reason.contains("revocation_unknown"), "{reason}");
@@ -146,6 +130,6 @@ async fn a_damaged_list_is_refused_and_the_old_one_goes_on() {
     let gate = setup.file("people.crl", &list).start();
     publish(&gate, "people.crl", &list[..list.len() / 2]);
     gate.log_line(&["refused", "people.crl"]);
-    assert!(reason(&gate, &alice).await.contains("certificate_revoked"));
-    assert_eq!(reason(&gate, &gate.pki.person("bob")).await, "ok");
+    assert!(gate.client().with(&alice).get("/").await.says().contains("certificate_revoked"));
+    assert_eq!(gate.client().with(&gate.pki.person("bob")).get("/").await.says(), "ok");
 }

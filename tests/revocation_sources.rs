@@ -13,26 +13,6 @@ use common::setup::Setup;
 use common::upstream::Upstream;
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
-async fn reason(client: &Client) -> String {
-    let answer = client.get("/").await;
-    let text = answer.text();
-    if answer.status == 200 { text } else { text.lines().next().unwrap_or_default().to_owned() }
-}
-
-/// Waits until a visit ends so.
-async fn until(gate: &Gate, client: &Client, expected: &str) {
-    let start = Instant::now();
-    loop {
-        let reason = reason(client).await;
-        if reason.contains(expected) {
-            return;
-        }
-        assert!(start.elapsed() < common::PATIENCE, "still {reason} and not {expected}:\n{}", gate.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 fn trust(revocation: &str) -> String {
     format!("{{ staff: {{ authorities: [ca.pem], revocation: {{ {revocation} }} }} }}")
@@ -57,16 +37,16 @@ async fn lists_are_fetched_and_fetched_again_and_outlive_their_server() {
     let origin = Origin::saying("HTTP/1.1 503 Not Yet\r\nContent-Length: 0\r\n\r\n");
     let gate = Setup::before(&upstream).section("trust", &fetching(&origin, "")).start();
     let alice = gate.alice();
-    assert!(reason(&alice).await.contains("revocation_unknown"));
+    assert!(alice.get("/").await.says().contains("revocation_unknown"));
     let (root, people) = (gate.pki.root.revocation_list(&[], far()), gate.pki.people.revocation_list(&[], far()));
     origin.behave(lists(root.clone(), people));
-    until(&gate, &alice, "ok").await;
+    gate.until(&alice, "ok").await;
     let mut open = alice.both().await;
     for (version, connection) in &mut open {
         assert_eq!(connection.get("/").await.status, 200, "{version}");
     }
     origin.behave(lists(root, gate.pki.people.numbered_list(2, &[alice.credential()], far())));
-    until(&gate, &alice, "certificate_revoked").await;
+    gate.until(&alice, "certificate_revoked").await;
     for (version, connection) in &mut open {
         let answer = connection.try_send(get("/")).await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 403), "{version}");
@@ -80,8 +60,8 @@ async fn lists_are_fetched_and_fetched_again_and_outlive_their_server() {
     assert!(!kept.is_empty());
     let gate = gate.restart();
     let alice = Client::new(gate.address, &gate.pki.root).with(alice.credential());
-    assert!(reason(&alice).await.contains("certificate_revoked"));
-    assert_eq!(reason(&gate.alice()).await, "ok", "another certificate of hers");
+    assert!(alice.get("/").await.says().contains("certificate_revoked"));
+    assert_eq!(gate.alice().get("/").await.says(), "ok", "another certificate of hers");
 }
 
 #[tokio::test]
@@ -97,7 +77,7 @@ async fn lists_are_fetched_from_where_certificates_say_and_the_first_client_wait
         let gate = setup.file("root.crl", &root).start();
         let leaf = Leaf::person("alice@example.org").list_at(&origin.url("/people.crl"));
         let alice = gate.client().with(&gate.pki.people.issue(leaf));
-        assert!(reason(&alice).await.contains(expected), "{allowed}:\n{}", gate.log());
+        assert!(alice.get("/").await.says().contains(expected), "{allowed}:\n{}", gate.log());
         assert_eq!(origin.requests().len(), usize::from(expected == "ok"), "{allowed}");
     }
 }
@@ -120,12 +100,12 @@ async fn a_responder_is_asked_once_about_each_certificate() {
         asking(&upstream, "mode: require, responder: 'RESPONDER', private_addresses: true, timeout: 10s");
     let (alice, bob) = (gate.client().with(&alice), gate.client().with(&bob));
     for _ in 0..3 {
-        assert_eq!(reason(&alice).await, "ok", "{}", gate.log());
-        assert!(reason(&bob).await.contains("certificate_revoked"));
+        assert_eq!(alice.get("/").await.says(), "ok", "{}", gate.log());
+        assert!(bob.get("/").await.says().contains("certificate_revoked"));
     }
     assert_eq!(responder.questions(), 2);
     let unknown = gate.client().with(&gate.pki.person("alice"));
-    assert!(reason(&unknown).await.contains("revocation_unknown"), "the responder does not know it");
+    assert!(unknown.get("/").await.says().contains("revocation_unknown"), "the responder does not know it");
     gate.log_line(&["revocation_unknown", "ocsp: unknown", "does not know it"]);
 }
 
@@ -142,7 +122,7 @@ async fn no_answer_of_a_responder_is_what_the_configuration_says() {
         ("mode: off, responder: 'http://127.0.0.1:9/'", "ok"),
     ] {
         let gate = Setup::before(&upstream).section("trust", &trust(&format!("ocsp: {{ {ocsp} }}"))).start();
-        let reason = reason(&gate.alice()).await;
+        let reason = gate.alice().get("/").await.says();
         assert!(reason.contains(expected), "{ocsp}: {reason}");
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::client::{Client, get};
+use common::client::get;
 use common::gate::Gate;
 use common::pki::{Authority, Credential, Leaf, far};
 use common::setup::Setup;
@@ -39,12 +39,6 @@ fn by_route(upstream: &Upstream) -> (Setup, World) {
     (setup.section("routes", routes), world)
 }
 
-async fn reason(client: &Client, path: &str) -> String {
-    let answer = client.get(path).await;
-    let text = answer.text();
-    if answer.status == 200 { text } else { text.lines().next().unwrap_or_default().to_owned() }
-}
-
 #[tokio::test]
 async fn a_route_decides_by_its_own_set_on_every_request_of_a_connection() {
     let upstream = Upstream::start();
@@ -74,8 +68,8 @@ async fn a_resumed_session_is_judged_by_the_set_of_the_route() {
     for version in [&TLS12, &TLS13] {
         let paula = gate.client().with(&world.paula).speaking(version);
         for _ in 0..2 {
-            assert_eq!(reason(&paula, "/partners").await, "ok", "{:?}", version.version);
-            assert!(reason(&paula, "/").await.contains("certificate_untrusted"), "{:?}", version.version);
+            assert_eq!(paula.get("/partners").await.says(), "ok", "{:?}", version.version);
+            assert!(paula.get("/").await.says().contains("certificate_untrusted"), "{:?}", version.version);
         }
     }
 }
@@ -86,10 +80,10 @@ async fn a_host_decides_by_its_own_set() {
     let (setup, world) = world(&upstream);
     let gate = setup.listener("hosts", "[{ name: partners.example.org, trust: partners }]").start();
     let paula = gate.client().with(&world.paula);
-    assert!(reason(&paula, "/").await.contains("certificate_untrusted"));
-    assert_eq!(reason(&paula.named("partners.example.org"), "/").await, "ok");
-    assert!(reason(&gate.alice().named("partners.example.org"), "/").await.contains("certificate_untrusted"));
-    assert_eq!(reason(&gate.alice(), "/").await, "ok");
+    assert!(paula.get("/").await.says().contains("certificate_untrusted"));
+    assert_eq!(paula.named("partners.example.org").get("/").await.says(), "ok");
+    assert!(gate.alice().named("partners.example.org").get("/").await.says().contains("certificate_untrusted"));
+    assert_eq!(gate.alice().get("/").await.says(), "ok");
 }
 
 #[tokio::test]
@@ -100,7 +94,7 @@ async fn where_refusals_fail_the_handshake_what_any_route_accepts_comes_in_and_t
     let stranger = Authority::root("Stranger").issue(Leaf::person("alice@example.org"));
     for version in [&TLS12, &TLS13] {
         let paula = gate.client().with(&world.paula).speaking(version);
-        assert_eq!(reason(&paula, "/partners").await, "ok");
+        assert_eq!(paula.get("/partners").await.says(), "ok");
         let mut connection = paula.http1().await.unwrap();
         assert!(connection.try_send(get("/")).await.is_err(), "the connection is closed without an answer");
         let refused = match gate.client().with(&stranger).speaking(version).http1().await {
@@ -158,9 +152,9 @@ async fn an_intermediate_authority_may_be_an_anchor() {
     let machine = others.issue(Leaf::person("alice@example.org"));
     let people = setup.pki.people.pem();
     let gate = setup.file("people.pem", &people).start();
-    assert_eq!(reason(&gate.alice(), "/").await, "ok");
+    assert_eq!(gate.alice().get("/").await.says(), "ok");
     let machine = gate.client().with(&machine);
-    assert!(reason(&machine, "/").await.contains("certificate_untrusted"), "its root is not trusted here");
+    assert!(machine.get("/").await.says().contains("certificate_untrusted"), "its root is not trusted here");
 }
 
 #[tokio::test]
@@ -176,7 +170,7 @@ async fn a_path_may_lead_over_intermediates_that_the_client_does_not_send() {
         let mut alice = setup.pki.person("alice");
         alice.chain.truncate(1);
         let gate = setup.file("people.pem", &people).file("partners.pem", &Authority::root("Partners").pem()).start();
-        let reason = reason(&gate.client().with(&alice), "/").await;
+        let reason = gate.client().with(&alice).get("/").await.says();
         assert!(reason.contains(expected), "{trust}: {reason}");
     }
 }
@@ -189,7 +183,7 @@ async fn smart_card_logon_is_accepted_where_the_set_says_so() {
         let trust = format!("{{ staff: {{ authorities: [ca.pem]{key} }} }}");
         let gate = Setup::before(&upstream).section("trust", &trust).start();
         let card = gate.pki.people.issue(Leaf::person("alice@example.org").only_for(logon()));
-        let reason = reason(&gate.client().with(&card), "/").await;
+        let reason = gate.client().with(&card).get("/").await.says();
         assert!(reason.contains(expected), "{trust}: {reason}");
     }
 }
@@ -204,7 +198,7 @@ async fn only_the_leaf_is_asked_about_where_the_set_says_so() {
         let root = setup.pki.root.revocation_list(&[&setup.pki.people.credential()], far());
         let people = setup.pki.people.revocation_list(&[], far());
         let gate = setup.file("root.crl", &root).file("people.crl", &people).start();
-        let reason = reason(&gate.alice(), "/").await;
+        let reason = gate.alice().get("/").await.says();
         assert!(reason.contains(expected), "{scope}: {reason}");
     }
 }
@@ -269,9 +263,9 @@ async fn one_of_the_allowed_issuers_must_stand_on_the_path() {
         let machines = setup.pki.root.intermediate("Example Machines");
         let people = setup.pki.people.pem();
         let gate = setup.file("people.pem", &people).file("machines.pem", &machines.pem()).start();
-        assert!(reason(&gate.alice(), "/").await.contains(alice), "{issuers}");
+        assert!(gate.alice().get("/").await.says().contains(alice), "{issuers}");
         let client = gate.client().with(&machines.issue(Leaf::person("alice@example.org")));
-        assert!(reason(&client, "/").await.contains(machine), "{issuers}");
+        assert!(client.get("/").await.says().contains(machine), "{issuers}");
     }
 }
 
@@ -293,7 +287,7 @@ async fn a_path_must_stand_for_an_accepted_policy_where_one_is_required() {
         let trust = format!("{{ staff: {{ authorities: [ca.pem], {policies} }} }}");
         let gate = Setup::before(&upstream).section("trust", &trust).start();
         let own = gate.pki.root.issue(Leaf::person("alice@example.org").policy(OWN));
-        assert!(reason(&gate.client().with(&own), "/").await.contains(with), "{policies}");
-        assert!(reason(&gate.alice(), "/").await.contains(without), "{policies}");
+        assert!(gate.client().with(&own).get("/").await.says().contains(with), "{policies}");
+        assert!(gate.alice().get("/").await.says().contains(without), "{policies}");
     }
 }

@@ -303,6 +303,12 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// What a visitor is told: the text if the visit passed, else the first line of the page that refuses.
+    pub(crate) fn says(&self) -> String {
+        let text = self.text();
+        if self.status == 200 { text } else { text.lines().next().unwrap_or_default().to_owned() }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
     }

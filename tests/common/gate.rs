@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A running gate, and everything it runs on.
@@ -88,6 +88,19 @@ impl Gate {
     #[track_caller]
     pub(crate) fn wicketgate(&self, words: &[&str]) -> String {
         wicketgate(self.folder.path(), words)
+    }
+
+    /// Waits until this client is told so.
+    pub(crate) async fn until(&self, client: &Client, expected: &str) {
+        let start = Instant::now();
+        loop {
+            let says = client.get("/").await.says();
+            if says.contains(expected) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "still {says} and not {expected}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Everything that was logged, audit lines too.
