@@ -109,7 +109,7 @@ fn policy() -> Policy {
 fn evidence(account: Account) -> Evidence {
     Evidence {
         certificate: CertificateEvidence::Account(Arc::new(account)),
-        digest: Finding::NotAsked,
+        credentials: Finding::NotAsked,
         authorization_sent: false,
     }
 }

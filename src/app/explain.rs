@@ -97,7 +97,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at, &Look::of_nobody()).await;
     stages.extend(standing.stages.iter().cloned());
     let evidence =
-        Evidence { certificate: standing.evidence.clone(), digest: Finding::NotAsked, authorization_sent: false };
+        Evidence { certificate: standing.evidence.clone(), credentials: Finding::NotAsked, authorization_sent: false };
     let (verdict, reason, headers) = match decide(route.policy(policy), &evidence) {
         Verdict::Permit(permit) => ("permit", None, told(&route.target, &permit, &presented, &standing)),
         Verdict::Challenge { reason, .. } => ("challenge", Some(reason), Vec::new()),

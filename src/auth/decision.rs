@@ -23,8 +23,8 @@ pub enum Finding<T> {
 pub struct Evidence {
     /// What the client certificate says, as far as it was followed.
     pub certificate: CertificateEvidence,
-    /// What the Digest credentials say; asked where [`Policy::asks_digest`] says so.
-    pub digest: Finding<DigestEvidence>,
+    /// What the credentials in `Authorization` say; asked where [`Policy::asks_credentials`] says so.
+    pub credentials: Finding<CredentialEvidence>,
     /// Whether an `Authorization` header came, of whatever scheme.
     pub authorization_sent: bool,
 }
@@ -44,17 +44,17 @@ pub enum CertificateEvidence {
     Account(Arc<Account>),
 }
 
-/// What Digest credentials say.
+/// What the credentials of a request say, other than a certificate.
 #[derive(Debug, Clone)]
-pub enum DigestEvidence {
-    /// There were none.
+pub enum CredentialEvidence {
+    /// There were none of a method that the route lists.
     Absent,
-    /// They are right, and this is the account.
-    Right(Arc<Account>),
-    /// They were right, but the nonce is no longer good: the client asks again without its user.
+    /// They are right by this method, and this is the account.
+    Right(Method, Arc<Account>),
+    /// They were right by Digest, but the nonce is no longer good: the client asks again without its user.
     Stale,
-    /// They are wrong.
-    Wrong,
+    /// They are wrong by this method.
+    Wrong(Method),
     /// The header cannot be read.
     Malformed,
 }
@@ -73,12 +73,13 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Whether the verdict depends on Digest credentials: where the route lists Digest and the client
-    /// presented no certificate, or one that holds on a route that does not take certificates for an answer.
+    /// Whether the verdict depends on credentials in `Authorization`: where the route lists a method that has
+    /// such and the client presented no certificate, or one that holds on a route that does not take
+    /// certificates for an answer.
     /// Who gathers evidence asks here, so that a refused certificate causes no look at the rest.
     #[must_use]
-    pub fn asks_digest(&self, certificate: &CertificateEvidence) -> bool {
-        self.authenticate.contains(&Method::Digest)
+    pub fn asks_credentials(&self, certificate: &CertificateEvidence) -> bool {
+        self.authenticate.iter().any(|method| *method != Method::Certificate)
             && match certificate {
                 CertificateEvidence::None => !self.certificate_needed,
                 CertificateEvidence::Account(account) => {
@@ -193,25 +194,27 @@ pub fn decide(policy: &Policy, evidence: &Evidence) -> Verdict {
     };
     let client_verify = if holder.is_some() { ClientVerify::Success } else { ClientVerify::None };
     let challenge = |reason, stale| Verdict::Challenge { reason, stale };
-    let asks_digest = policy.asks_digest(&evidence.certificate);
-    if asks_digest {
-        match &evidence.digest {
-            Finding::Known(DigestEvidence::Absent) => {}
+    let asks_credentials = policy.asks_credentials(&evidence.certificate);
+    if asks_credentials {
+        match &evidence.credentials {
+            Finding::Known(CredentialEvidence::Absent) => {}
             // Whoever gathered forgot to look, and what was not looked at lets nobody pass.
             Finding::NotAsked => return challenge(Reason::CertificateRequired, false),
             Finding::Unavailable => return Verdict::Refuse(Reason::AccountsUnavailable),
-            Finding::Known(DigestEvidence::Right(account)) => {
-                return by_digest(policy, account, holder, client_verify);
+            Finding::Known(CredentialEvidence::Right(method, account)) if policy.authenticate.contains(method) => {
+                return by_credentials(policy, (*method, account), holder, client_verify);
             }
-            Finding::Known(DigestEvidence::Stale) => return challenge(Reason::DigestFailed, true),
-            Finding::Known(DigestEvidence::Wrong) => return challenge(Reason::DigestFailed, false),
-            Finding::Known(DigestEvidence::Malformed) => return Verdict::Refuse(Reason::BadRequest),
+            // What the route does not ask for is no answer to it.
+            Finding::Known(CredentialEvidence::Right(..)) => return challenge(Reason::CertificateRequired, false),
+            Finding::Known(CredentialEvidence::Stale) => return challenge(Reason::DigestFailed, true),
+            Finding::Known(CredentialEvidence::Wrong(method)) => return challenge(failed(*method), false),
+            Finding::Known(CredentialEvidence::Malformed) => return Verdict::Refuse(Reason::BadRequest),
         }
     }
     match &policy.anonymous {
         _ if policy.lets_anybody_pass() => Verdict::Permit(Permit { identity: None, client_verify }),
         Anonymous::Redirect(to) if !evidence.authorization_sent => Verdict::Redirect(to.clone()),
-        _ if asks_digest => challenge(Reason::CertificateRequired, false),
+        _ if asks_credentials => challenge(Reason::CertificateRequired, false),
         _ => Verdict::Refuse(Reason::CertificateRequired),
     }
 }
@@ -226,11 +229,19 @@ fn refused(policy: &Policy, reason: Reason) -> Verdict {
     Verdict::Refuse(reason)
 }
 
-/// Right Digest credentials of `account`, from whoever holds the certificate if there is one: it must be the
-/// same person.
-fn by_digest(
+/// Why wrong credentials are turned away.
+fn failed(method: Method) -> Reason {
+    match method {
+        Method::Certificate => Reason::CertificateRequired,
+        Method::Digest => Reason::DigestFailed,
+    }
+}
+
+/// Right credentials of `account`, from whoever holds the certificate if there is one: it must be the same
+/// person.
+fn by_credentials(
     policy: &Policy,
-    account: &Arc<Account>,
+    (method, account): (Method, &Arc<Account>),
     holder: Option<&Arc<Account>>,
     client_verify: ClientVerify,
 ) -> Verdict {
@@ -238,7 +249,7 @@ fn by_digest(
         return Verdict::Refuse(Reason::ClaimMismatch);
     }
     match account.status {
-        Status::Active => authorize(policy, account, Method::Digest, client_verify),
+        Status::Active => authorize(policy, account, method, client_verify),
         Status::Locked | Status::Closed => Verdict::Refuse(Reason::AccountInactive),
     }
 }

@@ -14,13 +14,13 @@ use crate::base::reason::Reason;
 use crate::certificate::Presented;
 use crate::certificate::facts::CertificateFacts;
 use crate::certificate::path::ValidPath;
-use crate::config::{DigestAlgorithm, IfUnknown, LookupKind};
+use crate::config::{DigestAlgorithm, IfUnknown, LookupKind, Method};
 use crate::identity::Rules;
 use crate::revocation::{
     self,
     live::{Key, Look},
 };
-use decision::{CertificateEvidence, DigestEvidence, Finding};
+use decision::{CertificateEvidence, CredentialEvidence, Finding};
 use digest::{Credentials, Outcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,11 +74,11 @@ impl Standing {
     }
 }
 
-/// What is known of a request's Digest credentials.
+/// What is known of a request's credentials.
 #[derive(Debug, Clone)]
-pub struct DigestFinding {
+pub struct CredentialFinding {
     /// For the decision.
-    pub evidence: Finding<DigestEvidence>,
+    pub evidence: Finding<CredentialEvidence>,
     /// Why they are wrong, for the log alone.
     pub why: Option<String>,
     /// The user name that they are for, as the client sent it.
@@ -92,9 +92,23 @@ pub struct DigestFinding {
 pub struct Proof {
     /// The account's user name.
     pub username: String,
-    realm: String,
-    algorithm: DigestAlgorithm,
-    ha1: Arc<Ha1>,
+    stored: Stored,
+}
+
+/// What the store held of a password when it was right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stored {
+    Ha1 { realm: String, algorithm: DigestAlgorithm, ha1: Arc<Ha1> },
+}
+
+impl Proof {
+    /// How it was shown.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self.stored {
+            Stored::Ha1 { .. } => Method::Digest,
+        }
+    }
 }
 
 impl Authenticator {
@@ -247,14 +261,20 @@ impl Authenticator {
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.
-    pub async fn digest_again(&self, proof: &Proof) -> Finding<DigestEvidence> {
+    pub async fn credentials_again(&self, proof: &Proof) -> Finding<CredentialEvidence> {
         let lookup = Lookup { kind: LookupKind::Username, name: proof.username.clone() };
         let found = self.accounts.find(&lookup).await;
-        let ha1 = self.accounts.ha1(&proof.username, &proof.realm, proof.algorithm).await;
-        let (Ok(found), Ok(ha1)) = (found, ha1) else { return Finding::Unavailable };
-        Finding::Known(match sole(&found.accounts).filter(|_| ha1.as_ref() == Some(&proof.ha1)) {
-            Some(account) => DigestEvidence::Right(Arc::clone(account)),
-            None => DigestEvidence::Wrong,
+        let is_stored = match &proof.stored {
+            Stored::Ha1 { realm, algorithm, ha1 } => {
+                let now = self.accounts.ha1(&proof.username, realm, *algorithm).await;
+                now.map(|now| now.as_ref() == Some(ha1))
+            }
+        };
+        let (Ok(found), Ok(is_stored)) = (found, is_stored) else { return Finding::Unavailable };
+        let method = proof.method();
+        Finding::Known(match sole(&found.accounts).filter(|_| is_stored) {
+            Some(account) => CredentialEvidence::Right(method, Arc::clone(account)),
+            None => CredentialEvidence::Wrong(method),
         })
     }
 
@@ -266,8 +286,9 @@ impl Authenticator {
         method: &str,
         target: &str,
         at: Timestamp,
-    ) -> DigestFinding {
-        let finding = |evidence, why: Option<&str>, username: Option<&str>| DigestFinding {
+    ) -> CredentialFinding {
+        const WRONG: Finding<CredentialEvidence> = Finding::Known(CredentialEvidence::Wrong(Method::Digest));
+        let finding = |evidence, why: Option<&str>, username: Option<&str>| CredentialFinding {
             evidence,
             why: why.map(str::to_owned),
             username: username.map(str::to_owned),
@@ -276,15 +297,15 @@ impl Authenticator {
         let Some(verifier) = &self.digest else { return finding(Finding::NotAsked, None, None) };
         let credentials = match Credentials::parse_all(authorization) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return finding(Finding::Known(DigestEvidence::Absent), None, None),
+            Ok(None) => return finding(Finding::Known(CredentialEvidence::Absent), None, None),
             Err(error) => {
-                return finding(Finding::Known(DigestEvidence::Malformed), Some(&error.to_string()), None);
+                return finding(Finding::Known(CredentialEvidence::Malformed), Some(&error.to_string()), None);
             }
         };
         let name = Some(credentials.username());
         let examined = match verifier.examine(&credentials, method, target, at) {
             Ok(examined) => examined,
-            Err(wrong) => return finding(Finding::Known(DigestEvidence::Wrong), Some(wrong.as_str()), name),
+            Err(wrong) => return finding(WRONG, Some(wrong.as_str()), name),
         };
         let lookup = Lookup { kind: LookupKind::Username, name: examined.username().to_owned() };
         // Both are asked whatever the first says, so that a user who does not exist takes as long.
@@ -299,13 +320,14 @@ impl Authenticator {
         let (realm, algorithm) = (examined.realm().to_owned(), examined.algorithm());
         match (examined.verify(ha1.as_deref()), account) {
             (Outcome::Right, Some(account)) => {
-                let proof = ha1.map(|ha1| Proof { username: account.username.clone(), realm, algorithm, ha1 });
-                let right = finding(Finding::Known(DigestEvidence::Right(account)), None, name);
-                DigestFinding { proof: proof.map(Arc::new), ..right }
+                let username = account.username.clone();
+                let proof = ha1.map(|ha1| Proof { username, stored: Stored::Ha1 { realm, algorithm, ha1 } });
+                let right = finding(Finding::Known(CredentialEvidence::Right(Method::Digest, account)), None, name);
+                CredentialFinding { proof: proof.map(Arc::new), ..right }
             }
-            (Outcome::Right, None) => finding(Finding::Known(DigestEvidence::Wrong), Some("unknown_user"), name),
-            (Outcome::Stale(why), _) => finding(Finding::Known(DigestEvidence::Stale), Some(why.as_str()), name),
-            (Outcome::Wrong(why), _) => finding(Finding::Known(DigestEvidence::Wrong), Some(why.as_str()), name),
+            (Outcome::Right, None) => finding(WRONG, Some("unknown_user"), name),
+            (Outcome::Stale(why), _) => finding(Finding::Known(CredentialEvidence::Stale), Some(why.as_str()), name),
+            (Outcome::Wrong(why), _) => finding(WRONG, Some(why.as_str()), name),
         }
     }
 }

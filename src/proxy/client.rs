@@ -229,7 +229,7 @@ impl Client {
 
     /// What the upstream of this index is told of the client, and of a request for this authority, made by
     /// `identity` unless it was made before from the same standing. Only for permits that rest on the
-    /// connection's certificate, or on nothing: whoever Digest names may be another one with each request.
+    /// connection's certificate, or on nothing: whoever credentials name may be another one with each request.
     pub fn prepared(
         &self,
         standing: &Arc<Standing>,

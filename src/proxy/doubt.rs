@@ -6,7 +6,7 @@ use super::path::RequestTarget;
 use super::{Client, Gate};
 use crate::account::Status;
 use crate::auth::decision::{
-    CertificateEvidence, DigestEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide,
+    CertificateEvidence, CredentialEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide,
 };
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Moment;
@@ -112,10 +112,10 @@ fn compare(standing: &Standing, username: &str) -> Found {
 }
 
 /// Whether an account that showed its password may still pass.
-fn compare_digest(now: &Finding<DigestEvidence>) -> Found {
+fn compare_credentials(now: &Finding<CredentialEvidence>) -> Found {
     match now {
-        Finding::Known(DigestEvidence::Right(account)) if account.status == Status::Active => Found::Same,
-        Finding::Known(DigestEvidence::Right(account)) => {
+        Finding::Known(CredentialEvidence::Right(_, account)) if account.status == Status::Active => Found::Same,
+        Finding::Known(CredentialEvidence::Right(_, account)) => {
             Found::Lost(Reason::AccountInactive, format!("{} ({})", account.username, account.status.as_str()))
         }
         Finding::Unavailable => Found::Unanswered("the store gave no answer".to_owned()),
@@ -153,8 +153,8 @@ pub(super) async fn look_again(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, ca
             }
         }
         for proof in passwords {
-            let (account, method) = (proof.username.clone(), Method::Digest);
-            match compare_digest(&gate.authenticator.digest_again(&proof).await) {
+            let (account, method) = (proof.username.clone(), proof.method());
+            match compare_credentials(&gate.authenticator.credentials_again(&proof).await) {
                 Found::Same => {}
                 Found::Lost(reason, found) => {
                     return Some(Loss { reason, detail: told(&found, cause), account, method });
@@ -245,15 +245,15 @@ impl Terms {
         }
         let (at, now) = (Moment::now().timestamp(), Instant::now());
         let standing = client.standing(look, gate, self.trust.as_deref(), at, now).await;
-        let digest = match &self.running.proof {
-            Some(proof) => gate.authenticator.digest_again(proof).await,
+        let credentials = match &self.running.proof {
+            Some(proof) => gate.authenticator.credentials_again(proof).await,
             None => Finding::NotAsked,
         };
-        let found = match &digest {
-            Finding::Known(DigestEvidence::Wrong) => NO_SUCH_PASSWORD.to_owned(),
+        let found = match &credentials {
+            Finding::Known(CredentialEvidence::Wrong(_)) => NO_SUCH_PASSWORD.to_owned(),
             _ => standing.last().to_owned(),
         };
-        let evidence = Evidence { certificate: standing.evidence.clone(), digest, authorization_sent: false };
+        let evidence = Evidence { certificate: standing.evidence.clone(), credentials, authorization_sent: false };
         match decide(&self.policy, &evidence) {
             Verdict::Permit(permit) if self.is_same(&permit) => Found::Same,
             Verdict::Permit(_) => Found::Lost(Reason::IdentityAmbiguous, "it is somebody else's now".to_owned()),

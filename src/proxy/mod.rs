@@ -24,7 +24,7 @@ pub use headers::Prepared;
 
 use crate::account::Status;
 use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Verdict, decide};
-use crate::auth::{DigestFinding, Standing};
+use crate::auth::{CredentialFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
 use crate::config::OnRejected;
@@ -179,14 +179,14 @@ impl Exchange<'_> {
         let standing = self.client.standing(&self.look, self.gate, route.trust(came_under), at, now).await;
         let policy = route.policy(came_under);
         // In a box of its own: most requests have none, and all would be larger by it.
-        let digest = match policy.asks_digest(&standing.evidence) {
-            true => Some(Box::pin(self.digest(&head, &target)).await),
+        let credentials = match policy.asks_credentials(&standing.evidence) {
+            true => Some(Box::pin(self.credentials(&head, &target)).await),
             false => None,
         };
-        let about = About { route: Some(route), standing: Some(&standing), digest: digest.as_ref(), ..about };
+        let about = About { route: Some(route), standing: Some(&standing), credentials: credentials.as_ref(), ..about };
         let evidence = Evidence {
             certificate: standing.evidence.clone(),
-            digest: digest.as_ref().map_or(Finding::NotAsked, |digest| digest.evidence.clone()),
+            credentials: credentials.as_ref().map_or(Finding::NotAsked, |credentials| credentials.evidence.clone()),
             authorization_sent: head.headers.contains_key(AUTHORIZATION),
         };
         match decide(policy, &evidence) {
@@ -208,8 +208,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// What the request's Digest credentials say.
-    async fn digest(&self, head: &http::request::Parts, target: &RequestTarget) -> DigestFinding {
+    /// What the request's credentials say.
+    async fn credentials(&self, head: &http::request::Parts, target: &RequestTarget) -> CredentialFinding {
         let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         let (method, raw, at) = (head.method.as_str(), target.raw(), self.at.timestamp());
         self.gate.authenticator.digest(authorization, method, raw, at).await
@@ -254,7 +254,7 @@ impl Exchange<'_> {
                 let passage = Passage {
                     exchange: self,
                     permit,
-                    proof: about.digest.and_then(|digest| digest.proof.as_ref()),
+                    proof: about.credentials.and_then(|credentials| credentials.proof.as_ref()),
                     upstream,
                     route,
                     target,

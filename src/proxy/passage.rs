@@ -94,7 +94,7 @@ impl Passage<'_> {
         join_cookies(headers);
         let authority = self.target.authority();
         match permit.identity() {
-            Some(identity) if identity.method == Method::Digest => {
+            Some(identity) if identity.method != Method::Certificate => {
                 exchange.client.told(authority, self.identity()).apply(headers);
             }
             identity => {

@@ -3,8 +3,8 @@
 use super::gate::Route;
 use super::path::RequestTarget;
 use super::{Exchange, Page};
-use crate::auth::decision::{CertificateEvidence, DigestEvidence, Finding, Permit};
-use crate::auth::{DigestFinding, Standing};
+use crate::auth::decision::{CertificateEvidence, CredentialEvidence, Finding, Permit};
+use crate::auth::{CredentialFinding, Standing};
 use crate::base::reason::Reason;
 use crate::telemetry::audit::{Event, Outcome, Record};
 use http::StatusCode;
@@ -19,7 +19,7 @@ pub(super) struct About<'a> {
     pub(super) target: Option<&'a RequestTarget>,
     pub(super) route: Option<&'a Route>,
     pub(super) standing: Option<&'a Arc<Standing>>,
-    pub(super) digest: Option<&'a DigestFinding>,
+    pub(super) credentials: Option<&'a CredentialFinding>,
     /// What there is to say beyond what the certificate and the credentials say.
     pub(super) detail: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(super) struct About<'a> {
 impl<'a> About<'a> {
     /// A request of which no more is known.
     pub(super) fn of(page: &'a Page) -> Self {
-        Self { page, raw_target: None, target: None, route: None, standing: None, digest: None, detail: None }
+        Self { page, raw_target: None, target: None, route: None, standing: None, credentials: None, detail: None }
     }
 }
 
@@ -48,7 +48,7 @@ impl Exchange<'_> {
         let detail = about
             .detail
             .as_deref()
-            .or_else(|| about.digest.and_then(|digest| digest.why.as_deref()))
+            .or_else(|| about.credentials.and_then(|credentials| credentials.why.as_deref()))
             .or_else(|| about.standing.filter(|_| refused).map(|standing| standing.last()));
         let identity = permit.and_then(Permit::identity);
         let account = identity.map(|identity| identity.account.username.as_str()).or_else(|| named(about));
@@ -76,10 +76,10 @@ fn named<'a>(about: &About<'a>) -> Option<&'a str> {
         _ => None,
     });
     certificate.or_else(|| {
-        let digest = about.digest?;
-        match &digest.evidence {
-            Finding::Known(DigestEvidence::Right(account)) => Some(account.username.as_str()),
-            _ => digest.username.as_deref(),
+        let credentials = about.credentials?;
+        match &credentials.evidence {
+            Finding::Known(CredentialEvidence::Right(_, account)) => Some(account.username.as_str()),
+            _ => credentials.username.as_deref(),
         }
     })
 }

@@ -26,13 +26,13 @@ fn redirect() -> Anonymous {
     Anonymous::Redirect("/login".to_owned())
 }
 
-/// Evidence as it is gathered: Digest is asked where the policy says so, and `sent` is what then comes out.
-fn gathered(policy: &Policy, certificate: CertificateEvidence, sent: &DigestEvidence) -> Evidence {
-    let digest = match policy.asks_digest(&certificate) {
+/// Evidence as it is gathered: credentials are asked where the policy says so, and `sent` is what then comes out.
+fn gathered(policy: &Policy, certificate: CertificateEvidence, sent: &CredentialEvidence) -> Evidence {
+    let credentials = match policy.asks_credentials(&certificate) {
         true => Finding::Known(sent.clone()),
         false => Finding::NotAsked,
     };
-    Evidence { certificate, digest, authorization_sent: !matches!(sent, DigestEvidence::Absent) }
+    Evidence { certificate, credentials, authorization_sent: !matches!(sent, CredentialEvidence::Absent) }
 }
 
 fn permit(identity: Option<(&Arc<Account>, Method)>, client_verify: ClientVerify) -> Verdict {
@@ -49,7 +49,7 @@ fn challenge(reason: Reason, stale: bool) -> Verdict {
 #[test]
 fn the_table_of_the_design_holds() {
     use CertificateEvidence as Certificate;
-    use DigestEvidence as Digest;
+    use CredentialEvidence as Credential;
     let alice = alice();
     let bob = account("bob", Status::Locked, &[]);
     let by_certificate = || permit(Some((&alice, Method::Certificate)), ClientVerify::Success);
@@ -62,47 +62,51 @@ fn the_table_of_the_design_holds() {
         // None, and nothing or the right thing beside it.
         (
             Certificate::None,
-            Digest::Absent,
+            Credential::Absent,
             [
                 challenge(Reason::CertificateRequired, false),
                 Verdict::Redirect("/login".to_owned()),
                 permit(None, ClientVerify::None),
             ],
         ),
-        (Certificate::None, Digest::Right(Arc::clone(&alice)), everywhere(by_digest())),
+        (Certificate::None, Credential::Right(Method::Digest, Arc::clone(&alice)), everywhere(by_digest())),
         // None, and something that is not right.
-        (Certificate::None, Digest::Wrong, everywhere(challenge(Reason::DigestFailed, false))),
-        (Certificate::None, Digest::Stale, everywhere(challenge(Reason::DigestFailed, true))),
-        (Certificate::None, Digest::Malformed, everywhere(refuse(Reason::BadRequest))),
-        (Certificate::None, Digest::Right(Arc::clone(&bob)), everywhere(refuse(inactive))),
+        (Certificate::None, Credential::Wrong(Method::Digest), everywhere(challenge(Reason::DigestFailed, false))),
+        (Certificate::None, Credential::Stale, everywhere(challenge(Reason::DigestFailed, true))),
+        (Certificate::None, Credential::Malformed, everywhere(refuse(Reason::BadRequest))),
+        (Certificate::None, Credential::Right(Method::Digest, Arc::clone(&bob)), everywhere(refuse(inactive))),
         // Accepted: what else was sent does not matter.
-        (Certificate::Account(Arc::clone(&alice)), Digest::Absent, everywhere(by_certificate())),
-        (Certificate::Account(Arc::clone(&alice)), Digest::Wrong, everywhere(by_certificate())),
-        (Certificate::Account(Arc::clone(&alice)), Digest::Malformed, everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Credential::Absent, everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Credential::Wrong(Method::Digest), everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Credential::Malformed, everywhere(by_certificate())),
         // Refused: never rescued by what else was sent.
-        (Certificate::Refused(expired), Digest::Absent, [refuse(expired), refuse(expired), anybody(expired)]),
+        (Certificate::Refused(expired), Credential::Absent, [refuse(expired), refuse(expired), anybody(expired)]),
         (
             Certificate::Refused(expired),
-            Digest::Right(Arc::clone(&alice)),
+            Credential::Right(Method::Digest, Arc::clone(&alice)),
             [refuse(expired), refuse(expired), anybody(expired)],
         ),
         (
             Certificate::Account(Arc::clone(&bob)),
-            Digest::Right(Arc::clone(&alice)),
+            Credential::Right(Method::Digest, Arc::clone(&alice)),
             [refuse(inactive), refuse(inactive), anybody(inactive)],
         ),
         // No answer is not a yes.
         (
             Certificate::AccountsUnavailable,
-            Digest::Right(Arc::clone(&alice)),
+            Credential::Right(Method::Digest, Arc::clone(&alice)),
             everywhere(refuse(Reason::AccountsUnavailable)),
         ),
-        (Certificate::NotAsked, Digest::Right(alice.clone()), everywhere(refuse(Reason::CertificateRequired))),
+        (
+            Certificate::NotAsked,
+            Credential::Right(Method::Digest, alice.clone()),
+            everywhere(refuse(Reason::CertificateRequired)),
+        ),
     ];
-    for (certificate, digest, columns) in rows {
+    for (certificate, sent, columns) in rows {
         for (anonymous, expected) in [Anonymous::Deny, redirect(), Anonymous::Allow].into_iter().zip(columns) {
             let policy = policy(&[Method::Certificate, Method::Digest], anonymous);
-            let evidence = gathered(&policy, certificate.clone(), &digest);
+            let evidence = gathered(&policy, certificate.clone(), &sent);
             assert_eq!(decide(&policy, &evidence), expected, "{:?} {evidence:?}", policy.anonymous);
         }
     }
@@ -122,7 +126,7 @@ fn a_route_without_a_fallback_never_challenges() {
     for (anonymous, authorization_sent, verdict) in expected {
         let policy = policy(&[Method::Certificate], anonymous);
         let evidence =
-            Evidence { certificate: CertificateEvidence::None, digest: Finding::NotAsked, authorization_sent };
+            Evidence { certificate: CertificateEvidence::None, credentials: Finding::NotAsked, authorization_sent };
         assert_eq!(decide(&policy, &evidence), verdict, "{:?} {authorization_sent}", policy.anonymous);
     }
 }
@@ -132,7 +136,7 @@ fn a_client_that_sent_another_scheme_is_challenged_and_not_redirected() {
     let policy = policy(&[Method::Certificate, Method::Digest], redirect());
     let evidence = Evidence {
         certificate: CertificateEvidence::None,
-        digest: Finding::Known(DigestEvidence::Absent),
+        credentials: Finding::Known(CredentialEvidence::Absent),
         authorization_sent: true,
     };
     assert_eq!(decide(&policy, &evidence), challenge(Reason::CertificateRequired, false));
@@ -152,7 +156,7 @@ fn where_a_certificate_is_needed_nothing_takes_its_place() {
             ),
         ];
         for (certificate, expected) in cases {
-            for sent in [DigestEvidence::Absent, DigestEvidence::Right(Arc::clone(&alice))] {
+            for sent in [CredentialEvidence::Absent, CredentialEvidence::Right(Method::Digest, Arc::clone(&alice))] {
                 let evidence = gathered(&policy, certificate.clone(), &sent);
                 assert_eq!(decide(&policy, &evidence), expected, "{:?} {evidence:?}", policy.anonymous);
             }
@@ -179,7 +183,8 @@ fn only_members_pass_a_route_that_names_groups() {
             (CertificateEvidence::None, Method::Digest, ClientVerify::None),
         ];
         for (certificate, method, client_verify) in evidence {
-            let evidence = gathered(&policy, certificate, &DigestEvidence::Right(Arc::clone(&account)));
+            let evidence =
+                gathered(&policy, certificate, &CredentialEvidence::Right(Method::Digest, Arc::clone(&account)));
             let expected = match passes {
                 true => permit(Some((&account, method)), client_verify),
                 false => Verdict::Refuse(Reason::NotAuthorized),
@@ -202,7 +207,7 @@ fn nobody_passes_anonymously_where_groups_are_named() {
         (CertificateEvidence::Account(account("guest", Status::Active, &[])), Verdict::Refuse(Reason::NotAuthorized)),
     ];
     for (certificate, expected) in cases {
-        let evidence = gathered(&policy, certificate, &DigestEvidence::Absent);
+        let evidence = gathered(&policy, certificate, &CredentialEvidence::Absent);
         assert_eq!(decide(&policy, &evidence), expected, "{evidence:?}");
     }
 }
@@ -213,12 +218,21 @@ fn on_a_route_for_digest_alone_the_certificate_must_be_the_same_persons() {
     // As the cache and the store may hold it: another copy, changed since, of the same account.
     let changed = account("alice", Status::Active, &["staff", "admin"]);
     let cases = [
-        (DigestEvidence::Right(Arc::clone(&changed)), permit(Some((&changed, Method::Digest)), ClientVerify::Success)),
-        (DigestEvidence::Right(bob), Verdict::Refuse(Reason::ClaimMismatch)),
-        (DigestEvidence::Right(account("bob", Status::Locked, &[])), Verdict::Refuse(Reason::ClaimMismatch)),
-        (DigestEvidence::Right(account("alice", Status::Locked, &[])), Verdict::Refuse(Reason::AccountInactive)),
-        (DigestEvidence::Absent, challenge(Reason::CertificateRequired, false)),
-        (DigestEvidence::Wrong, challenge(Reason::DigestFailed, false)),
+        (
+            CredentialEvidence::Right(Method::Digest, Arc::clone(&changed)),
+            permit(Some((&changed, Method::Digest)), ClientVerify::Success),
+        ),
+        (CredentialEvidence::Right(Method::Digest, bob), Verdict::Refuse(Reason::ClaimMismatch)),
+        (
+            CredentialEvidence::Right(Method::Digest, account("bob", Status::Locked, &[])),
+            Verdict::Refuse(Reason::ClaimMismatch),
+        ),
+        (
+            CredentialEvidence::Right(Method::Digest, account("alice", Status::Locked, &[])),
+            Verdict::Refuse(Reason::AccountInactive),
+        ),
+        (CredentialEvidence::Absent, challenge(Reason::CertificateRequired, false)),
+        (CredentialEvidence::Wrong(Method::Digest), challenge(Reason::DigestFailed, false)),
     ];
     for certificate_needed in [false, true] {
         let policy = Policy { certificate_needed, ..policy(&[Method::Digest], Anonymous::Deny) };
@@ -232,7 +246,7 @@ fn on_a_route_for_digest_alone_the_certificate_must_be_the_same_persons() {
 #[test]
 fn a_certificate_on_a_route_for_anybody_says_no_name() {
     let policy = policy(&[], Anonymous::Allow);
-    let evidence = gathered(&policy, CertificateEvidence::Account(alice()), &DigestEvidence::Absent);
+    let evidence = gathered(&policy, CertificateEvidence::Account(alice()), &CredentialEvidence::Absent);
     assert_eq!(decide(&policy, &evidence), permit(None, ClientVerify::Success));
 }
 
@@ -276,25 +290,32 @@ fn every_certificate() -> Vec<CertificateEvidence> {
     all
 }
 
-fn every_digest() -> Vec<Finding<DigestEvidence>> {
+fn every_credential() -> Vec<Finding<CredentialEvidence>> {
     let mut all = vec![Finding::NotAsked, Finding::Unavailable];
     all.extend(
-        [DigestEvidence::Absent, DigestEvidence::Stale, DigestEvidence::Wrong, DigestEvidence::Malformed]
-            .map(Finding::Known),
+        [
+            CredentialEvidence::Absent,
+            CredentialEvidence::Stale,
+            CredentialEvidence::Wrong(Method::Digest),
+            CredentialEvidence::Malformed,
+        ]
+        .map(Finding::Known),
     );
-    all.extend(every_account().into_iter().map(|account| Finding::Known(DigestEvidence::Right(account))));
+    all.extend(
+        every_account().into_iter().map(|account| Finding::Known(CredentialEvidence::Right(Method::Digest, account))),
+    );
     all
 }
 
 /// Calls `check` with every policy and every evidence, sensible or not: about 177,000 cases.
 fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
-    let (certificates, digests) = (every_certificate(), every_digest());
+    let (certificates, all_credentials) = (every_certificate(), every_credential());
     for policy in every_policy() {
         for certificate in &certificates {
-            for digest in &digests {
+            for credentials in &all_credentials {
                 for authorization_sent in [false, true] {
-                    let (certificate, digest) = (certificate.clone(), digest.clone());
-                    let evidence = Evidence { certificate, digest, authorization_sent };
+                    let (certificate, credentials) = (certificate.clone(), credentials.clone());
+                    let evidence = Evidence { certificate, credentials, authorization_sent };
                     let verdict = decide(&policy, &evidence);
                     check(&policy, &evidence, verdict);
                 }
@@ -322,8 +343,10 @@ fn whoever_passes_by_name_has_shown_to_be_exactly_that_active_account() {
         match method {
             Method::Certificate => assert!(Arc::ptr_eq(&account, holder.unwrap())),
             Method::Digest => {
-                assert!(matches!(&evidence.digest, Finding::Known(DigestEvidence::Right(shown))
-                    if Arc::ptr_eq(shown, &account)));
+                assert!(
+                    matches!(&evidence.credentials, Finding::Known(CredentialEvidence::Right(Method::Digest, shown))
+                    if Arc::ptr_eq(shown, &account))
+                );
                 assert!(holder.is_none_or(|holder| holder.username == account.username));
                 assert!(holder.is_none_or(|holder| holder.status == Status::Active));
             }
@@ -340,8 +363,8 @@ fn whoever_passes_without_a_name_may_and_has_shown_nothing_false() {
         seen += 1;
         assert_eq!(policy.anonymous, Anonymous::Allow);
         assert_eq!(policy.allow_groups, None);
-        if policy.asks_digest(&evidence.certificate) {
-            assert!(matches!(evidence.digest, Finding::Known(DigestEvidence::Absent)));
+        if policy.asks_credentials(&evidence.certificate) {
+            assert!(matches!(evidence.credentials, Finding::Known(CredentialEvidence::Absent)));
         }
         if policy.certificate_needed {
             assert!(matches!(&evidence.certificate, CertificateEvidence::Account(holder)
@@ -377,7 +400,7 @@ fn a_refused_certificate_is_never_rescued() {
             CertificateEvidence::Account(holder) if holder.status != Status::Active => Reason::AccountInactive,
             _ => return,
         };
-        assert!(!policy.asks_digest(&evidence.certificate));
+        assert!(!policy.asks_credentials(&evidence.certificate));
         let expected = Verdict::Refuse(reason);
         let in_passing = permit(None, ClientVerify::Failed(reason));
         let open = policy.anonymous == Anonymous::Allow && !policy.certificate_needed && policy.allow_groups.is_none();
@@ -388,8 +411,9 @@ fn a_refused_certificate_is_never_rescued() {
 #[test]
 fn what_was_not_asked_lets_nobody_pass() {
     for_everything(|policy, evidence, verdict| {
-        let digest_missing = policy.asks_digest(&evidence.certificate) && matches!(evidence.digest, Finding::NotAsked);
-        if digest_missing || matches!(evidence.certificate, CertificateEvidence::NotAsked) {
+        let missing =
+            policy.asks_credentials(&evidence.certificate) && matches!(evidence.credentials, Finding::NotAsked);
+        if missing || matches!(evidence.certificate, CertificateEvidence::NotAsked) {
             assert!(!matches!(verdict, Verdict::Permit(_)), "{policy:?} {evidence:?}");
         }
     });
@@ -402,7 +426,7 @@ fn without_an_answer_of_the_accounts_nobody_passes() {
             CertificateEvidence::AccountsUnavailable | CertificateEvidence::Refused(Reason::AccountsUnavailable) => {
                 true
             }
-            certificate => policy.asks_digest(certificate) && matches!(evidence.digest, Finding::Unavailable),
+            certificate => policy.asks_credentials(certificate) && matches!(evidence.credentials, Finding::Unavailable),
         };
         if unavailable {
             assert_eq!(verdict, Verdict::Refuse(Reason::AccountsUnavailable), "{policy:?} {evidence:?}");
@@ -411,22 +435,22 @@ fn without_an_answer_of_the_accounts_nobody_passes() {
 }
 
 #[test]
-fn the_verdict_does_not_depend_on_digest_where_it_is_not_asked() {
+fn the_verdict_does_not_depend_on_credentials_where_they_are_not_asked() {
     for_everything(|policy, evidence, verdict| {
-        if !policy.asks_digest(&evidence.certificate) {
-            let unasked = Evidence { digest: Finding::NotAsked, ..evidence.clone() };
+        if !policy.asks_credentials(&evidence.certificate) {
+            let unasked = Evidence { credentials: Finding::NotAsked, ..evidence.clone() };
             assert_eq!(decide(policy, &unasked), verdict, "{policy:?} {evidence:?}");
         }
     });
 }
 
 #[test]
-fn only_a_route_that_lists_digest_challenges_and_only_right_credentials_are_stale() {
+fn only_a_route_that_lists_a_method_with_credentials_challenges_and_only_right_credentials_are_stale() {
     let mut stale_seen = false;
     for_everything(|policy, evidence, verdict| {
         let Verdict::Challenge { stale, .. } = verdict else { return };
-        assert!(policy.asks_digest(&evidence.certificate));
-        assert_eq!(stale, matches!(evidence.digest, Finding::Known(DigestEvidence::Stale)));
+        assert!(policy.asks_credentials(&evidence.certificate));
+        assert_eq!(stale, matches!(evidence.credentials, Finding::Known(CredentialEvidence::Stale)));
         stale_seen |= stale;
     });
     assert!(stale_seen);
@@ -439,8 +463,8 @@ fn only_who_presents_nothing_of_use_is_sent_elsewhere() {
         assert_eq!(policy.anonymous, Anonymous::Redirect(to));
         assert!(!evidence.authorization_sent);
         assert!(matches!(&evidence.certificate, CertificateEvidence::None | CertificateEvidence::Account(_)));
-        if policy.asks_digest(&evidence.certificate) {
-            assert!(matches!(evidence.digest, Finding::Known(DigestEvidence::Absent)));
+        if policy.asks_credentials(&evidence.certificate) {
+            assert!(matches!(evidence.credentials, Finding::Known(CredentialEvidence::Absent)));
         }
     });
 }

@@ -28,7 +28,7 @@ fn permit(certificate: CertificateEvidence) -> Permit {
         allow_groups: None,
         certificate_needed: false,
     };
-    let evidence = Evidence { certificate, digest: Finding::NotAsked, authorization_sent: false };
+    let evidence = Evidence { certificate, credentials: Finding::NotAsked, authorization_sent: false };
     match decide(&policy, &evidence) {
         Verdict::Permit(permit) => permit,
         other => panic!("{other:?}"),
