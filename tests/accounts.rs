@@ -1,10 +1,12 @@
-//! Accounts in a real database: one suite, run against SQLite and against MariaDB; what of it only reads, against
-//! the foreign tables of `examples/accounts`, too; and what only one of them can show. The store works on a runtime of its own and is asked from another, as it is by the gate.
+//! Accounts in a real database: one suite, run against SQLite, MariaDB and a Galera cluster; what of it only reads,
+//! against the foreign tables of `examples/accounts`, too; and what only one of them can show. The store works on a
+//! runtime of its own and is asked from another, as it is by the gate.
 #![cfg(test)]
 
 mod common;
 
 use common::foreign::{Example, ForeignRegistry};
+use common::galera::Cluster;
 use common::gate::unused_address;
 use common::mariadb::{self, MariaDb};
 use std::future::Future;
@@ -62,10 +64,23 @@ impl World {
     async fn mariadb() -> Self {
         let server = MariaDb::shared();
         let database = server.database();
-        let store = Store::MySql(settings(server.address(), &database));
+        Self::mysql(server, settings(server.address(), &database)).await
+    }
+
+    /// On the cluster: what goes behind the registry's back goes by another node than its own.
+    async fn galera() -> Self {
+        let cluster = Cluster::shared();
+        let database = cluster.database();
+        let servers = cluster.addresses().map(name_of).to_vec();
+        Self::mysql(cluster.node(1), MySql { servers, ..settings(cluster.node(0).address(), &database) }).await
+    }
+
+    async fn mysql(server: &'static MariaDb, settings: MySql) -> Self {
+        let database = settings.database.clone();
+        let store = Store::MySql(settings);
         initialise(&store).await;
         let execute: Arc<dyn Fn(&str) -> String + Send + Sync> =
-            Arc::new(move |sql| server.administer(&format!("USE {}; {sql}", database.name)));
+            Arc::new(move |sql| server.administer(&format!("SET wsrep_sync_wait = 15; USE {database}; {sql}")));
         Self {
             registry: account::open(&store, control()).await.unwrap(),
             store,
@@ -212,6 +227,9 @@ macro_rules! suite {
         }
         mod on_mariadb {
             $(#[test] fn $case() { super::on_a_worker(async { super::cases::$case(&super::World::mariadb().await).await }) })+
+        }
+        mod on_galera {
+            $(#[test] fn $case() { super::on_a_worker(async { super::cases::$case(&super::World::galera().await).await }) })+
         }
     };
 }

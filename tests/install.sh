@@ -8,6 +8,7 @@ set -euo pipefail
 NEEDED=(
   mariadbd:mariadb-server
   mariadb-install-db:mariadb-server
+  rsync:rsync
   curl:curl
   openssl:openssl
   c++:g++

@@ -36,8 +36,18 @@ pub(crate) struct MariaDb {
     directory: PathBuf,
     address: SocketAddr,
     guard: Option<Child>,
+    runs_as: RunsAs,
     /// Options that stand after all others.
-    options: Vec<String>,
+    pub(super) options: Vec<String>,
+}
+
+/// Whose the server's process and files are when the tests are run by root. Everybody else runs it as themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunsAs {
+    /// As root, like the tests.
+    Tests,
+    /// As the user `mysql`, whom Debian's package makes: what passes a node's state on would give root's rights away.
+    Mysql,
 }
 
 /// Another database on a server, empty, with a user of its own who may do everything in it.
@@ -56,23 +66,56 @@ impl MariaDb {
 
     /// Makes a server's files and starts it: for one test, which may stop it.
     pub(crate) fn start() -> Self {
-        let directory = tempfile::Builder::new().prefix("wicketgate-mariadb-").tempdir().unwrap().keep();
-        let address = unused_address();
-        make_certificates(&directory, address);
+        let mut server = Self::prepare(RunsAs::Tests);
+        server.start_again();
+        server.make_database();
+        server
+    }
+
+    /// The files of a server that has never run.
+    pub(super) fn prepare(runs_as: RunsAs) -> Self {
+        let server = Self::in_new_folder(runs_as);
+        make_certificates(&server.directory, server.address);
+        server.give_files_away();
         let output = program("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .args(shared_arguments(&directory))
+            .args(server.shared_arguments())
             .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut server = Self { directory, address, guard: None, options: Vec::new() };
-        server.start_again();
-        server.administer(&format!(
+        server
+    }
+
+    /// The files of another one, which is stopped, for a server with another address of the same machine: all
+    /// addresses of one test process differ in their port alone, so that the certificates are good for both.
+    pub(super) fn copy(&self) -> Self {
+        assert!(self.guard.is_none(), "the files of a running server are not whole");
+        let copy = Self::in_new_folder(self.runs_as);
+        let from = self.directory.join(".");
+        assert!(Command::new("cp").arg("-R").arg(from).arg(&copy.directory).status().unwrap().success());
+        copy.give_files_away();
+        copy
+    }
+
+    fn in_new_folder(runs_as: RunsAs) -> Self {
+        let directory = tempfile::Builder::new().prefix("wicketgate-mariadb-").tempdir().unwrap().keep();
+        let runs_as = if is_root() { runs_as } else { RunsAs::Tests };
+        Self { directory, address: unused_address(), guard: None, runs_as, options: Vec::new() }
+    }
+
+    fn give_files_away(&self) {
+        if self.runs_as == RunsAs::Mysql {
+            assert!(Command::new("chown").args(["-R", "mysql"]).arg(&self.directory).status().unwrap().success());
+        }
+    }
+
+    /// Makes [`DATABASE`] and its [`USER`].
+    pub(super) fn make_database(&self) {
+        self.administer(&format!(
             "CREATE DATABASE {DATABASE}; CREATE USER {USER} IDENTIFIED BY '{PASSWORD}'; \
              GRANT ALL ON {DATABASE}.* TO {USER};"
         ));
-        server
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -88,13 +131,22 @@ impl MariaDb {
 
     /// Starts the server after [`MariaDb::stop`], on the same address.
     pub(crate) fn start_again(&mut self) {
+        self.spawn();
+        eventually("MariaDB to be ready", || {
+            self.require_running();
+            self.greets().then_some(())
+        });
+    }
+
+    /// Starts the server and does not wait for it.
+    pub(super) fn spawn(&mut self) {
         let mut guard = program("sh");
         guard.args(["-c", GUARD, "sh"]).arg(&self.directory).args(["mariadbd", "--no-defaults"]);
-        guard.args(shared_arguments(&self.directory)).args([
+        guard.args(self.shared_arguments()).args([
             format!("--bind-address={}", self.address.ip()),
             format!("--port={}", self.address.port()),
             format!("--socket={}", self.socket().display()),
-            format!("--pid-file={}", self.directory.join("server.pid").display()),
+            format!("--pid-file={}", self.process_file().display()),
             "--skip-name-resolve".to_owned(),
             "--performance-schema=OFF".to_owned(),
             "--innodb-flush-log-at-trx-commit=0".to_owned(),
@@ -107,13 +159,54 @@ impl MariaDb {
         ]);
         guard.args(&self.options);
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut guard = guard.spawn().unwrap();
-        eventually("MariaDB to be ready", || {
-            let log = || std::fs::read_to_string(self.directory.join("server.log")).unwrap_or_default();
-            assert!(guard.try_wait().unwrap().is_none(), "mariadbd ended at once:\n{}", log());
-            self.greets().then_some(())
-        });
-        self.guard = Some(guard);
+        // One that was killed has left it behind.
+        let _ = std::fs::remove_file(self.process_file());
+        self.guard = Some(guard.spawn().unwrap());
+    }
+
+    /// Fails the test, with what the server wrote, if the server has ended by itself.
+    pub(super) fn require_running(&mut self) {
+        let ended = self.guard.as_mut().is_none_or(|guard| guard.try_wait().unwrap().is_some());
+        assert!(!ended && !self.has_died(), "mariadbd has ended:\n{}", self.log());
+    }
+
+    /// Whether it began and is no more; the shell that guards it waits for the test to say what then.
+    fn has_died(&self) -> bool {
+        self.id().is_some_and(|id| !Path::new(&format!("/proc/{id}/cwd")).exists())
+    }
+
+    /// What the server wrote since it was started.
+    pub(super) fn log(&self) -> String {
+        let log = std::fs::read(self.directory.join("server.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn process_file(&self) -> PathBuf {
+        self.directory.join("server.pid")
+    }
+
+    /// The process id of the server, once it has begun.
+    fn id(&self) -> Option<u32> {
+        std::fs::read_to_string(self.process_file()).ok()?.trim().parse().ok()
+    }
+
+    /// Sends the server a signal by its name, `KILL`, `STOP` or `CONT`.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.id().unwrap().to_string();
+        assert!(Command::new("kill").args([format!("-{name}"), id]).status().unwrap().success(), "{name}");
+    }
+
+    /// Runs the server's program over its files with an option that has it end by itself, and gives what it said.
+    pub(super) fn consult(&self, option: &str) -> String {
+        let output = program("mariadbd")
+            .arg("--no-defaults")
+            .args(self.shared_arguments())
+            .args(&self.options)
+            .arg(option)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Starts the server anew with other options beside the usual ones.
@@ -126,6 +219,10 @@ impl MariaDb {
     /// Stops the server and keeps its data.
     pub(crate) fn stop(&mut self) {
         if let Some(mut guard) = self.guard.take() {
+            if !self.has_died() && self.id().is_some() {
+                // One that was frozen would not hear that it shall end.
+                self.signal("CONT");
+            }
             guard.stdin.take().unwrap().write_all(b"stop\n").unwrap();
             guard.wait().unwrap();
         }
@@ -155,6 +252,15 @@ impl MariaDb {
 
     /// Runs statements as the server's administrator, in no database.
     pub(crate) fn administer(&self, statements: &str) -> String {
+        self.run(statements).unwrap_or_else(|why| panic!("{statements}: {why}"))
+    }
+
+    /// The same, or nothing if the server refuses or does not answer.
+    pub(super) fn try_administer(&self, statements: &str) -> Option<String> {
+        self.run(statements).ok()
+    }
+
+    fn run(&self, statements: &str) -> Result<String, String> {
         let mut client = program("mariadb")
             .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
             .args(["--default-character-set=utf8mb4".to_owned(), format!("--socket={}", self.socket().display())])
@@ -163,10 +269,14 @@ impl MariaDb {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        client.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+        // One that could not connect reads nothing.
+        let _ = client.stdin.take().unwrap().write_all(statements.as_bytes());
         let output = client.wait_with_output().unwrap();
-        assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// A file of the test's authority: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`,
@@ -175,6 +285,25 @@ impl MariaDb {
     /// `other.pem` and `stranger.pem` `CN=other`. Each has its key beside it.
     pub(crate) fn tls(&self, file: &str) -> PathBuf {
         self.directory.join(file)
+    }
+
+    /// What the server and the program that prepares its folder are both told.
+    fn shared_arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--datadir={}", self.directory.join("data").display()),
+            // Temporary tables are named after process ids, of which containers that share /tmp may have the same.
+            format!("--tmpdir={}", self.directory.display()),
+            "--innodb-buffer-pool-size=16M".to_owned(),
+            "--innodb-log-file-size=8M".to_owned(),
+            "--innodb-use-native-aio=0".to_owned(),
+        ];
+        // MariaDB does not run as root unless it is told to.
+        match self.runs_as {
+            RunsAs::Mysql => arguments.push("--user=mysql".to_owned()),
+            RunsAs::Tests if is_root() => arguments.push("--user=root".to_owned()),
+            RunsAs::Tests => {}
+        }
+        arguments
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -197,21 +326,9 @@ impl Drop for MariaDb {
     }
 }
 
-/// What the server and the program that prepares its folder are both told.
-fn shared_arguments(directory: &Path) -> Vec<String> {
-    let mut arguments = vec![
-        format!("--datadir={}", directory.join("data").display()),
-        // Temporary tables are named after process ids, of which containers that share /tmp may have the same.
-        format!("--tmpdir={}", directory.display()),
-        "--innodb-buffer-pool-size=16M".to_owned(),
-        "--innodb-log-file-size=8M".to_owned(),
-        "--innodb-use-native-aio=0".to_owned(),
-    ];
-    // MariaDB does not run as root unless it is told to.
-    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
-        arguments.push("--user=root".to_owned());
-    }
-    arguments
+/// Whether the tests are run by root.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// A program, which may call others that live in a folder for administrators.
