@@ -1,12 +1,13 @@
 //! A real OCSP responder, `openssl ocsp`. It binds every address that there is, so it gets a network namespace
-//! of its own, made as an unprivileged user would make it; what reaches it comes through a relay on a loopback
-//! address, which counts the questions and can hold them up.
+//! of its own; what reaches it comes through a relay on a loopback address, which counts the questions and can hold
+//! them up.
 
 use super::eventually;
 use super::pki::{Authority, Credential, write_private};
 use super::process::Process;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -97,7 +98,15 @@ fn serve(folder: &Path) -> Process {
          -port {PORT} -nmin {MINUTES}"
     );
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--net", "setpriv", "--pdeathsig", "KILL", "sh", "-c", &openssl]);
+    command.args(user_namespace("--map-root-user")).args([
+        "--net",
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "sh",
+        "-c",
+        &openssl,
+    ]);
     let mut process = Process::start(command.current_dir(folder));
     eventually("the responder to wait for questions", || {
         let ended = process.ended().is_some();
@@ -105,6 +114,13 @@ fn serve(folder: &Path) -> Process {
         process.output().contains("waiting for OCSP client connections").then_some(())
     });
     process
+}
+
+/// What gives somebody who is not root the right to a network namespace. Root has it, and may be where there are no
+/// user namespaces, in a sandbox or under another root directory.
+fn user_namespace(option: &str) -> Option<&str> {
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    (!root).then_some(option)
 }
 
 /// Accepts on a loopback address, and hands every connection on into the namespace of a process.
@@ -127,7 +143,8 @@ fn relay(process: Arc<AtomicU32>, questions: Arc<AtomicUsize>, delay: Arc<Atomic
 fn hand_on(process: u32, mut client: TcpStream) -> std::io::Result<()> {
     let script = format!("exec 3<>/dev/tcp/127.0.0.1/{PORT}; cat <&3 & exec cat >&3");
     let mut inside = Command::new("nsenter")
-        .args(["--target", &process.to_string(), "--user", "--net", "--preserve-credentials"])
+        .args(["--target", &process.to_string(), "--net", "--preserve-credentials"])
+        .args(user_namespace("--user"))
         .args(["bash", "-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
