@@ -142,3 +142,25 @@ fn a_request_for_no_route_is_not_found() {
     }
     assert!(upstream.requests().is_empty());
 }
+
+#[test]
+fn what_is_reserved_for_the_gate_never_reaches_an_upstream() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).start();
+    let alice = gate.alice();
+    for target in [
+        "/.well-known/wicketgate/",
+        "/.well-known/wicketgate/nothing",
+        "/%2ewell-known/wicketgate/nothing",
+        "/.well-known//wicketgate/./nothing?x",
+        "/x/../.well-known/wicketgate/nothing",
+    ] {
+        let answer = Raw::exchange(&alice, request(target));
+        assert_eq!(status(&answer), 404, "{target}: {answer}");
+        assert!(answer.contains("no_route"), "{answer}");
+    }
+    assert!(upstream.requests().is_empty());
+    for target in ["/.well-known/wicketgate", "/.well-known/wicketgates/x", "/.well-known/acme-challenge/x"] {
+        assert_eq!(status(&Raw::exchange(&alice, request(target))), 200, "{target}");
+    }
+}

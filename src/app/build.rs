@@ -76,6 +76,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
                 .collect(),
             audit: Arc::clone(&parts.audit),
+            services: Vec::new(),
         },
     )?;
     Ok(Built { gate, listeners })

@@ -7,9 +7,10 @@ use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::{Presented, pem};
 use crate::config::{ClientCertificate, Config};
-use crate::proxy::gate::Target;
+use crate::proxy::gate::{Route, Target};
 use crate::proxy::headers::identity::ClientCertificate as Shown;
 use crate::proxy::path::RequestTarget;
+use crate::proxy::service::LocalService;
 use crate::revocation::live::Look;
 use anyhow::{Context, anyhow};
 use http::header::{HOST, HeaderMap, HeaderValue};
@@ -75,8 +76,8 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
             policy.trust.as_deref().unwrap_or("-")
         ),
     }];
-    let route = match gate.router.find(index, target.host(), target.path()) {
-        Ok(route) => route,
+    let (route, service) = match gate.find(index, &target) {
+        Ok(found) => found,
         Err(miss) => {
             stages.push(Stage { name: "route", found: miss.to_string() });
             let reason = Some(miss.reason());
@@ -99,7 +100,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     let evidence =
         Evidence { certificate: standing.evidence.clone(), credentials: Finding::NotAsked, authorization_sent: false };
     let (verdict, reason, headers) = match decide(route.policy(policy), &evidence) {
-        Verdict::Permit(permit) => ("permit", None, told(&route.target, &permit, &presented, &standing)),
+        Verdict::Permit(permit) => ("permit", None, told(route, service, &permit, &presented, &standing)),
         Verdict::Challenge { reason, .. } => ("challenge", Some(reason), Vec::new()),
         Verdict::Redirect(_) => ("redirect", None, Vec::new()),
         Verdict::Refuse(reason) => ("refuse", Some(reason), Vec::new()),
@@ -125,12 +126,13 @@ fn target(query: &Query<'_>) -> anyhow::Result<RequestTarget> {
 
 /// What the application would be told.
 fn told(
-    target: &Target,
+    route: &Route,
+    service: Option<&dyn LocalService>,
     permit: &Permit,
     presented: &Presented,
     standing: &crate::auth::Standing,
 ) -> Vec<(String, String)> {
-    let Target::Upstream(upstream) = target else { return Vec::new() };
+    let (None, Target::Upstream(upstream)) = (service, &route.target) else { return Vec::new() };
     let path: Vec<&[u8]> =
         standing.path.iter().flat_map(|path| &path.certificates).map(|certificate| certificate.der.as_ref()).collect();
     let certificate = presented.facts.as_ref().ok().filter(|_| !path.is_empty());

@@ -8,6 +8,7 @@ mod foreign;
 mod identity;
 mod listeners;
 mod routes;
+mod services;
 mod tables;
 mod trust;
 mod upstreams;

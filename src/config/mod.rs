@@ -303,6 +303,8 @@ pub struct Allow {
 pub enum Target {
     /// The upstream of this name.
     Upstream(String),
+    /// The service of the gate itself that has this name.
+    Service(String),
     /// A redirect to this URL, with status 302.
     Redirect(String),
     /// A fixed answer.

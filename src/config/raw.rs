@@ -359,7 +359,7 @@ pub(super) struct Allow {
     pub(super) groups: Field<Vec<Field<String>>>,
 }
 
-/// The name of an upstream, `{redirect: …}` or `{respond: …}`.
+/// The name of an upstream, `{redirect: …}`, `{respond: …}` or `{service: …}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "$kind")]
 #[schemars(rename = "Target", untagged)]
@@ -372,7 +372,7 @@ pub(super) enum Target {
     Own(OwnAnswer),
 }
 
-/// An answer of our own: exactly one of the two.
+/// An answer of our own: exactly one of the three.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct OwnAnswer {
@@ -380,6 +380,8 @@ pub(super) struct OwnAnswer {
     pub(super) redirect: Field<String>,
     /// A fixed answer.
     pub(super) respond: Field<Respond>,
+    /// A service of the gate itself, by its name.
+    pub(super) service: Field<String>,
 }
 
 /// A fixed answer.

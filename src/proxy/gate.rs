@@ -3,7 +3,9 @@
 
 use super::headers::identity::IdentityWriter;
 use super::headers::strip::Stripper;
-use super::router::{Entry, Router};
+use super::path::RequestTarget;
+use super::router::{Entry, Miss, Router};
+use super::service::{Clash, LocalService, Services};
 use crate::auth::Authenticator;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
@@ -35,6 +37,7 @@ pub struct Gate {
     pub limits: Limits,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
+    services: Services,
     /// In the order of the configuration, which is the router's index.
     listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
 }
@@ -51,6 +54,8 @@ pub struct GateParts {
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
+    /// What the gate answers itself.
+    pub services: Vec<Arc<dyn LocalService>>,
 }
 
 /// A gate cannot be made of this configuration.
@@ -67,12 +72,15 @@ pub enum GateError {
         /// What is wrong.
         source: super::headers::identity::BadHeaderName,
     },
+    /// Services that get in each other's way.
+    #[error(transparent)]
+    Service(#[from] Clash),
     /// A route names what is not there.
     #[error("route {route}: there is no {what} {name:?}")]
     Missing {
         /// The route.
         route: String,
-        /// `upstream`, `listener`.
+        /// `upstream`, `listener`, `service`.
         what: &'static str,
         /// The name.
         name: String,
@@ -99,6 +107,8 @@ pub struct Route {
 pub enum Target {
     /// To an upstream.
     Upstream(Arc<RoutedUpstream>),
+    /// To a service of the gate itself.
+    Service(Arc<dyn LocalService>),
     /// To another URL.
     Redirect(String),
     /// Nowhere: this is the answer.
@@ -121,6 +131,20 @@ pub struct RoutedUpstream {
 }
 
 impl Route {
+    /// A route to a service, under a policy that is the same for all clients.
+    pub(super) fn of_service(name: String, service: Arc<dyn LocalService>, policy: Policy) -> Self {
+        let policy_with_need = policy.clone();
+        Self {
+            index: usize::MAX,
+            name,
+            target: Target::Service(service),
+            body_limit: None,
+            trust: None,
+            policy,
+            policy_with_need,
+        }
+    }
+
     /// What the route demands of a client that came under this policy.
     #[must_use]
     pub fn policy(&self, client: &ClientPolicy) -> &Policy {
@@ -154,11 +178,12 @@ impl Gate {
             let upstream = RoutedUpstream { index, upstream: Upstream::new(name, settings), identity };
             upstreams.insert(name.as_str(), Arc::new(upstream));
         }
+        let services = Services::new(parts.services)?;
         let entries = config
             .routes
             .iter()
             .enumerate()
-            .map(|(index, route)| entry(index, route, &upstreams, &parts.listeners))
+            .map(|(index, route)| entry(index, route, &upstreams, &services, &parts.listeners))
             .collect::<Result<Vec<_>, _>>()?;
         let told = config.upstreams.values().flat_map(|upstream| upstream.headers.names());
         Ok(Self {
@@ -170,6 +195,7 @@ impl Gate {
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             audit: parts.audit,
+            services,
             listeners: parts.listeners,
         })
     }
@@ -178,6 +204,26 @@ impl Gate {
     #[must_use]
     pub fn client_policy(&self, listener: usize, host: Option<&str>) -> Option<&ClientPolicy> {
         self.listeners.get(listener).map(|(_, tls)| &*tls.host(host).policy)
+    }
+
+    /// The route of a request that came in by the listener of this index, and the service that answers in place of
+    /// the route's target if the path is reserved for one.
+    ///
+    /// # Errors
+    /// When there is no route, or nothing at a path that is reserved.
+    pub fn find(&self, listener: usize, target: &RequestTarget) -> Result<(&Route, Option<&dyn LocalService>), Miss> {
+        let (host, path) = (target.host(), target.path());
+        match self.services.reserved(path) {
+            None => self.router.find(listener, host, path).map(|route| (route, None)),
+            Some(None) => Err(Miss::NoRoute),
+            Some(Some(reserved)) => {
+                let service = Some(reserved.service.as_ref());
+                match &reserved.own {
+                    Some(own) => Ok((own, service)),
+                    None => self.router.find(listener, host, path).map(|route| (route, service)),
+                }
+            }
+        }
     }
 
     /// The router's index of the listener that a connection came in by, if a request for this host may be
@@ -195,6 +241,7 @@ fn entry(
     index: usize,
     route: &config::Route,
     upstreams: &HashMap<&str, Arc<RoutedUpstream>>,
+    services: &Services,
     listeners: &[(Arc<str>, Arc<ListenerTls>)],
 ) -> Result<Entry<Route>, GateError> {
     let host = route.host.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -204,6 +251,10 @@ fn entry(
         config::Target::Upstream(upstream) => {
             let found = upstreams.get(upstream.as_str()).ok_or_else(|| missing("upstream", upstream))?;
             Target::Upstream(Arc::clone(found))
+        }
+        config::Target::Service(service) => {
+            let found = services.named(service).ok_or_else(|| missing("service", service))?;
+            Target::Service(Arc::clone(found))
         }
         config::Target::Redirect(to) => Target::Redirect(to.clone()),
         config::Target::Respond { status, body } => Target::Respond {

@@ -14,6 +14,7 @@ mod record;
 pub mod reply;
 pub mod router;
 pub mod serve;
+pub mod service;
 mod tunnel;
 pub mod upgrade;
 mod websocket;
@@ -45,6 +46,7 @@ use passage::Passage;
 use path::RequestTarget;
 use record::About;
 use reply::Refusal;
+use service::{Call, LocalService};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -100,6 +102,8 @@ struct Exchange<'a> {
 struct Routed<'a> {
     target: &'a RequestTarget,
     route: &'a Route,
+    /// What answers instead of the route's target, at a path that is reserved for it.
+    service: Option<&'a dyn LocalService>,
     standing: &'a Arc<Standing>,
 }
 
@@ -167,8 +171,8 @@ impl Exchange<'_> {
         let Some(listener) = self.gate.listener(&self.client.connection, target.host()) else {
             return Ok(self.refuse(&about, Reason::Misdirected));
         };
-        let route = match self.gate.router.find(listener, target.host(), target.path()) {
-            Ok(route) => route,
+        let (route, service) = match self.gate.find(listener, &target) {
+            Ok(found) => found,
             Err(miss) => {
                 let about = About { detail: Some(miss.to_string()), ..about };
                 return Ok(self.refuse(&about, miss.reason()));
@@ -191,7 +195,7 @@ impl Exchange<'_> {
         };
         match decide(policy, &evidence) {
             Verdict::Permit(permit) => {
-                let routed = Routed { target: &target, route, standing: &standing };
+                let routed = Routed { target: &target, route, service, standing: &standing };
                 Ok(self.admit(worker, &permit, &routed, &about, Request::from_parts(head, incoming)).await)
             }
             Verdict::Challenge { reason, stale } => Ok(self.challenge(&about, reason, stale)),
@@ -235,16 +239,22 @@ impl Exchange<'_> {
         about: &About<'_>,
         request: Request<Incoming>,
     ) -> Response<ReplyBody> {
-        let Routed { target, route, standing } = *routed;
+        let Routed { target, route, service, standing } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
         if self.client.first_admission(standing, route.index, username) {
             self.record(about, Outcome::Permit, None, None, Some(permit));
         }
-        match &route.target {
-            Target::Redirect(to) => reply::redirect(to, method, id).map(ReplyBody::from),
-            Target::Respond { status, body } => reply::text(*status, body.clone(), method, id).map(ReplyBody::from),
-            Target::Upstream(upstream) => {
+        let call = |service| Call { exchange: self, permit, service, about, target, standing };
+        match (service, &route.target) {
+            // In boxes of their own: most requests go to upstreams, and all would be larger by it.
+            (Some(service), _) => Box::pin(call(service).run(request)).await,
+            (None, Target::Service(service)) => Box::pin(call(service.as_ref()).run(request)).await,
+            (None, Target::Redirect(to)) => reply::redirect(to, method, id).map(ReplyBody::from),
+            (None, Target::Respond { status, body }) => {
+                reply::text(*status, body.clone(), method, id).map(ReplyBody::from)
+            }
+            (None, Target::Upstream(upstream)) => {
                 let (head, incoming) = request.into_parts();
                 let length =
                     head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

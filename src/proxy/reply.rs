@@ -155,6 +155,26 @@ pub fn text(status: StatusCode, body: Bytes, method: &Method, request_id: &str) 
     answer(status, "text/plain; charset=utf-8", body, method, request_id)
 }
 
+/// What a local service answers: with the fields that every answer of the gate has, where it has not set them.
+#[must_use]
+pub fn of_service(response: Response<Bytes>, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
+    let (parts, body) = response.into_parts();
+    let mut response = answer(parts.status, "text/plain; charset=utf-8", body, method, request_id);
+    let fields = response.headers_mut();
+    for name in parts.headers.keys() {
+        fields.remove(name);
+    }
+    for (name, value) in &parts.headers {
+        fields.append(name.clone(), value.clone());
+    }
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // It has no body, and its length would be that of the body that it stands for.
+        fields.remove(CONTENT_LENGTH);
+        fields.remove(CONTENT_TYPE);
+    }
+    response
+}
+
 fn answer(
     status: StatusCode,
     content_type: &'static str,

@@ -13,6 +13,7 @@ struct Surroundings<'r> {
     listeners: BTreeMap<&'r str, bool>,
     upstreams: BTreeSet<&'r str>,
     trust_sets: BTreeSet<&'r str>,
+    services: BTreeSet<&'r str>,
     digest: bool,
 }
 
@@ -24,6 +25,7 @@ impl<'r> Surroundings<'r> {
             listeners: listeners.collect(),
             upstreams: names(&file.upstreams),
             trust_sets: names(&file.trust),
+            services: super::services::configured(file),
             digest: file.digest.is_there(),
         }
     }
@@ -174,25 +176,26 @@ impl Context<'_> {
                 let name = At { place: target.place, value: name.clone() };
                 self.reference(&name, "upstream", &surroundings.upstreams).map(Target::Upstream)
             }
-            raw::Target::Own(raw::OwnAnswer { redirect: Field::Given(to), respond: Field::Absent }) => {
-                self.redirect(to).map(Target::Redirect)
-            }
-            raw::Target::Own(raw::OwnAnswer { redirect: Field::Absent, respond: Field::Given(respond) }) => {
-                let status = match respond.value.status.given() {
-                    None => 200,
-                    Some(At { value: status @ 200..=599, .. }) => *status,
-                    Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
-                };
-                Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
-            }
-            raw::Target::Own(
-                raw::OwnAnswer { redirect: Field::Faulty, .. } | raw::OwnAnswer { respond: Field::Faulty, .. },
-            ) => None,
-            raw::Target::Own(_) => {
-                let message = "an answer of our own has exactly one of `redirect` and `respond`";
-                let help = "write the name of an upstream, `{redirect: …}` or `{respond: …}`";
-                self.not_exactly_one(target.place, message, help)
-            }
+            raw::Target::Own(own) => match (&own.redirect, &own.respond, &own.service) {
+                (Field::Faulty, ..) | (_, Field::Faulty, _) | (.., Field::Faulty) => None,
+                (Field::Given(to), Field::Absent, Field::Absent) => self.redirect(to).map(Target::Redirect),
+                (Field::Absent, Field::Given(respond), Field::Absent) => {
+                    let status = match respond.value.status.given() {
+                        None => 200,
+                        Some(At { value: status @ 200..=599, .. }) => *status,
+                        Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
+                    };
+                    Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
+                }
+                (Field::Absent, Field::Absent, Field::Given(name)) => {
+                    self.reference(name, "service", &surroundings.services).map(Target::Service)
+                }
+                _ => {
+                    let message = "an answer of our own has exactly one of `redirect`, `respond` and `service`";
+                    let help = "write the name of an upstream, `{redirect: …}`, `{respond: …}` or `{service: …}`";
+                    self.not_exactly_one(target.place, message, help)
+                }
+            },
         }
     }
 
