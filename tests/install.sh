@@ -19,6 +19,7 @@ NEEDED=(
   certutil:libnss3-tools
   pk12util:libnss3-tools
   pip3:python3-pip
+  node:nodejs
 )
 
 # Servers live in sbin, which is not on everybody's path.

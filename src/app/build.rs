@@ -5,14 +5,18 @@ use super::Parts;
 use super::trust::issuer_keys;
 use crate::account;
 use crate::account::cache::Accounts;
+use crate::assertion::Issuer;
 use crate::auth::digest;
 use crate::auth::trust::TrustSet;
+use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
 use crate::identity::Rules;
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
+use crate::proxy::service::LocalService;
+use crate::proxy::service::jwks::Jwks;
 use crate::proxy::{Gate, GateParts};
 use crate::store::rights::Role;
 use crate::store::{Deadlines, Diagnosis, mysql};
@@ -24,6 +28,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Parts that a configuration makes anew.
@@ -76,10 +81,33 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
                 .collect(),
             audit: Arc::clone(&parts.audit),
-            services: Vec::new(),
+            assertions: parts.assertions.clone(),
+            services: services(parts),
         },
     )?;
     Ok(Built { gate, listeners })
+}
+
+/// What the gate answers itself, by what is configured.
+fn services(parts: &Parts) -> Vec<Arc<dyn LocalService>> {
+    let mut services: Vec<Arc<dyn LocalService>> = Vec::new();
+    if let Some(issuer) = &parts.assertions {
+        services.push(Arc::new(Jwks::new(Arc::clone(issuer))));
+    }
+    services
+}
+
+/// Who signs assertions. Keys are published after their last signature for as long as the longest-lived one counts.
+pub(super) fn assertions(config: &Config) -> anyhow::Result<Option<Arc<Issuer>>> {
+    let Some(settings) = &config.assertion else { return Ok(None) };
+    let issuer = Issuer::open(settings, longest_assertion(config), Timestamp::now()).context("assertion.keys")?;
+    Ok(Some(Arc::new(issuer)))
+}
+
+/// How long the longest-lived assertion counts.
+pub(super) fn longest_assertion(config: &Config) -> Duration {
+    let lifetimes = config.upstreams.values().filter_map(|upstream| Some(upstream.assertion.as_ref()?.lifetime));
+    lifetimes.max().unwrap_or_default()
 }
 
 fn listener_tls(

@@ -1,6 +1,7 @@
 //! The composition root: builds every part from the configuration, reloads it whole or not at all, and
 //! drains the process at its end.
 
+mod assertion;
 mod build;
 mod doubts;
 pub mod explain;
@@ -13,6 +14,7 @@ mod watch;
 mod worker;
 
 use crate::account::cache::Accounts;
+use crate::assertion::Issuer;
 use crate::auth::digest;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
@@ -149,6 +151,8 @@ struct Process {
     feed: AbortHandle,
     /// Takes up revocation lists.
     lists: AbortHandle,
+    /// Exchanges the keys of assertions.
+    keys: AbortHandle,
     /// The files as they stood before the configuration in force was read; taken by the watch.
     seen: Seen,
     epoch: u64,
@@ -171,6 +175,8 @@ struct Parts {
     trust: TrustSets,
     /// With the secret that it was made with.
     digest: Option<(Arc<digest::Verifier>, Option<Secret>)>,
+    /// Signs assertions; goes on over reloads while it makes its keys itself.
+    assertions: Option<Arc<Issuer>>,
     audit: Arc<Audit>,
     /// Seals tickets where no secret is configured.
     ticket_secret: Secret,
@@ -186,6 +192,7 @@ impl Parts {
             trust: trust::build(config, &TrustSets::new(), around)?,
             live,
             digest: build::digest(config.digest.as_ref())?,
+            assertions: build::assertions(config)?,
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
         })
@@ -207,6 +214,9 @@ impl Parts {
         if new.digest != old.digest || secret(&digest) != secret(&self.digest) {
             parts.digest = digest;
         }
+        if !assertion::goes_on(old, new) {
+            parts.assertions = tokio::task::block_in_place(|| build::assertions(new))?;
+        }
         Ok(parts)
     }
 }
@@ -220,6 +230,7 @@ impl Process {
         let (draining, drained) = flag::channel(false);
         let feed = follow_feed(&parts, &config);
         let lists = keep_lists(&parts);
+        let keys = assertion::keep(parts.assertions.clone());
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut process = Self {
             configuration: configuration.to_owned(),
@@ -234,6 +245,7 @@ impl Process {
             level,
             feed,
             lists,
+            keys,
             seen,
             epoch: 1,
         };
@@ -350,6 +362,7 @@ impl Process {
             old.abort();
         }
         std::mem::replace(&mut self.lists, keep_lists(&parts)).abort();
+        std::mem::replace(&mut self.keys, assertion::keep(parts.assertions.clone())).abort();
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
         self.listeners.retain(|address, open| {

@@ -3,6 +3,7 @@
 //! answer. It changes nothing, and whatever it finds it says with a way to mend it.
 
 mod authorities;
+mod keys;
 mod server;
 mod trust;
 
@@ -80,6 +81,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     if let Some(secret) = config.digest.as_ref().and_then(|digest| digest.nonce_secret.as_ref()) {
         examiner.strong_secret("digest.nonce.secret", secret);
+    }
+    if let Some(assertion) = &config.assertion {
+        examiner.assertion(assertion);
     }
     if let Some(audit) = &config.log.audit {
         examiner.writable("log.audit", audit);

@@ -5,7 +5,7 @@
 //! another one now.
 
 use crate::base::secret::SecretSource;
-use crate::config::{Advertise, ClientPolicy, Config, IssuerPin, Store};
+use crate::config::{self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -173,6 +173,9 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         if let IssuerPin::File(path) = pin {
             files.push(path.clone());
         }
+    }
+    if let Some(config::Assertion { keys: AssertionKeys::Files(keys), .. }) = &config.assertion {
+        files.extend(keys.iter().cloned());
     }
     if let Some(digest) = &config.digest {
         files.extend(digest.nonce_secret.as_ref().and_then(&mut secret));

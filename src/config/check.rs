@@ -3,6 +3,7 @@
 //! one comes out as `None`, and so does the whole.
 
 mod accounts;
+mod assertion;
 mod fetching;
 mod foreign;
 mod identity;
@@ -56,7 +57,8 @@ impl Context<'_> {
         {
             self.what_foreign_tables_cannot_answer(raw, accounts, identity, digest.as_ref(), trust);
         }
-        let upstreams = self.upstreams(&raw.upstreams);
+        let assertion = self.assertion(&raw.assertion);
+        let upstreams = self.upstreams(&raw.upstreams, raw.assertion.is_there());
         let listeners = self.listeners(raw, *place);
         let routes = self.routes(raw, *place);
         let routes = match (&listeners, routes) {
@@ -78,6 +80,7 @@ impl Context<'_> {
             identity: identity?,
             accounts: accounts?,
             digest: digest?,
+            assertion: assertion?,
             routes: routes?,
             upstreams: upstreams?,
             timeouts: timeouts?,

@@ -3,6 +3,7 @@
 //! reported at once as [`Faults`]. None of them opens any other file than the configuration itself, so
 //! that what needs keys, chains or a database is left to `app::preflight`.
 
+mod assertion;
 mod check;
 mod fault;
 mod fetching;
@@ -17,6 +18,7 @@ mod tree;
 mod trust;
 mod values;
 
+pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
@@ -50,6 +52,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// HTTP Digest; present whenever a route lists `digest`.
     pub digest: Option<Digest>,
+    /// Who signs assertions; present whenever an upstream gets any.
+    pub assertion: Option<Assertion>,
     /// What goes where, in the order of the file; the router orders them by how specific they are.
     pub routes: Vec<Route>,
     /// Named upstreams. Every name that a route mentions is here.
@@ -325,6 +329,8 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// What the application is told.
     pub headers: IdentityHeaders,
+    /// What it is told under a signature.
+    pub assertion: Option<UpstreamAssertion>,
 }
 
 /// How long an upstream may take.

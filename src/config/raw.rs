@@ -6,10 +6,12 @@
 //! so that `check` knows where each stands. Which keys must be there is said twice, in the `required` of
 //! the schema and in `check`; a test holds the two together.
 
+mod assertion;
 mod fetching;
 mod foreign;
 mod trust;
 
+pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
@@ -43,6 +45,8 @@ pub(super) struct File {
     pub(super) accounts: Field<Accounts>,
     /// HTTP Digest for clients without a certificate; needed by routes that list `digest`.
     pub(super) digest: Field<Digest>,
+    /// What the gate signs for upstreams of who is there; needed by upstreams that have an `assertion`.
+    pub(super) assertion: Field<Assertion>,
     /// What happens to requests; the most specific host and path win.
     pub(super) routes: Field<Vec<Field<Route>>>,
     /// Named servers that answer requests.
@@ -413,6 +417,8 @@ pub(super) struct Upstream {
     pub(super) timeouts: Field<UpstreamTimeouts>,
     /// What the application is told of the client.
     pub(super) headers: Field<Headers>,
+    /// What it is told under a signature. Default: nothing.
+    pub(super) assertion: Field<UpstreamAssertion>,
 }
 
 /// How long an upstream may take.

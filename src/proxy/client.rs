@@ -5,6 +5,7 @@ use super::Gate;
 use super::doubt::contradicts;
 use super::headers::{Prepared, forwarded};
 use crate::account::Status;
+use crate::assertion::Held;
 use crate::auth::decision::CertificateEvidence;
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
@@ -49,6 +50,8 @@ struct Known {
     accepted: Vec<AcceptedAs>,
     /// Passwords that have let something through that runs, and how much.
     passwords: Vec<(Arc<Proof>, usize)>,
+    /// What was signed for this connection's upstreams.
+    held: Held,
 }
 
 /// The name of a trust set, and the user name of whom it led to.
@@ -71,11 +74,19 @@ impl Known {
     fn found(&self, trust: Option<&str>) -> Option<&Found> {
         self.by_trust.iter().find(|found| found.trust.as_deref() == trust)
     }
+}
 
-    /// What was found with this standing, unless it has been found out anew since.
-    fn found_with(&mut self, standing: &Arc<Standing>) -> Option<&mut Found> {
-        self.by_trust.iter_mut().find(|found| Arc::ptr_eq(&found.standing, standing))
-    }
+/// What was found with this standing, unless it has been found out anew since.
+fn found_with<'k>(by_trust: &'k mut [Found], standing: &Arc<Standing>) -> Option<&'k mut Found> {
+    by_trust.iter_mut().find(|found| Arc::ptr_eq(&found.standing, standing))
+}
+
+/// What an upstream is told of a client.
+pub struct Told {
+    /// In these fields.
+    pub fields: Prepared,
+    /// For requests before this time.
+    pub until: Timestamp,
 }
 
 /// Headers made before.
@@ -86,6 +97,8 @@ struct Kept {
     /// What was asked for.
     authority: Option<HeaderValue>,
     prepared: Arc<Prepared>,
+    /// From when on they are made anew.
+    until: Timestamp,
 }
 
 /// Sets of headers kept for one connection; clients choose authorities.
@@ -155,6 +168,7 @@ impl Client {
         if known.epoch < gate.epoch {
             known.epoch = gate.epoch;
             known.by_trust.clear();
+            known.held.clear();
         }
         let username = match &standing.evidence {
             CertificateEvidence::Account(account) if account.status == Status::Active => Some(&account.username),
@@ -227,8 +241,8 @@ impl Client {
         self.condemned.load(Ordering::Relaxed)
     }
 
-    /// What the upstream of this index is told of the client, and of a request for this authority, made by
-    /// `identity` unless it was made before from the same standing. Only for permits that rest on the
+    /// What the upstream of this index is told of the client at this time, and of a request for this authority, made
+    /// by `identity` unless it was made before from the same standing. Only for permits that rest on the
     /// connection's certificate, or on nothing: whoever credentials name may be another one with each request.
     pub fn prepared(
         &self,
@@ -236,39 +250,49 @@ impl Client {
         upstream: usize,
         named: bool,
         authority: Option<&HeaderValue>,
-        identity: impl FnOnce() -> Prepared,
+        at: Timestamp,
+        identity: impl FnOnce(&mut Held) -> Told,
     ) -> Arc<Prepared> {
         let mut known = self.known();
-        let Some(found) = known.found_with(standing) else {
-            drop(known);
-            return Arc::new(self.told(authority, identity()));
+        let Known { by_trust, held, .. } = &mut *known;
+        let Some(found) = found_with(by_trust, standing) else {
+            return Arc::new(self.with_way(authority, identity(held)).fields);
         };
         let same =
             |kept: &&Kept| kept.upstream == upstream && kept.named == named && kept.authority.as_ref() == authority;
-        if let Some(kept) = found.prepared.iter().find(same) {
+        if let Some(kept) = found.prepared.iter().find(same).filter(|kept| at < kept.until) {
             return Arc::clone(&kept.prepared);
         }
-        let prepared = Arc::new(self.told(authority, identity()));
+        let Told { fields, until } = self.with_way(authority, identity(held));
+        let prepared = Arc::new(fields);
+        found.prepared.retain(|kept| !same(&kept));
         if found.prepared.len() == MOST_PREPARED {
             found.prepared.clear();
         }
-        found.prepared.push(Kept { upstream, named, authority: authority.cloned(), prepared: Arc::clone(&prepared) });
+        let authority = authority.cloned();
+        found.prepared.push(Kept { upstream, named, authority, prepared: Arc::clone(&prepared), until });
         prepared
     }
 
-    /// Identity, and the way the request came.
-    pub fn told(&self, authority: Option<&HeaderValue>, identity: Prepared) -> Prepared {
+    /// The same for a permit that rests on this request's own credentials.
+    pub fn told(&self, authority: Option<&HeaderValue>, identity: impl FnOnce(&mut Held) -> Told) -> Prepared {
+        let identity = identity(&mut self.known().held);
+        self.with_way(authority, identity).fields
+    }
+
+    /// The way that the request came, before who asks.
+    fn with_way(&self, authority: Option<&HeaderValue>, identity: Told) -> Told {
         let Connection { peer, local, .. } = &self.connection;
-        let mut told = forwarded::prepare(peer.ip(), local.port(), authority);
-        told.extend(&identity);
-        told
+        let mut fields = forwarded::prepare(peer.ip(), local.port(), authority);
+        fields.extend(&identity.fields);
+        Told { fields, ..identity }
     }
 
     /// Whether the client has not been let through to the route of this index under this name before, as far
     /// as is remembered with what is known of its certificate.
     pub fn first_admission(&self, standing: &Arc<Standing>, route: usize, username: Option<&str>) -> bool {
         let mut known = self.known();
-        let Some(Found { admitted, .. }) = known.found_with(standing) else { return true };
+        let Some(Found { admitted, .. }) = found_with(&mut known.by_trust, standing) else { return true };
         if admitted.iter().any(|(of, name)| *of == route && name.as_deref() == username) {
             return false;
         }

@@ -6,6 +6,7 @@ use super::headers::strip::Stripper;
 use super::path::RequestTarget;
 use super::router::{Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
+use crate::assertion::{self, Issuer};
 use crate::auth::Authenticator;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
@@ -15,7 +16,7 @@ use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub struct GateParts {
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
+    /// Who signs assertions; there if an upstream gets any.
+    pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
     pub services: Vec<Arc<dyn LocalService>>,
 }
@@ -80,7 +83,7 @@ pub enum GateError {
     Missing {
         /// The route.
         route: String,
-        /// `upstream`, `listener`, `service`.
+        /// `upstream`, `listener`, `service`, `assertion`.
         what: &'static str,
         /// The name.
         name: String,
@@ -128,6 +131,18 @@ pub struct RoutedUpstream {
     pub upstream: Upstream,
     /// Writes identity headers.
     pub identity: IdentityWriter,
+    /// What it is told under a signature, if it is.
+    pub assertion: Option<Asserted>,
+}
+
+/// What an upstream is told under a signature.
+pub struct Asserted {
+    /// The field that carries it.
+    pub header: HeaderName,
+    /// For whom it is, and how long it counts.
+    pub terms: assertion::Terms,
+    /// Who signs it.
+    pub issuer: Arc<Issuer>,
 }
 
 impl Route {
@@ -175,7 +190,10 @@ impl Gate {
         for (index, (name, settings)) in config.upstreams.iter().enumerate() {
             let identity = IdentityWriter::new(&settings.headers)
                 .map_err(|source| GateError::Header { upstream: name.clone(), source })?;
-            let upstream = RoutedUpstream { index, upstream: Upstream::new(name, settings), identity };
+            let assertion = settings.assertion.as_ref();
+            let assertion =
+                assertion.map(|settings| asserted(name, settings, parts.assertions.as_ref())).transpose()?;
+            let upstream = RoutedUpstream { index, upstream: Upstream::new(name, settings), identity, assertion };
             upstreams.insert(name.as_str(), Arc::new(upstream));
         }
         let services = Services::new(parts.services)?;
@@ -185,7 +203,9 @@ impl Gate {
             .enumerate()
             .map(|(index, route)| entry(index, route, &upstreams, &services, &parts.listeners))
             .collect::<Result<Vec<_>, _>>()?;
-        let told = config.upstreams.values().flat_map(|upstream| upstream.headers.names());
+        let told = config.upstreams.values().flat_map(|upstream| {
+            upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
+        });
         Ok(Self {
             epoch: parts.epoch,
             router: Router::new(parts.listeners.len(), entries)?,
@@ -235,6 +255,21 @@ impl Gate {
         let (_, tls) = self.listeners.get(index)?;
         same_session(&tls.host(host).policy, &connection.policy).then_some(index)
     }
+}
+
+fn asserted(
+    upstream: &str,
+    settings: &config::UpstreamAssertion,
+    issuer: Option<&Arc<Issuer>>,
+) -> Result<Asserted, GateError> {
+    let header = HeaderName::from_bytes(settings.header.as_bytes()).map_err(|_| GateError::Header {
+        upstream: upstream.to_owned(),
+        source: super::headers::identity::BadHeaderName::Invalid(settings.header.clone()),
+    })?;
+    let (route, name) = (format!("to {upstream}"), "keys".to_owned());
+    let issuer = issuer.ok_or(GateError::Missing { route, what: "assertion", name })?;
+    let terms = assertion::Terms { audience: settings.audience.clone(), lifetime: settings.lifetime };
+    Ok(Asserted { header, terms, issuer: Arc::clone(issuer) })
 }
 
 fn entry(

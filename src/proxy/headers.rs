@@ -34,7 +34,7 @@ impl Prepared {
 
     /// Adds a field. A value that cannot stand in a head is left out, which tells an upstream nothing; the
     /// writers of this module encode theirs so that it does not happen.
-    fn push(&mut self, name: &HeaderName, value: String) {
+    pub fn push(&mut self, name: &HeaderName, value: String) {
         if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
             self.0.push((name.clone(), value));
         }

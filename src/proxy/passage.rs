@@ -1,18 +1,21 @@
 //! The way through: a permitted request as its application is to see it, and the answer as its client is.
 
 use super::body::{ClientBody, ReplyBody};
+use super::client::Told;
 use super::doubt::{Running, Terms, no_longer_permitted};
 use super::forward::{ForwardError, forward};
-use super::gate::{Route, RoutedUpstream};
+use super::gate::{Asserted, Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
+use super::headers::remove_authorization;
 use super::headers::strip::{self, HopByHop};
-use super::headers::{Prepared, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
 use super::{Exchange, Worker};
+use crate::assertion::{Held, Subject};
 use crate::auth::decision::Permit;
 use crate::auth::{Proof, Standing};
+use crate::base::clock::Timestamp;
 use crate::config::Method;
 use crate::revocation::live::Key;
 use bytes::Bytes;
@@ -95,12 +98,12 @@ impl Passage<'_> {
         let authority = self.target.authority();
         match permit.identity() {
             Some(identity) if identity.method != Method::Certificate => {
-                exchange.client.told(authority, self.identity()).apply(headers);
+                exchange.client.told(authority, |held| self.identity(held)).apply(headers);
             }
             identity => {
                 let named = identity.is_some();
-                let identity = || self.identity();
-                exchange.client.prepared(standing, upstream.index, named, authority, identity).apply(headers);
+                let (at, identity) = (exchange.at.timestamp(), |held: &mut Held| self.identity(held));
+                exchange.client.prepared(standing, upstream.index, named, authority, at, identity).apply(headers);
             }
         }
         if let Some(authority) = authority {
@@ -111,14 +114,30 @@ impl Passage<'_> {
         }
     }
 
-    /// Who asks, in the upstream's own headers.
-    fn identity(&self) -> Prepared {
+    /// Who asks, in the upstream's own headers. What is signed is taken from what the connection holds.
+    fn identity(&self, held: &mut Held) -> Told {
         let certificates = self.standing.path.iter().flat_map(|path| &path.certificates);
         let path: Vec<&[u8]> = certificates.map(|certificate| certificate.der.as_ref()).collect();
         let facts =
             self.exchange.client.connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
         let certificate = facts.filter(|_| !path.is_empty()).map(|facts| ClientCertificate { facts, path: &path });
-        self.upstream.identity.prepare(self.permit, certificate)
+        let mut fields = self.upstream.identity.prepare(self.permit, certificate);
+        let mut until = Timestamp::FAR_FUTURE;
+        let subject = Subject::of(self.permit, facts);
+        if let (Some(Asserted { header, terms, issuer }), Some(subject)) = (&self.upstream.assertion, subject) {
+            match held.assertion(issuer, terms, subject, self.exchange.at.timestamp()) {
+                Ok(assertion) => {
+                    fields.push(header, assertion.token);
+                    until = assertion.renew_at;
+                }
+                // The application verifies what is not there, and turns the request away.
+                Err(error) => {
+                    tracing::error!(request = %self.exchange.id, %error, "cannot sign an assertion");
+                    until = self.exchange.at.timestamp();
+                }
+            }
+        }
+        Told { fields, until }
     }
 }
 

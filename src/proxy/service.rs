@@ -3,6 +3,8 @@
 //! may ask was decided before (`auth`), and what a refusal looks like is said elsewhere (`reply`): a service
 //! that turns somebody away names a [`Reason`] and knows of no page.
 
+pub mod jwks;
+
 use super::Exchange;
 use super::body::{ClientBody, ReplyBody, UploadFault};
 use super::gate::Route;

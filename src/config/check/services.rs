@@ -4,6 +4,10 @@ use crate::config::raw;
 use std::collections::BTreeSet;
 
 /// The names of the services that the sections of the file call for.
-pub(super) fn configured(_: &raw::File) -> BTreeSet<&'static str> {
-    BTreeSet::new()
+pub(super) fn configured(file: &raw::File) -> BTreeSet<&'static str> {
+    let mut names = BTreeSet::new();
+    if file.assertion.is_there() {
+        names.insert("jwks");
+    }
+    names
 }

@@ -229,6 +229,32 @@ fn faulty_accounts_and_digest_are_refused() {
 }
 
 #[test]
+fn a_faulty_assertion_is_refused() {
+    let upstream =
+        |keys: &str| format!("assertion: {{}}\nupstreams:\n  app: {{servers: ['http://a'], assertion: {{{keys}}}}}");
+    assert_faults(
+        Severity::Error,
+        &[
+            ("assertion: {keys: {rotate: 1h}}".to_owned(), "assertion.keys.rotate", "two hours apart"),
+            ("assertion: {keys: {files: []}}".to_owned(), "assertion.keys.files", "empty"),
+            ("assertion: {keys: {files: [a], rotate: 3h}}".to_owned(), "assertion.keys", "come from `files`, or"),
+            ("assertion: {keys: {algorithm: RS256}}".to_owned(), "assertion.keys.algorithm", "not one of"),
+            ("assertion: {issuer: ' '}".to_owned(), "assertion.issuer", "empty"),
+            (upstream(""), "upstreams.app.assertion.audience", "missing"),
+            (upstream("audience: a, lifetime: 2h"), "upstreams.app.assertion.lifetime", "an hour"),
+            (upstream("audience: a, lifetime: 1s"), "upstreams.app.assertion.lifetime", "an hour"),
+            (upstream("audience: a, header: Host"), "upstreams.app.assertion.header", "another meaning"),
+            (upstream("audience: a, header: remote_user"), "upstreams.app.assertion.header", "two things"),
+            (
+                "upstreams:\n  app: {servers: ['http://a'], assertion: {audience: a}}".to_owned(),
+                "upstreams.app.assertion",
+                "no `assertion` section",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_faulty_route_is_refused() {
     assert_faults(
         Severity::Error,

@@ -11,18 +11,20 @@ impl Context<'_> {
     pub(super) fn upstreams(
         &mut self,
         upstreams: &Field<BTreeMap<String, Field<raw::Upstream>>>,
+        signed: bool,
     ) -> Option<BTreeMap<String, Upstream>> {
-        self.named(upstreams, Self::upstream)
+        self.named(upstreams, |context, upstream| context.upstream(upstream, signed))
     }
 
-    fn upstream(&mut self, upstream: &At<raw::Upstream>) -> Option<Upstream> {
+    fn upstream(&mut self, upstream: &At<raw::Upstream>, signed: bool) -> Option<Upstream> {
         let At { place, value: raw } = upstream;
         let servers = self
             .required(&raw.servers, *place, "servers")
             .and_then(|servers| self.items(servers, |context, server| context.parsed(server, parse_server_url)));
         let timeouts = self.upstream_timeouts(raw.timeouts.value());
         let headers = self.identity_headers(raw.headers.value());
-        Some(Upstream { servers: servers?, timeouts: timeouts?, headers: headers? })
+        let assertion = self.upstream_assertion(&raw.assertion, signed, headers.as_ref());
+        Some(Upstream { servers: servers?, timeouts: timeouts?, headers: headers?, assertion: assertion? })
     }
 
     fn upstream_timeouts(&mut self, raw: Option<&raw::UpstreamTimeouts>) -> Option<UpstreamTimeouts> {

@@ -17,6 +17,7 @@ const OURS: &[&str] = &[
     "remote-email",
     "remote-name",
     "remote-groups",
+    "x-wicketgate-assertion",
     "x-client-verify",
     "client-cert",
     "client-cert-chain",

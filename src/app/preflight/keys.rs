@@ -1,0 +1,42 @@
+//! The keys by which the gate signs and decrypts what is meant for applications and other sites: can each be read, is
+//! it of a kind that is taken, and is it kept from others.
+
+use super::{Examiner, Named};
+use crate::assertion::keys::read_pkcs8;
+use crate::base::reach;
+use crate::config::{Assertion, AssertionKeys};
+use crate::jose::JoseError;
+use crate::jose::jws::SigningKey;
+use std::path::Path;
+
+impl Examiner {
+    /// What signs assertions. A folder in which keys are made need not be there yet.
+    pub(super) fn assertion(&mut self, assertion: &Assertion) {
+        match &assertion.keys {
+            AssertionKeys::Files(files) => {
+                for (index, path) in files.iter().enumerate() {
+                    self.private_key(&format!("assertion.keys.files[{index}]"), path, SigningKey::from_pkcs8);
+                }
+            }
+            AssertionKeys::Directory { path, .. } => {
+                if let Err(obstacle) = reach::usable_folder(path) {
+                    let file = Named { path, key: "assertion.keys.directory" };
+                    self.error("the folder cannot be used", file, obstacle.why, obstacle.what_to_do);
+                }
+            }
+        }
+    }
+
+    /// A private key in PKCS#8 that `parse` takes.
+    fn private_key<T>(&mut self, key: &str, path: &Path, parse: impl Fn(&[u8]) -> Result<T, JoseError>) {
+        let file = Named { path, key };
+        if !self.readable(file) {
+            return;
+        }
+        if let Err(error) = read_pkcs8(path, parse) {
+            let what_to_do = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+            self.error("the file holds no key that can be used here", file, error.to_string(), what_to_do);
+        }
+        self.kept_from_others(file, "the key");
+    }
+}
