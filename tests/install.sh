@@ -13,6 +13,7 @@ NEEDED=(
   openssl:openssl
   c++:g++
   chromium:chromium
+  haproxy:haproxy
   ip:iproute2
   unshare:util-linux
   nsenter:util-linux

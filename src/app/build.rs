@@ -60,6 +60,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                     listener_tls(listener, &config.routes, &trust, parts)
                         .with_context(|| format!("listener {}", listener.name))?,
                 ),
+                proxy_protocol: listener.proxy_protocol.clone(),
                 handshake: config.timeouts.handshake,
             };
             Ok(BuiltListener { address: listener.address, settings })

@@ -51,6 +51,13 @@ pub enum NotARange {
 }
 
 impl AddressRange {
+    /// Whether it is a good part of the Internet rather than anybody's own network: wider than the widest that are
+    /// private (RFC 1918: 8 bits of IPv4; RFC 4193: 7 bits of IPv6), or than what a provider has.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.bits < if self.network.is_ipv4() { 8 } else { 7 }
+    }
+
     /// Whether an address lies in it. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

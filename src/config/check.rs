@@ -8,6 +8,7 @@ mod fetching;
 mod foreign;
 mod identity;
 mod listeners;
+mod proxy_protocol;
 mod routes;
 mod services;
 mod tables;

@@ -10,6 +10,7 @@ mod fetching;
 mod foreign;
 mod load;
 mod people;
+mod proxy_protocol;
 mod query;
 mod raw;
 mod read;
@@ -27,6 +28,7 @@ pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
     MySqlTls, MySqlTlsMode, ServerName, Store,
 };
+pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 
@@ -75,6 +77,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What is asked of clients whose SNI names none of `hosts`, or who send none.
     pub policy: ClientPolicy,
+    /// The balancers before it, if it has any that speak the PROXY protocol.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Certificates and protocol versions.
     pub tls: Tls,
     /// Host names of this listener with another policy.

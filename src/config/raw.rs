@@ -9,6 +9,7 @@
 mod assertion;
 mod fetching;
 mod foreign;
+mod proxy_protocol;
 mod trust;
 
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
@@ -16,6 +17,7 @@ pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
 };
+pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 
 use super::read::Field;
@@ -78,6 +80,8 @@ pub(super) struct Listener {
     pub(super) trust: Field<String>,
     /// Which authorities the browser is told of. Default: `all`.
     pub(super) advertise: Field<Advertise>,
+    /// The balancers before the listener that say by the PROXY protocol who their clients are. Default: none.
+    pub(super) proxy_protocol: Field<ProxyProtocol>,
     /// Certificates and protocol versions.
     pub(super) tls: Field<Tls>,
     /// Host names of this listener with another policy; what they do not state they take from the listener.

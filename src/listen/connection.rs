@@ -37,10 +37,12 @@ impl fmt::Display for ConnectionId {
 pub struct Connection {
     /// Its number.
     pub id: ConnectionId,
-    /// The client's address.
+    /// The client's address: the balancer's word for it, where the connection came through one.
     pub peer: SocketAddr,
-    /// The listener's own address.
+    /// The address that the client connected to: the listener's own, or the balancer's.
     pub local: SocketAddr,
+    /// The balancer that the connection came through, if the addresses above are its word.
+    pub via: Option<SocketAddr>,
     /// The name of the listener.
     pub listener: Arc<str>,
     /// The policy that the session was made for.

@@ -1,32 +1,31 @@
-//! From a socket to a [`Connection`](connection::Connection): accept, limits, the TLS handshake within its
-//! deadline. What is asked over the connection is `proxy`'s business.
+//! From a socket to a [`Connection`]: accept, limits, what a balancer says of the client, and the TLS handshake, within
+//! their deadline. What is asked over the connection is `proxy`'s business.
 
 pub mod activity;
+mod begin;
 pub mod connection;
 pub mod io;
 pub mod limit;
+pub mod proxy_protocol;
 mod ticket;
 pub mod tls;
 mod verifier;
 
-use crate::certificate::Presented;
+use crate::config::ProxyProtocol;
 use arc_swap::ArcSwap;
-use connection::{Connection, ConnectionId, TlsFacts};
-use limit::{ConnectionLimit, Place};
+use begin::{Beginning, begin};
+use connection::Connection;
+use limit::{ConnectionLimit, NoPlace, Place};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::future::Future;
 use std::io as std_io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tls::ListenerTls;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// The first octet of a ClientHello's record (RFC 8446, section 5.1).
-const TLS_HANDSHAKE: u8 = 22;
 const BACKLOG: i32 = 4096;
 /// Finds out that a client is gone while a tunnel to it stands still.
 const KEEPALIVE: TcpKeepalive =
@@ -45,8 +44,33 @@ pub struct Settings {
     pub name: Arc<str>,
     /// TLS for each server name.
     pub tls: Arc<ListenerTls>,
+    /// The balancers before it.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// From accept to the end of the handshake.
     pub handshake: Duration,
+}
+
+impl Settings {
+    /// Takes a place for a connection from this address: a balancer's until it has said who the client is.
+    fn place(&self, limit: &Arc<ConnectionLimit>, peer: IpAddr) -> Result<Place, Refused> {
+        match &self.proxy_protocol {
+            Some(balancers) if balancers.trusts(peer) => Ok(limit.take_unannounced(peer)?),
+            Some(balancers) if balancers.required => Err(Refused::NoBalancer),
+            _ => Ok(limit.take(peer)?),
+        }
+    }
+}
+
+/// Why a connection is closed as soon as it is accepted.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("{0}")]
+    NoPlace(#[from] NoPlace),
+    #[error(
+        "only balancers may connect here, and this address is none: if it is, add it to the listener's \
+         proxy_protocol.from"
+    )]
+    NoBalancer,
 }
 
 impl Listener {
@@ -111,8 +135,9 @@ where
     F: Fn(Connection, TlsStream<TcpStream>, Place) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + Send,
 {
-    let mut refused = Quiet::default();
-    let mut failing = Quiet::default();
+    let refused = Arc::new(Quiet::default());
+    let strangers = Quiet::default();
+    let failing = Quiet::default();
     loop {
         let (stream, peer) = match socket.accept().await {
             Ok(accepted) => accepted,
@@ -127,121 +152,47 @@ where
                 continue;
             }
         };
-        let place = match limit.take(peer.ip()) {
+        let peer = proxy_protocol::plain(peer);
+        // Taken once, so that who is trusted now is who sends a header.
+        let settings = listener.settings();
+        let place = match settings.place(&limit, peer.ip()) {
             Ok(place) => place,
             Err(reason) => {
-                if refused.speak() {
-                    tracing::warn!(listener = %listener.settings().name, client = %peer, %reason, "connection refused");
+                // A stranger who knocks without end does not keep the log from saying that limits are reached.
+                let quiet = if matches!(reason, Refused::NoBalancer) { &strangers } else { &*refused };
+                if quiet.speak() {
+                    tracing::warn!(listener = %settings.name, client = %peer, %reason, "connection refused");
                 }
                 continue;
             }
         };
-        let (settings, serve) = (listener.settings(), serve.clone());
+        let (serve, refused) = (serve.clone(), Arc::clone(&refused));
         tokio::spawn(async move {
-            // The server name is for the log of a handshake that fails after the client told it.
-            let mut server_name = None;
+            let mut beginning = Beginning::of(peer);
             let within = settings.handshake;
             // In a box, so that the room it takes is free once the connection is served.
-            let handshake = Box::pin(handshake(stream, peer, &settings, &mut server_name));
-            let outcome = tokio::time::timeout(within, handshake).await;
-            let error = match outcome {
-                Ok(Ok((connection, stream))) => return serve(connection, stream, place).await,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("not finished within {within:?}"),
-            };
-            let sni = server_name.as_deref().unwrap_or("-");
-            tracing::info!(listener = %settings.name, client = %peer, sni, error, "TLS handshake failed");
+            let outcome = tokio::time::timeout(within, Box::pin(begin(stream, place, &settings, &mut beginning))).await;
+            match outcome {
+                Ok(Ok((connection, stream, place))) => serve(connection, stream, place).await,
+                Ok(Err(error)) => beginning.log(&settings.name, &error, &refused),
+                Err(_) => beginning.log(&settings.name, &begin::Error::Late(within), &refused),
+            }
         });
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum HandshakeError {
-    #[error("{0}")]
-    Io(#[from] std_io::Error),
-    #[error("the client went away without a word")]
-    Silent,
-    #[error("the client speaks plain HTTP, or another protocol, on a TLS port")]
-    NotTls,
-    #[error("{0}")]
-    Certificate(#[from] crate::certificate::PresentedError),
-}
-
-async fn handshake(
-    stream: TcpStream,
-    peer: SocketAddr,
-    settings: &Settings,
-    sni: &mut Option<Arc<str>>,
-) -> Result<(Connection, TlsStream<TcpStream>), HandshakeError> {
-    let local = stream.local_addr()?;
-    // Looked at before TLS is, which would answer with an alert that no HTTP client understands.
-    let mut first = [0];
-    if stream.peek(&mut first).await? == 0 {
-        return Err(HandshakeError::Silent);
-    }
-    if first != [TLS_HANDSHAKE] {
-        answer_in_plain(stream).await?;
-        return Err(HandshakeError::NotTls);
-    }
-    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
-    *sni = start.client_hello().server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
-    let host = settings.tls.host(sni.as_deref()).clone();
-    let mut stream = start.into_stream(host.server).await?;
-    let (_, session) = stream.get_mut();
-    session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
-    let presented = match session.peer_certificates() {
-        Some(chain) if !chain.is_empty() => Some(Presented::new(chain)?),
-        _ => None,
-    };
-    let tls = TlsFacts {
-        version: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            _ => "TLSv1.3",
-        },
-        cipher: session.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default(),
-        http2: session.alpn_protocol() == Some(b"h2"),
-        server_name: sni.clone(),
-        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    };
-    let connection = Connection {
-        id: ConnectionId::next(),
-        peer,
-        local,
-        listener: Arc::clone(&settings.name),
-        policy: host.policy,
-        tls,
-        presented,
-    };
-    Ok((connection, stream))
-}
-
-/// Tells a client that came without TLS what is wrong, in the words that nginx's users know.
-async fn answer_in_plain(mut stream: TcpStream) -> std_io::Result<()> {
-    const BODY: &str =
-        "This port speaks TLS: the plain HTTP request was sent to an HTTPS port. Use https:// in the address.\n";
-    let answer = format!(
-        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
-        BODY.len()
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await?;
-    // What the client still sends is read, within the handshake's deadline, so that the answer is not lost
-    // to a reset.
-    let _ = tokio::io::copy(&mut tokio::io::AsyncReadExt::take(&mut stream, 1 << 16), &mut tokio::io::sink()).await;
-    Ok(())
 }
 
 /// Lets a message through once a second, so that a flood of clients is not a flood of lines.
 #[derive(Default)]
 struct Quiet {
-    spoke: Option<Instant>,
+    spoke: Mutex<Option<Instant>>,
 }
 
 impl Quiet {
-    fn speak(&mut self) -> bool {
-        let speaks = self.spoke.is_none_or(|at| at.elapsed() >= Duration::from_secs(1));
+    fn speak(&self) -> bool {
+        let mut spoke = self.spoke.lock().unwrap_or_else(PoisonError::into_inner);
+        let speaks = spoke.is_none_or(|at| at.elapsed() >= Duration::from_secs(1));
         if speaks {
-            self.spoke = Some(Instant::now());
+            *spoke = Some(Instant::now());
         }
         speaks
     }

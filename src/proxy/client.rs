@@ -305,11 +305,12 @@ impl Client {
     /// What all audit records of the connection say alike.
     pub fn audited(&self) -> &Rendered {
         self.audited.get_or_init(|| {
-            let Connection { id, peer, listener, tls, presented, .. } = &self.connection;
+            let Connection { id, peer, via, listener, tls, presented, .. } = &self.connection;
             let facts = presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
             let serial = facts.map(|facts| hex::encode(&facts.serial));
             let fingerprint = facts.map(|facts| hex::encode(&facts.fingerprint));
             ConnectionFields {
+                via: *via,
                 sni: tls.server_name.as_deref(),
                 tls_version: Some(tls.version),
                 resumed: Some(tls.resumed),

@@ -58,6 +58,9 @@ pub struct ConnectionFields<'a> {
     /// The client's address and port.
     #[serde(serialize_with = "as_text")]
     pub client: SocketAddr,
+    /// The balancer's address and port, where the client's are its word.
+    #[serde(serialize_with = "as_text_if_any", skip_serializing_if = "Option::is_none")]
+    pub via: Option<SocketAddr>,
     /// The name of the listener.
     pub listener: &'a str,
     /// The host name in the TLS handshake.
@@ -90,6 +93,7 @@ impl<'a> ConnectionFields<'a> {
         Self {
             connection,
             client,
+            via: None,
             listener,
             sni: None,
             tls_version: None,
@@ -180,6 +184,10 @@ impl Record<'_> {
 
 fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn as_text_if_any<S: Serializer>(value: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| value.to_string()).serialize(serializer)
 }
 
 fn as_name<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {

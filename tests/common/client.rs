@@ -14,9 +14,10 @@ use rustls::client::{
 use rustls::{ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -45,6 +46,9 @@ pub(crate) fn streamed() -> (mpsc::Sender<Frame<Bytes>>, Body) {
 #[derive(Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
+    /// Where it comes from, and what it says before TLS.
+    from: Option<IpAddr>,
+    before: Vec<u8>,
     name: String,
     roots: Arc<RootCertStore>,
     credential: Option<Credential>,
@@ -59,7 +63,16 @@ impl Client {
         let roots = Arc::new(roots);
         let versions = rustls::DEFAULT_VERSIONS.to_vec();
         let config = configure(&roots, None, &versions);
-        Self { address, name: "gate.example.org".to_owned(), roots, credential: None, versions, config }
+        Self {
+            address,
+            from: None,
+            before: Vec::new(),
+            name: "gate.example.org".to_owned(),
+            roots,
+            credential: None,
+            versions,
+            config,
+        }
     }
 
     /// Presents this certificate. Sessions are begun anew.
@@ -79,6 +92,18 @@ impl Client {
     /// Visits this address, of another gate for example, with the sessions that it has.
     pub(crate) fn at(mut self, address: SocketAddr) -> Self {
         self.address = address;
+        self
+    }
+
+    /// Comes from this loopback address.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.parse().unwrap());
+        self
+    }
+
+    /// Says this before its TLS handshake, as a balancer would.
+    pub(crate) fn saying_before(mut self, octets: impl AsRef<[u8]>) -> Self {
+        self.before = octets.as_ref().to_vec();
         self
     }
 
@@ -122,8 +147,13 @@ impl Client {
 
     /// A TLS connection of this configuration.
     pub(crate) async fn tls_with(&self, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await?;
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(address) = self.from {
+            socket.bind(SocketAddr::new(address, 0))?;
+        }
+        let mut stream = socket.connect(self.address).await?;
         stream.set_nodelay(true)?;
+        stream.write_all(&self.before).await?;
         TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(self.name.clone()).unwrap(), stream).await
     }
 

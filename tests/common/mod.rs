@@ -8,6 +8,7 @@ pub(crate) mod curl;
 pub(crate) mod foreign;
 pub(crate) mod galera;
 pub(crate) mod gate;
+pub(crate) mod haproxy;
 pub(crate) mod mariadb;
 pub(crate) mod open;
 pub(crate) mod origin;

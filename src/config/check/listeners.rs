@@ -110,6 +110,7 @@ impl Context<'_> {
         let name = self.required(&raw.name, *place, "name").and_then(|name| self.name(&name.value, name.place));
         let address =
             self.required(&raw.address, *place, "address").and_then(|address| self.parsed(address, parse_address));
+        let proxy_protocol = self.proxy_protocol(&raw.proxy_protocol);
         let tls = self.required(&raw.tls, *place, "tls").and_then(|tls| self.tls(tls));
         let keys = PolicyKeys {
             client_certificate: &raw.client_certificate,
@@ -130,7 +131,14 @@ impl Context<'_> {
         let on_missing = self.on_missing_is_of_use(&keys, needed_somewhere);
         let policy = stated.and_then(|stated| self.policy(stated, *place));
         on_missing?;
-        Some(Listener { name: name?, address: address?, policy: policy?, tls: tls?, hosts: hosts? })
+        Some(Listener {
+            name: name?,
+            address: address?,
+            policy: policy?,
+            proxy_protocol: proxy_protocol?,
+            tls: tls?,
+            hosts: hosts?,
+        })
     }
 
     fn hosts(

@@ -66,6 +66,39 @@ fn assert_faults(severity: Severity, cases: &[(String, &str, &str)]) {
 }
 
 #[test]
+fn the_balancers_before_a_listener_are_named_and_not_too_many() {
+    let proxied = |keys: &str| listener(&format!("trust: staff, proxy_protocol: {keys}"));
+    let path = |key: &str| format!("listeners[0].proxy_protocol{key}");
+    let (from, first, required) = (path(".from"), path(".from[0]"), path(".required"));
+    assert_faults(
+        Severity::Error,
+        &[
+            (proxied("{}"), &from, "missing"),
+            (proxied("{from: []}"), &from, "empty"),
+            (proxied("{from: [balancer.example.org]}"), &first, "not a range"),
+            (proxied("{from: [10.1.0.0/8]}"), &first, "bits"),
+            (proxied("{from: [10.0.0.1], required: maybe}"), &required, "neither true nor false"),
+            (proxied("true"), &path(""), "mapping"),
+        ],
+    );
+    assert_faults(
+        Severity::Warning,
+        &[
+            (proxied("{from: [0.0.0.0/0]}"), &first, "may pass for any address"),
+            (proxied("{from: ['::/0']}"), &first, "may pass for any address"),
+            (proxied("{from: [128.0.0.0/1]}"), &first, "may pass for any address"),
+            (proxied("{from: ['2000::/3']}"), &first, "may pass for any address"),
+            (proxied("{from: [10.0.0.0/8], required: false}"), &required, "made up"),
+        ],
+    );
+    let balancers = |keys: &str| config(&proxied(keys)).listeners[0].proxy_protocol.clone().unwrap();
+    let ProxyProtocol { from, required } = balancers("{from: [10.0.0.0/8, '2001:db8::1']}");
+    assert_eq!((from.len(), required), (2, true));
+    assert!(!balancers("{from: [10.0.0.1], required: false}").required);
+    assert_eq!(config("").listeners[0].proxy_protocol, None);
+}
+
+#[test]
 fn a_faulty_listener_is_refused() {
     let two = |second: &str| {
         let tls = "tls: {certificates: [{chain: c, key: k}]}, trust: staff";
