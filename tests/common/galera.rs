@@ -25,6 +25,8 @@ const PROVIDERS: [&str; 2] = ["/usr/lib/galera/libgalera_smm.so", "/usr/lib64/ga
 /// A running cluster.
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
+    /// Options of every node besides those that it needs here.
+    settings: Vec<String>,
 }
 
 struct Node {
@@ -89,14 +91,19 @@ impl Cluster {
 
     /// Makes a cluster and waits until every node has joined it. Each has [`DATABASE`], empty, and [`USER`].
     pub(crate) fn start() -> Self {
+        Self::start_with(Vec::new())
+    }
+
+    /// The same with these options on every node.
+    pub(crate) fn start_with(settings: Vec<String>) -> Self {
         let alone = vec!["--wsrep-new-cluster".to_owned()];
         let mut first = Node::new(MariaDb::prepare(RunsAs::Mysql));
-        first.configure(0, "", alone.clone());
+        first.configure(0, "", [settings.clone(), alone.clone()].concat());
         first.server.start_again();
         first.server.make_database();
         first.server.stop();
         let others: Vec<Node> = (1..NODES).map(|_| Node::new(first.server.copy())).collect();
-        let mut cluster = Self { nodes: [first].into_iter().chain(others).collect() };
+        let mut cluster = Self { nodes: [first].into_iter().chain(others).collect(), settings };
         for node in 0..NODES {
             cluster.configure(node, if node == 0 { alone.clone() } else { Vec::new() });
             cluster.nodes[node].server.spawn();
@@ -112,7 +119,7 @@ impl Cluster {
 
     fn configure(&mut self, node: usize, more: Vec<String>) {
         let group: Vec<String> = self.nodes.iter().map(|node| node.group.to_string()).collect();
-        self.nodes[node].configure(node, &group.join(","), more);
+        self.nodes[node].configure(node, &group.join(","), [self.settings.clone(), more].concat());
     }
 
     /// One of the servers, counted from 0.

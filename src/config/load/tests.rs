@@ -5,8 +5,16 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 7] =
-    ["minimal", "full", "mysql", "accounts/sip", "accounts/keytalk", "accounts/mailboxes", "accounts/zimbra"];
+const EXAMPLES: [&str; 8] = [
+    "minimal",
+    "full",
+    "mysql",
+    "cluster/wicketgate",
+    "accounts/sip",
+    "accounts/keytalk",
+    "accounts/mailboxes",
+    "accounts/zimbra",
+];
 
 fn example_path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.yaml"))
