@@ -5,11 +5,13 @@
 
 use divan::{Bencher, black_box};
 use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use wicketgate::account::{Account, Status};
+use wicketgate::auth::authorization::{Authorization, Origin};
 use wicketgate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Policy, Verdict, decide};
 use wicketgate::base::clock::Moment;
-use wicketgate::config::{Anonymous, HostPattern, IdentityHeaders, Method as Authentication};
+use wicketgate::config::{Access, Anonymous, HostPattern, IdentityHeaders, Method as Authentication};
 use wicketgate::proxy::headers::forwarded;
 use wicketgate::proxy::headers::identity::IdentityWriter;
 use wicketgate::proxy::headers::strip::Stripper;
@@ -98,10 +100,11 @@ fn permit() -> Permit {
 }
 
 fn policy() -> Policy {
+    let staff = Access { groups: vec!["staff".to_owned()], ..Access::default() };
     Policy {
         authenticate: vec![Authentication::Certificate, Authentication::Digest],
         anonymous: Anonymous::Deny,
-        allow_groups: Some(vec!["staff".to_owned()]),
+        authorization: Authorization::new(Some(&staff), None, |_| Err(())).unwrap(),
         certificate_needed: false,
     }
 }
@@ -111,6 +114,7 @@ fn evidence(account: Account) -> Evidence {
         certificate: CertificateEvidence::Account(Arc::new(account)),
         credentials: Finding::NotAsked,
         authorization_sent: false,
+        origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), authorities: None },
     }
 }
 

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use regex::Regex;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use wicketgate::base::clock::Timestamp;
 use wicketgate::base::email;
 use wicketgate::certificate::facts::{AlternativeNames, Attribute, CertificateFacts, DistinguishedName};
@@ -56,7 +56,7 @@ fuzz_target!(|text: &str| {
     };
     let path = ValidPath {
         certificates: Vec::new(),
-        authorities: Vec::new(),
+        authorities: Arc::from([]),
         not_after: Timestamp::FAR_FUTURE,
         anchor: Vec::new().into(),
         policies: Outcome::default(),

@@ -6,6 +6,7 @@ use super::trust::issuer_keys;
 use crate::account;
 use crate::account::cache::Accounts;
 use crate::assertion::Issuer;
+use crate::auth::authorization::Authorization;
 use crate::auth::digest;
 use crate::auth::trust::TrustSet;
 use crate::base::clock::Timestamp;
@@ -17,7 +18,7 @@ use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::service::LocalService;
 use crate::proxy::service::jwks::Jwks;
-use crate::proxy::{Gate, GateParts};
+use crate::proxy::{Gate, GateParts, RouteParts};
 use crate::store::rights::Role;
 use crate::store::{Deadlines, Diagnosis, mysql};
 use crate::telemetry::audit::Audit;
@@ -71,6 +72,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         Arc::clone(&parts.accounts),
         parts.digest.clone().map(|(verifier, _)| verifier),
     );
+    let routes = config.routes.iter().enumerate().map(route_parts).collect::<anyhow::Result<Vec<_>>>()?;
     let gate = Gate::new(
         config,
         GateParts {
@@ -81,6 +83,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 .iter()
                 .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
                 .collect(),
+            routes,
             audit: Arc::clone(&parts.audit),
             assertions: parts.assertions.clone(),
             services: services(parts),
@@ -109,6 +112,13 @@ pub(super) fn assertions(config: &Config) -> anyhow::Result<Option<Arc<Issuer>>>
 pub(super) fn longest_assertion(config: &Config) -> Duration {
     let lifetimes = config.upstreams.values().filter_map(|upstream| Some(upstream.assertion.as_ref()?.lifetime));
     lifetimes.max().unwrap_or_default()
+}
+
+/// What the files of a route's section hold.
+fn route_parts((index, route): (usize, &config::Route)) -> anyhow::Result<RouteParts> {
+    let authorization = Authorization::new(route.allow.as_ref(), route.deny.as_ref(), issuer_keys)
+        .with_context(|| format!("routes[{index}]"))?;
+    Ok(RouteParts { authorization })
 }
 
 fn listener_tls(

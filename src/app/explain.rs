@@ -2,7 +2,8 @@
 
 use super::{Parts, build, trust};
 use crate::auth::Stage;
-use crate::auth::decision::{Evidence, Finding, Permit, Verdict, decide};
+use crate::auth::authorization::Origin;
+use crate::auth::decision::{Evidence, Finding, Permit, Verdict, decide, denied};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::{Presented, pem};
@@ -15,6 +16,7 @@ use crate::revocation::live::Look;
 use anyhow::{Context, anyhow};
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri, Version};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub struct Query<'a> {
     pub host: Option<&'a str>,
     /// The path that is asked for.
     pub path: &'a str,
+    /// The client's address; needed where the route asks for it.
+    pub from: Option<IpAddr>,
     /// When.
     pub at: Timestamp,
 }
@@ -90,6 +94,15 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         None => route.name.clone(),
     };
     stages.push(Stage { name: "route", found });
+    let access = &route.policy(policy).authorization;
+    if query.from.is_none() && access.is_of_addresses() {
+        return Err(anyhow!("the route {} asks where a client comes from: say it with --from ADDRESS", route.name));
+    }
+    let address = query.from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    if let Err(denied) = access.judge_address(address) {
+        stages.push(Stage { name: "access", found: format!("{}: {denied}", denied.reason()) });
+        return Ok(Explanation { stages, verdict: "refuse", reason: Some(denied.reason()), headers: Vec::new() });
+    }
     let asked = (policy.client_certificate != ClientCertificate::Off).then_some(&presented);
     if asked.is_none() {
         stages.push(Stage { name: "handshake", found: "no certificate is asked for here".to_owned() });
@@ -97,8 +110,15 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     let trust = trust.and_then(|name| gate.trust.get(name));
     let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at, &Look::of_nobody()).await;
     stages.extend(standing.stages.iter().cloned());
-    let evidence =
-        Evidence { certificate: standing.evidence.clone(), credentials: Finding::NotAsked, authorization_sent: false };
+    let evidence = Evidence {
+        certificate: standing.evidence.clone(),
+        credentials: Finding::NotAsked,
+        authorization_sent: false,
+        origin: Origin::new(address, standing.path.as_deref()),
+    };
+    if let Some(denied) = denied(route.policy(policy), &evidence) {
+        stages.push(Stage { name: "access", found: format!("{}: {denied}", denied.reason()) });
+    }
     let (verdict, reason, headers) = match decide(route.policy(policy), &evidence) {
         Verdict::Permit(permit) => ("permit", None, told(route, service, &permit, &presented, &standing)),
         Verdict::Challenge { reason, .. } => ("challenge", Some(reason), Vec::new()),

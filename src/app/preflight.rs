@@ -72,6 +72,7 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     examiner.told_of(config);
     examiner.identity(&config.identity);
+    examiner.routes(&config.routes);
     match &config.accounts.store {
         Store::Sqlite { path } => examiner.database_file(path),
         Store::MySql(mysql) => examiner.mysql(mysql),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::Status;
+use crate::auth::authorization::{Authorization, Origin};
 use crate::auth::decision::{CertificateEvidence, CredentialEvidence, Evidence, Finding, Policy, Verdict, decide};
 use crate::certificate::testing::Authority;
 use crate::config::{Anonymous, AssertionKeys, SignatureAlgorithm};
@@ -9,6 +10,10 @@ use crate::jose::jwk::KeySet;
 use crate::jose::jws::verify;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+fn somewhere() -> Origin {
+    Origin { address: std::net::Ipv4Addr::LOCALHOST.into(), authorities: None }
+}
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
@@ -45,10 +50,10 @@ fn permit(account: &Arc<Account>, method: Method, with_certificate: bool) -> Per
     let policy = Policy {
         authenticate: vec![method],
         anonymous: Anonymous::Deny,
-        allow_groups: None,
+        authorization: Authorization::default(),
         certificate_needed: false,
     };
-    match decide(&policy, &Evidence { certificate, credentials, authorization_sent: false }) {
+    match decide(&policy, &Evidence { certificate, credentials, authorization_sent: false, origin: somewhere() }) {
         Verdict::Permit(permit) => permit,
         other => panic!("{other:?}"),
     }
@@ -98,13 +103,14 @@ fn of_nobody_nothing_is_asserted() {
     let policy = Policy {
         authenticate: vec![Method::Certificate],
         anonymous: Anonymous::Allow,
-        allow_groups: None,
+        authorization: Authorization::default(),
         certificate_needed: false,
     };
     let evidence = Evidence {
         certificate: CertificateEvidence::Refused(crate::base::reason::Reason::CertificateRevoked),
         credentials: Finding::NotAsked,
         authorization_sent: false,
+        origin: somewhere(),
     };
     let Verdict::Permit(permit) = decide(&policy, &evidence) else { panic!("anybody passes") };
     assert_eq!(Subject::of(&permit, None), None);

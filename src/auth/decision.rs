@@ -2,6 +2,7 @@
 //! verdict. It is pure: no IO, no clock, no logging; it never permits on what was not asked or could
 //! not be known. Only it can make a [`Permit`], and only a `Permit` opens the way to an upstream.
 
+use super::authorization::{Authorization, Denied, Origin, Subject};
 use crate::account::{Account, Status};
 use crate::base::reason::Reason;
 use crate::config::{Anonymous, Method};
@@ -27,6 +28,8 @@ pub struct Evidence {
     pub credentials: Finding<CredentialEvidence>,
     /// Whether an `Authorization` header came, of whatever scheme.
     pub authorization_sent: bool,
+    /// By which way the request comes.
+    pub origin: Origin,
 }
 
 /// How far a client certificate got. Gathering stops at the first refusal.
@@ -66,8 +69,8 @@ pub struct Policy {
     pub authenticate: Vec<Method>,
     /// What happens to clients that present nothing.
     pub anonymous: Anonymous,
-    /// If present, only members of any of these groups pass, and so nobody without an identity.
-    pub allow_groups: Option<Vec<String>>,
+    /// Who may pass, and whence.
+    pub authorization: Authorization,
     /// Whether the listener or host needs a certificate on every route.
     pub certificate_needed: bool,
 }
@@ -93,7 +96,7 @@ impl Policy {
 
     /// Whether somebody passes who is nobody in particular.
     fn lets_anybody_pass(&self) -> bool {
-        self.anonymous == Anonymous::Allow && self.allow_groups.is_none()
+        self.anonymous == Anonymous::Allow && !self.authorization.is_of_somebody()
     }
 }
 
@@ -175,20 +178,31 @@ pub enum ClientVerify {
 /// The verdict on a request, by the table in section 5 of the design.
 #[must_use]
 pub fn decide(policy: &Policy, evidence: &Evidence) -> Verdict {
+    weigh(policy, evidence).unwrap_or_else(|denied| Verdict::Refuse(denied.reason()))
+}
+
+/// The condition of the route's `allow` and `deny` by which the request does not pass, if it is one: for the log.
+#[must_use]
+pub fn denied(policy: &Policy, evidence: &Evidence) -> Option<Denied> {
+    weigh(policy, evidence).err()
+}
+
+fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
+    policy.authorization.judge_address(evidence.origin.address)?;
     let holder = match &evidence.certificate {
         // A listener that asks for no certificate leaves `None`, never `NotAsked`.
-        CertificateEvidence::NotAsked => return Verdict::Refuse(Reason::CertificateRequired),
-        CertificateEvidence::AccountsUnavailable => return Verdict::Refuse(Reason::AccountsUnavailable),
-        CertificateEvidence::Refused(reason) => return refused(policy, *reason),
+        CertificateEvidence::NotAsked => return Ok(Verdict::Refuse(Reason::CertificateRequired)),
+        CertificateEvidence::AccountsUnavailable => return Ok(Verdict::Refuse(Reason::AccountsUnavailable)),
+        CertificateEvidence::Refused(reason) => return Ok(refused(policy, *reason)),
         CertificateEvidence::None if policy.certificate_needed => {
-            return Verdict::Refuse(Reason::CertificateRequired);
+            return Ok(Verdict::Refuse(Reason::CertificateRequired));
         }
         CertificateEvidence::None => None,
         CertificateEvidence::Account(account) if account.status != Status::Active => {
-            return refused(policy, Reason::AccountInactive);
+            return Ok(refused(policy, Reason::AccountInactive));
         }
         CertificateEvidence::Account(account) if policy.authenticate.contains(&Method::Certificate) => {
-            return authorize(policy, account, Method::Certificate, ClientVerify::Success);
+            return authorize(policy, evidence, (Method::Certificate, account), ClientVerify::Success);
         }
         CertificateEvidence::Account(account) => Some(account),
     };
@@ -199,24 +213,24 @@ pub fn decide(policy: &Policy, evidence: &Evidence) -> Verdict {
         match &evidence.credentials {
             Finding::Known(CredentialEvidence::Absent) => {}
             // Whoever gathered forgot to look, and what was not looked at lets nobody pass.
-            Finding::NotAsked => return challenge(Reason::CertificateRequired, false),
-            Finding::Unavailable => return Verdict::Refuse(Reason::AccountsUnavailable),
+            Finding::NotAsked => return Ok(challenge(Reason::CertificateRequired, false)),
+            Finding::Unavailable => return Ok(Verdict::Refuse(Reason::AccountsUnavailable)),
             Finding::Known(CredentialEvidence::Right(method, account)) if policy.authenticate.contains(method) => {
-                return by_credentials(policy, (*method, account), holder, client_verify);
+                return by_credentials(policy, evidence, (*method, account), holder);
             }
             // What the route does not ask for is no answer to it.
-            Finding::Known(CredentialEvidence::Right(..)) => return challenge(Reason::CertificateRequired, false),
-            Finding::Known(CredentialEvidence::Stale) => return challenge(Reason::DigestFailed, true),
-            Finding::Known(CredentialEvidence::Wrong(method)) => return challenge(failed(*method), false),
-            Finding::Known(CredentialEvidence::Malformed) => return Verdict::Refuse(Reason::BadRequest),
+            Finding::Known(CredentialEvidence::Right(..)) => return Ok(challenge(Reason::CertificateRequired, false)),
+            Finding::Known(CredentialEvidence::Stale) => return Ok(challenge(Reason::DigestFailed, true)),
+            Finding::Known(CredentialEvidence::Wrong(method)) => return Ok(challenge(failed(*method), false)),
+            Finding::Known(CredentialEvidence::Malformed) => return Ok(Verdict::Refuse(Reason::BadRequest)),
         }
     }
-    match &policy.anonymous {
+    Ok(match &policy.anonymous {
         _ if policy.lets_anybody_pass() => Verdict::Permit(Permit { identity: None, client_verify }),
         Anonymous::Redirect(to) if !evidence.authorization_sent => Verdict::Redirect(to.clone()),
         _ if asks_credentials => challenge(Reason::CertificateRequired, false),
         _ => Verdict::Refuse(Reason::CertificateRequired),
-    }
+    })
 }
 
 /// What a refused certificate leads to, whatever else the client sent along.
@@ -241,26 +255,29 @@ fn failed(method: Method) -> Reason {
 /// person.
 fn by_credentials(
     policy: &Policy,
+    evidence: &Evidence,
     (method, account): (Method, &Arc<Account>),
     holder: Option<&Arc<Account>>,
-    client_verify: ClientVerify,
-) -> Verdict {
+) -> Result<Verdict, Denied> {
     if holder.is_some_and(|holder| holder.username != account.username) {
-        return Verdict::Refuse(Reason::ClaimMismatch);
+        return Ok(Verdict::Refuse(Reason::ClaimMismatch));
     }
+    let client_verify = if holder.is_some() { ClientVerify::Success } else { ClientVerify::None };
     match account.status {
-        Status::Active => authorize(policy, account, method, client_verify),
-        Status::Locked | Status::Closed => Verdict::Refuse(Reason::AccountInactive),
+        Status::Active => authorize(policy, evidence, (method, account), client_verify),
+        Status::Locked | Status::Closed => Ok(Verdict::Refuse(Reason::AccountInactive)),
     }
 }
 
-fn authorize(policy: &Policy, account: &Arc<Account>, method: Method, client_verify: ClientVerify) -> Verdict {
-    let allowed =
-        policy.allow_groups.as_ref().is_none_or(|groups| groups.iter().any(|group| account.groups.contains(group)));
-    if !allowed {
-        return Verdict::Refuse(Reason::NotAuthorized);
-    }
-    Verdict::Permit(Permit { identity: Some(Identity { account: Arc::clone(account), method }), client_verify })
+/// Somebody is known, and passes if the route lets them.
+fn authorize(
+    policy: &Policy,
+    evidence: &Evidence,
+    (method, account): (Method, &Arc<Account>),
+    client_verify: ClientVerify,
+) -> Result<Verdict, Denied> {
+    policy.authorization.judge(Subject { account, method, origin: &evidence.origin })?;
+    Ok(Verdict::Permit(Permit { identity: Some(Identity { account: Arc::clone(account), method }), client_verify }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! May this one pass? This module gathers the evidence, in an order that stops at the first refusal: path
 //! and dates, revocation lists, database, identity, account. So nothing that an untrusted certificate says
-//! causes a query. `decision` turns evidence into a verdict, `digest` holds the credentials of those without
+//! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` holds the credentials of those without
 //! a certificate (RFC 7616), `trust` what stands behind a certificate.
 
+pub mod authorization;
 pub mod decision;
 pub mod digest;
 pub mod trust;

@@ -5,6 +5,7 @@ use crate::app::explain::{Explanation, Query, explain};
 use crate::base::clock::Timestamp;
 use crate::config;
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// What `explain` takes.
@@ -25,6 +26,9 @@ pub struct Args {
     /// The path that is asked for
     #[arg(long, default_value = "/")]
     path: String,
+    /// The address that the client comes from, where the route asks for it
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
     /// The time by which dates and revocation lists are judged: RFC 3339 or seconds since the epoch (now if absent)
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -49,6 +53,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         listener: args.listener.as_deref(),
         host: args.host.as_deref(),
         path: &args.path,
+        from: args.from,
         at: args.at.unwrap_or_else(Timestamp::now),
     };
     let explanation = runtime()?.block_on(explain(&config, &query)).or_fail(

@@ -2,6 +2,7 @@
 //! what contradicts itself is refused. Every fault is noted and the rest is checked on; a part that has
 //! one comes out as `None`, and so does the whole.
 
+mod access;
 mod accounts;
 mod assertion;
 mod fetching;

@@ -3,6 +3,7 @@
 //! reported at once as [`Faults`]. None of them opens any other file than the configuration itself, so
 //! that what needs keys, chains or a database is left to `app::preflight`.
 
+mod access;
 mod assertion;
 mod check;
 mod fault;
@@ -19,6 +20,7 @@ mod tree;
 mod trust;
 mod values;
 
+pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
@@ -204,8 +206,10 @@ pub struct Route {
     pub authenticate: Vec<Method>,
     /// What happens to clients that present nothing.
     pub anonymous: Anonymous,
-    /// If present, only these accounts pass.
-    pub allow: Option<Allow>,
+    /// If present, only clients pass of whom this is true.
+    pub allow: Option<Access>,
+    /// If present, no client passes of whom any of this is true.
+    pub deny: Option<Access>,
     /// Where it goes.
     pub target: Target,
     /// The largest request body in octets; `None` is no limit.
@@ -297,13 +301,6 @@ pub enum Anonymous {
     Allow,
     /// They are sent to this path or URL.
     Redirect(String),
-}
-
-/// Which accounts pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allow {
-    /// Members of any of these groups.
-    pub groups: Vec<String>,
 }
 
 /// Where a route leads.

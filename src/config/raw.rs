@@ -6,12 +6,14 @@
 //! so that `check` knows where each stands. Which keys must be there is said twice, in the `required` of
 //! the schema and in `check`; a test holds the two together.
 
+mod access;
 mod assertion;
 mod fetching;
 mod foreign;
 mod proxy_protocol;
 mod trust;
 
+pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
@@ -318,8 +320,10 @@ pub(super) struct Route {
     pub(super) authenticate: Field<Vec<Field<Method>>>,
     /// What happens to clients that present nothing. Default: `deny`.
     pub(super) anonymous: Field<Anonymous>,
-    /// Which accounts pass. Default: every active one.
-    pub(super) allow: Field<Allow>,
+    /// Who passes. Default: every active account.
+    pub(super) allow: Field<Access>,
+    /// Who does not pass, whatever `allow` says. Default: nobody.
+    pub(super) deny: Field<Access>,
     /// Where requests go.
     pub(super) upstream: Field<Target>,
     /// Limits of this route.
@@ -356,15 +360,6 @@ pub(super) enum AnonymousWord {
 pub(super) struct AnonymousTo {
     /// A path or a URL.
     pub(super) redirect: Field<String>,
-}
-
-/// Which accounts pass.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["groups"]))]
-pub(super) struct Allow {
-    /// Members of any of these groups.
-    pub(super) groups: Field<Vec<Field<String>>>,
 }
 
 /// The name of an upstream, `{redirect: …}`, `{respond: …}` or `{service: …}`.

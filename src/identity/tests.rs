@@ -12,7 +12,7 @@ const AUTHORITY: [u8; 32] = [1; 32];
 fn path() -> ValidPath {
     ValidPath {
         certificates: Vec::new(),
-        authorities: vec![[9; 32], AUTHORITY],
+        authorities: [[9; 32], AUTHORITY].into(),
         not_after: Timestamp::FAR_FUTURE,
         anchor: Vec::new().into(),
         policies: Outcome::default(),

@@ -5,8 +5,9 @@
 use super::path::RequestTarget;
 use super::{Client, Gate};
 use crate::account::Status;
+use crate::auth::authorization::Origin;
 use crate::auth::decision::{
-    CertificateEvidence, CredentialEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide,
+    CertificateEvidence, CredentialEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide, denied,
 };
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Moment;
@@ -253,7 +254,10 @@ impl Terms {
             Finding::Known(CredentialEvidence::Wrong(_)) => NO_SUCH_PASSWORD.to_owned(),
             _ => standing.last().to_owned(),
         };
-        let evidence = Evidence { certificate: standing.evidence.clone(), credentials, authorization_sent: false };
+        let origin = Origin::new(client.connection.peer.ip(), standing.path.as_deref());
+        let evidence =
+            Evidence { certificate: standing.evidence.clone(), credentials, authorization_sent: false, origin };
+        let found = denied(&self.policy, &evidence).map_or(found, |denied| denied.to_string());
         match decide(&self.policy, &evidence) {
             Verdict::Permit(permit) if self.is_same(&permit) => Found::Same,
             Verdict::Permit(_) => Found::Lost(Reason::IdentityAmbiguous, "it is somebody else's now".to_owned()),

@@ -8,6 +8,7 @@ use super::router::{Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
 use crate::assertion::{self, Issuer};
 use crate::auth::Authenticator;
+use crate::auth::authorization::Authorization;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
 use crate::config::{self, ClientCertificate, ClientPolicy, Config, Limits, Method, Timeouts};
@@ -53,12 +54,21 @@ pub struct GateParts {
     pub trust: HashMap<String, Arc<TrustSet>>,
     /// Names and TLS of the listeners, in the order of the configuration.
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
+    /// What was made of the routes' files, in the order of the configuration.
+    pub routes: Vec<RouteParts>,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
     /// Who signs assertions; there if an upstream gets any.
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
     pub services: Vec<Arc<dyn LocalService>>,
+}
+
+/// What a route is made of besides the configuration itself.
+#[derive(Debug, Default)]
+pub struct RouteParts {
+    /// Who may pass.
+    pub authorization: Authorization,
 }
 
 /// A gate cannot be made of this configuration.
@@ -185,7 +195,7 @@ impl Gate {
     ///
     /// # Errors
     /// When a route or header is not usable, which `config::check` has usually found before.
-    pub fn new(config: &Config, parts: GateParts) -> Result<Self, GateError> {
+    pub fn new(config: &Config, mut parts: GateParts) -> Result<Self, GateError> {
         let mut upstreams = HashMap::new();
         for (index, (name, settings)) in config.upstreams.iter().enumerate() {
             let identity = IdentityWriter::new(&settings.headers)
@@ -197,11 +207,17 @@ impl Gate {
             upstreams.insert(name.as_str(), Arc::new(upstream));
         }
         let services = Services::new(parts.services)?;
+        let mut made = std::mem::take(&mut parts.routes).into_iter();
         let entries = config
             .routes
             .iter()
             .enumerate()
-            .map(|(index, route)| entry(index, route, &upstreams, &services, &parts.listeners))
+            .map(|(index, route)| {
+                let missing =
+                    || GateError::Missing { route: route.path.clone(), what: "part", name: index.to_string() };
+                let made = made.next().ok_or_else(missing)?;
+                entry(index, route, made, &upstreams, &services, &parts.listeners)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let told = config.upstreams.values().flat_map(|upstream| {
             upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
@@ -275,6 +291,7 @@ fn asserted(
 fn entry(
     index: usize,
     route: &config::Route,
+    made: RouteParts,
     upstreams: &HashMap<&str, Arc<RoutedUpstream>>,
     services: &Services,
     listeners: &[(Arc<str>, Arc<ListenerTls>)],
@@ -307,7 +324,7 @@ fn entry(
     let policy = Policy {
         authenticate: route.authenticate.clone(),
         anonymous: route.anonymous.clone(),
-        allow_groups: route.allow.as_ref().map(|allow| allow.groups.clone()),
+        authorization: made.authorization,
         certificate_needed: false,
     };
     let policy_with_need = Policy { certificate_needed: true, ..policy.clone() };

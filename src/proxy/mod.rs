@@ -20,11 +20,12 @@ pub mod upgrade;
 mod websocket;
 
 pub use client::Client;
-pub use gate::{Gate, GateParts};
+pub use gate::{Gate, GateParts, RouteParts};
 pub use headers::Prepared;
 
 use crate::account::Status;
-use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Verdict, decide};
+use crate::auth::authorization::{Denied, Origin};
+use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
 use crate::auth::{CredentialFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
@@ -179,9 +180,13 @@ impl Exchange<'_> {
             }
         };
         let came_under = &self.client.connection.policy;
+        let (policy, address) = (route.policy(came_under), self.client.connection.peer.ip());
+        if let Err(denied) = policy.authorization.judge_address(address) {
+            // Where nobody may pass, nobody is made out.
+            return Ok(self.deny(&About { route: Some(route), ..about }, &denied));
+        }
         let (at, now) = (self.at.timestamp(), Instant::now());
         let standing = self.client.standing(&self.look, self.gate, route.trust(came_under), at, now).await;
-        let policy = route.policy(came_under);
         // In a box of its own: most requests have none, and all would be larger by it.
         let credentials = match policy.asks_credentials(&standing.evidence) {
             true => Some(Box::pin(self.credentials(&head, &target)).await),
@@ -192,6 +197,7 @@ impl Exchange<'_> {
             certificate: standing.evidence.clone(),
             credentials: credentials.as_ref().map_or(Finding::NotAsked, |credentials| credentials.evidence.clone()),
             authorization_sent: head.headers.contains_key(AUTHORIZATION),
+            origin: Origin::new(address, standing.path.as_deref()),
         };
         match decide(policy, &evidence) {
             Verdict::Permit(permit) => {
@@ -208,7 +214,10 @@ impl Exchange<'_> {
                 self.client.condemn();
                 Err(Closed(reason))
             }
-            Verdict::Refuse(reason) => Ok(self.refuse(&about, reason)),
+            Verdict::Refuse(reason) => Ok(match denied(policy, &evidence) {
+                Some(denied) => self.deny(&about, &denied),
+                None => self.refuse(&about, reason),
+            }),
         }
     }
 
@@ -299,6 +308,11 @@ impl Exchange<'_> {
         }
         self.record(about, Outcome::Refuse, Some(reason), Some(refusal.status()), None);
         refusal.response(&about.page.method, &about.page.headers).map(ReplyBody::from)
+    }
+
+    /// Turns away whom the route does not let pass.
+    fn deny(&self, about: &About<'_>, denied: &Denied) -> Response<ReplyBody> {
+        self.refuse(&About { detail: Some(denied.to_string()), ..about.clone() }, denied.reason())
     }
 
     fn failed(&self, about: &About<'_>, error: &ForwardError) -> Response<ReplyBody> {

@@ -11,6 +11,7 @@ use super::gate::Route;
 use super::path::RequestTarget;
 use super::record::About;
 use super::reply;
+use crate::auth::authorization::Authorization;
 use crate::auth::decision::{Permit, Policy};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
@@ -172,7 +173,7 @@ fn public(name: &str, service: &Arc<dyn LocalService>) -> Route {
     let policy = Policy {
         authenticate: vec![crate::config::Method::Certificate],
         anonymous: Anonymous::Allow,
-        allow_groups: None,
+        authorization: Authorization::default(),
         certificate_needed: false,
     };
     Route::of_service(format!("{RESERVED}{name}"), Arc::clone(service), policy)

@@ -4,6 +4,7 @@
 use super::gate::Gate;
 use super::pki::{Pki, write_private_octets};
 use super::upstream::Upstream;
+use regex::Regex;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     accounts: Vec<Vec<String>>,
     files: Vec<(String, Vec<u8>)>,
     folders: Vec<String>,
+    /// A configuration of other making, in the place of one made of the keys.
+    whole: Option<String>,
 }
 
 impl Setup {
@@ -51,6 +54,7 @@ impl Setup {
             accounts: Vec::new(),
             files: Vec::new(),
             folders: Vec::new(),
+            whole: None,
         };
         setup.listener.set("name", "guarded");
         setup.listener.set("client_certificate", "want");
@@ -93,6 +97,19 @@ impl Setup {
         self.section("routes", "[{ path: /, authenticate: [certificate], anonymous: allow, upstream: app }]")
     }
 
+    /// Takes a configuration from `examples/`, with these words exchanged, in the place of the keys. Its one listener
+    /// and its database get the places that the test has for them.
+    pub(crate) fn example(mut self, name: &str, exchange: &[(&str, &str)]) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for (from, to) in exchange {
+            assert!(text.contains(from), "{from} does not stand in {}", path.display());
+            text = text.replace(from, to);
+        }
+        self.whole = Some(text);
+        self
+    }
+
     /// Adds an account with the options of `wicketgate account add`.
     pub(crate) fn account(mut self, name: &str, options: &[&str]) -> Self {
         let words = [&["account", "add", name], options].concat();
@@ -124,6 +141,10 @@ impl Setup {
 
     /// The text of the configuration for a listener at this address.
     pub(crate) fn text(&self, address: SocketAddr) -> String {
+        if let Some(whole) = &self.whole {
+            let listener = Regex::new(r"(?m)^    address: .*$").unwrap();
+            return listener.replace(whole, format!("    address: \"{address}\"")).into_owned();
+        }
         let mut listener = self.listener.clone();
         listener.set("address", &format!("\"{address}\""));
         let mut upstreams = self.others.clone();

@@ -7,7 +7,7 @@ use crate::base::reach;
 use crate::certificate::fields::Fields;
 use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;
-use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Severity, Trust, Unknown};
+use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Route, Severity, Trust, Unknown};
 use crate::fetch::crl::Taken;
 use crate::revocation::crl::{self, CrlSet, List, Origin};
 use rustls_pki_types::CertificateDer;
@@ -145,10 +145,26 @@ impl Examiner {
 
     pub(super) fn identity(&mut self, rules: &[IdentityRule]) {
         for (rule_index, rule) in rules.iter().enumerate() {
-            for (index, pin) in rule.issuers.iter().enumerate() {
-                let IssuerPin::File(path) = pin else { continue };
-                let key = format!("identity[{rule_index}].issuers[{index}]");
-                self.pinned(Named { path, key: &key });
+            self.pins(&format!("identity[{rule_index}]"), &rule.issuers);
+        }
+    }
+
+    /// The files of what routes allow and deny.
+    pub(super) fn routes(&mut self, routes: &[Route]) {
+        for (route_index, route) in routes.iter().enumerate() {
+            for (key, access) in [("allow", &route.allow), ("deny", &route.deny)] {
+                if let Some(access) = access {
+                    self.pins(&format!("routes[{route_index}].{key}"), &access.issuers);
+                }
+            }
+        }
+    }
+
+    /// The files of the `issuers` of this section.
+    pub(super) fn pins(&mut self, section: &str, pins: &[IssuerPin]) {
+        for (index, pin) in pins.iter().enumerate() {
+            if let IssuerPin::File(path) = pin {
+                self.pinned(Named { path, key: &format!("{section}.issuers[{index}]") });
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::app::build::{MOST_NAMES_OCTETS, octets_of_names};
 use crate::certificate::fields::Fields;
 use crate::certificate::path::{Requirements, TrustAnchors, validate};
 use crate::certificate::{name, pem};
-use crate::config::{Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, IssuerPin, Listener, Trust};
+use crate::config::{Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Listener, Trust};
 use rustls_pki_types::CertificateDer;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,11 +27,7 @@ impl Examiner {
             let key = format!("trust.{set_name}.intermediates[{index}]");
             pools.push((path, key.clone(), self.certificates(Named { path, key: &key }).unwrap_or_default()));
         }
-        for (index, pin) in set.issuers.iter().enumerate() {
-            let IssuerPin::File(path) = pin else { continue };
-            let key = format!("trust.{set_name}.issuers[{index}]");
-            self.pinned(Named { path, key: &key });
-        }
+        self.pins(&format!("trust.{set_name}"), &set.issuers);
         if let Some(folder) = set.revocation.crl.as_ref().and_then(|crl| crl.fetch.cache.as_ref()) {
             let key = format!("trust.{set_name}.revocation.crl.cache");
             if let Err(obstacle) = reach::usable_folder(folder) {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::Access;
+use std::net::{IpAddr, Ipv4Addr};
 
 const STATUSES: [Status; 3] = [Status::Active, Status::Locked, Status::Closed];
 
@@ -18,8 +20,28 @@ fn alice() -> Arc<Account> {
     account("alice", Status::Active, &["staff"])
 }
 
+/// Nothing about it matters but where a test says so.
+fn somewhere() -> Origin {
+    Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), authorities: None }
+}
+
+/// `allow: {groups: …}`; the empty list says nothing.
+fn members_of(groups: &[&str]) -> Authorization {
+    let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    authorization(&Access { groups, ..Access::default() }, &Access::default())
+}
+
+fn authorization(allow: &Access, deny: &Access) -> Authorization {
+    Authorization::new::<std::convert::Infallible>(Some(allow), Some(deny), |_| Ok(Vec::new())).unwrap()
+}
+
 fn policy(authenticate: &[Method], anonymous: Anonymous) -> Policy {
-    Policy { authenticate: authenticate.to_vec(), anonymous, allow_groups: None, certificate_needed: false }
+    Policy {
+        authenticate: authenticate.to_vec(),
+        anonymous,
+        authorization: Authorization::default(),
+        certificate_needed: false,
+    }
 }
 
 fn redirect() -> Anonymous {
@@ -32,7 +54,8 @@ fn gathered(policy: &Policy, certificate: CertificateEvidence, sent: &Credential
         true => Finding::Known(sent.clone()),
         false => Finding::NotAsked,
     };
-    Evidence { certificate, credentials, authorization_sent: !matches!(sent, CredentialEvidence::Absent) }
+    let authorization_sent = !matches!(sent, CredentialEvidence::Absent);
+    Evidence { certificate, credentials, authorization_sent, origin: somewhere() }
 }
 
 fn permit(identity: Option<(&Arc<Account>, Method)>, client_verify: ClientVerify) -> Verdict {
@@ -125,8 +148,12 @@ fn a_route_without_a_fallback_never_challenges() {
     ];
     for (anonymous, authorization_sent, verdict) in expected {
         let policy = policy(&[Method::Certificate], anonymous);
-        let evidence =
-            Evidence { certificate: CertificateEvidence::None, credentials: Finding::NotAsked, authorization_sent };
+        let evidence = Evidence {
+            certificate: CertificateEvidence::None,
+            credentials: Finding::NotAsked,
+            authorization_sent,
+            origin: somewhere(),
+        };
         assert_eq!(decide(&policy, &evidence), verdict, "{:?} {authorization_sent}", policy.anonymous);
     }
 }
@@ -138,6 +165,7 @@ fn a_client_that_sent_another_scheme_is_challenged_and_not_redirected() {
         certificate: CertificateEvidence::None,
         credentials: Finding::Known(CredentialEvidence::Absent),
         authorization_sent: true,
+        origin: somewhere(),
     };
     assert_eq!(decide(&policy, &evidence), challenge(Reason::CertificateRequired, false));
 }
@@ -166,18 +194,17 @@ fn where_a_certificate_is_needed_nothing_takes_its_place() {
 
 #[test]
 fn only_members_pass_a_route_that_names_groups() {
-    let groups = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     let cases = [
-        (None, &[][..], true),
-        (groups(&["staff"]), &["staff"][..], true),
-        (groups(&["admin", "staff"]), &["guests", "staff"][..], true),
-        (groups(&["staff"]), &["Staff", "staff "][..], false),
-        (groups(&["staff"]), &[][..], false),
-        (groups(&[]), &["staff"][..], false),
+        (&[][..], &[][..], true),
+        (&["staff"], &["staff"][..], true),
+        (&["admin", "staff"], &["guests", "staff"][..], true),
+        (&["staff"], &["Staff", "staff "][..], false),
+        (&["staff"], &[][..], false),
     ];
-    for (allow_groups, member_of, passes) in cases {
+    for (groups, member_of, passes) in cases {
+        let authorization = members_of(groups);
         let account = account("alice", Status::Active, member_of);
-        let policy = Policy { allow_groups, ..policy(&[Method::Certificate, Method::Digest], Anonymous::Deny) };
+        let policy = Policy { authorization, ..policy(&[Method::Certificate, Method::Digest], Anonymous::Deny) };
         let evidence = [
             (CertificateEvidence::Account(Arc::clone(&account)), Method::Certificate, ClientVerify::Success),
             (CertificateEvidence::None, Method::Digest, ClientVerify::None),
@@ -198,7 +225,7 @@ fn only_members_pass_a_route_that_names_groups() {
 #[test]
 fn nobody_passes_anonymously_where_groups_are_named() {
     let policy = Policy {
-        allow_groups: Some(vec!["staff".to_owned()]),
+        authorization: members_of(&["staff"]),
         ..policy(&[Method::Certificate, Method::Digest], Anonymous::Allow)
     };
     let cases = [
@@ -256,12 +283,12 @@ fn every_policy() -> Vec<Policy> {
     let mut all = Vec::new();
     for authenticate in [&[][..], &[Certificate], &[Digest], &[Certificate, Digest], &[Digest, Certificate]] {
         for anonymous in [Anonymous::Deny, Anonymous::Allow, redirect()] {
-            for groups in [None, Some(&[][..]), Some(&["staff"]), Some(&["admin", "staff"])] {
+            for groups in [&[][..], &["staff"], &["admin", "staff"]] {
                 for certificate_needed in [false, true] {
                     all.push(Policy {
                         authenticate: authenticate.to_vec(),
                         anonymous: anonymous.clone(),
-                        allow_groups: groups.map(|groups| groups.iter().map(|group| (*group).to_owned()).collect()),
+                        authorization: members_of(groups),
                         certificate_needed,
                     });
                 }
@@ -307,7 +334,7 @@ fn every_credential() -> Vec<Finding<CredentialEvidence>> {
     all
 }
 
-/// Calls `check` with every policy and every evidence, sensible or not: about 177,000 cases.
+/// Calls `check` with every policy and every evidence, sensible or not: about 133,000 cases.
 fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
     let (certificates, all_credentials) = (every_certificate(), every_credential());
     for policy in every_policy() {
@@ -315,7 +342,7 @@ fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
             for credentials in &all_credentials {
                 for authorization_sent in [false, true] {
                     let (certificate, credentials) = (certificate.clone(), credentials.clone());
-                    let evidence = Evidence { certificate, credentials, authorization_sent };
+                    let evidence = Evidence { certificate, credentials, authorization_sent, origin: somewhere() };
                     let verdict = decide(&policy, &evidence);
                     check(&policy, &evidence, verdict);
                 }
@@ -332,9 +359,8 @@ fn whoever_passes_by_name_has_shown_to_be_exactly_that_active_account() {
         seen += 1;
         assert_eq!(account.status, Status::Active);
         assert!(policy.authenticate.contains(&method));
-        if let Some(groups) = &policy.allow_groups {
-            assert!(groups.iter().any(|group| account.groups.contains(group)));
-        }
+        let subject = Subject { account: &account, method, origin: &evidence.origin };
+        assert_eq!(policy.authorization.judge(subject), Ok(()));
         let holder = match &evidence.certificate {
             CertificateEvidence::Account(holder) => Some(holder),
             CertificateEvidence::None => None,
@@ -362,7 +388,7 @@ fn whoever_passes_without_a_name_may_and_has_shown_nothing_false() {
         let Verdict::Permit(Permit { identity: None, .. }) = verdict else { return };
         seen += 1;
         assert_eq!(policy.anonymous, Anonymous::Allow);
-        assert_eq!(policy.allow_groups, None);
+        assert!(!policy.authorization.is_of_somebody());
         if policy.asks_credentials(&evidence.certificate) {
             assert!(matches!(evidence.credentials, Finding::Known(CredentialEvidence::Absent)));
         }
@@ -403,7 +429,9 @@ fn a_refused_certificate_is_never_rescued() {
         assert!(!policy.asks_credentials(&evidence.certificate));
         let expected = Verdict::Refuse(reason);
         let in_passing = permit(None, ClientVerify::Failed(reason));
-        let open = policy.anonymous == Anonymous::Allow && !policy.certificate_needed && policy.allow_groups.is_none();
+        let open = policy.anonymous == Anonymous::Allow
+            && !policy.certificate_needed
+            && !policy.authorization.is_of_somebody();
         assert!(verdict == expected || (open && verdict == in_passing), "{policy:?} {evidence:?} {verdict:?}");
     });
 }
@@ -467,4 +495,40 @@ fn only_who_presents_nothing_of_use_is_sent_elsewhere() {
             assert!(matches!(evidence.credentials, Finding::Known(CredentialEvidence::Absent)));
         }
     });
+}
+
+#[test]
+fn from_an_address_that_may_not_pass_nobody_does_and_nobody_is_challenged() {
+    let addresses = vec!["10.0.0.0/8".parse().unwrap()];
+    let within = || Access { addresses: addresses.clone(), ..Access::default() };
+    let cases = [
+        (authorization(&within(), &Access::default()), "10.0.0.1", "192.0.2.7"),
+        (authorization(&Access::default(), &within()), "192.0.2.7", "10.0.0.1"),
+    ];
+    for (authorization, good, bad) in cases {
+        for_everything(|policy, evidence, verdict| {
+            let policy = Policy { authorization: authorization.clone(), ..policy.clone() };
+            let from = |address: &str| {
+                let origin = Origin { address: address.parse().unwrap(), authorities: None };
+                Evidence { origin, ..evidence.clone() }
+            };
+            assert_eq!(decide(&policy, &from(bad)), Verdict::Refuse(Reason::NotAuthorized), "{policy:?} {evidence:?}");
+            if !matches!(verdict, Verdict::Refuse(Reason::NotAuthorized)) {
+                let found = decide(&policy, &from(good));
+                let open = Policy { authorization: Authorization::default(), ..policy.clone() };
+                assert_eq!(found, decide(&open, evidence), "{policy:?} {evidence:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_condition_that_turns_somebody_away_is_named_for_the_log() {
+    let policy = Policy { authorization: members_of(&["admin"]), ..policy(&[Method::Certificate], Anonymous::Deny) };
+    let evidence = gathered(&policy, CertificateEvidence::Account(alice()), &CredentialEvidence::Absent);
+    assert_eq!(denied(&policy, &evidence), Some(Denied::NotNamed("alice".to_owned())));
+    assert_eq!(decide(&policy, &evidence), Verdict::Refuse(Reason::NotAuthorized));
+    let expired =
+        gathered(&policy, CertificateEvidence::Refused(Reason::CertificateExpired), &CredentialEvidence::Absent);
+    assert_eq!(denied(&policy, &expired), None);
 }

@@ -65,7 +65,7 @@ fn a_path_over_an_intermediate_is_found_whatever_the_order() {
             (above.issuer_name.as_slice(), above.issuer_spki.as_slice()),
             (root_fields.subject, root_fields.public_key)
         );
-        assert_eq!(path.authorities, [sha256(middle_fields.public_key), sha256(root_fields.public_key)]);
+        assert_eq!(*path.authorities, [sha256(middle_fields.public_key), sha256(root_fields.public_key)]);
         assert_eq!(path.not_after.to_string(), "2026-09-01T00:00:00Z");
     }
 }
@@ -489,7 +489,7 @@ fn an_authority_that_is_allowed_must_stand_on_the_path() {
     let requirements = Requirements { issuers: vec![key(&stranger)], ..Requirements::for_clients(10) };
     let chain = [leaf, middle.der.clone(), cross];
     let path = validate(&chain, &trust(&[&root.der, &stranger.der]), &requirements, NOW).unwrap();
-    assert_eq!(path.authorities, [key(&middle), key(&stranger)]);
+    assert_eq!(*path.authorities, [key(&middle), key(&stranger)]);
 }
 
 #[test]

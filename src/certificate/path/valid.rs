@@ -10,6 +10,7 @@ use crate::certificate::facts::{FactsError, sha256};
 use crate::certificate::fields::{CRL_DISTRIBUTION_POINTS, CRL_SIGN, FRESHEST_CRL, Fields};
 use crate::certificate::name;
 use rustls_pki_types::CertificateDer;
+use std::sync::Arc;
 
 /// A path that was found valid, leaf first, trust anchor last.
 #[derive(Debug, Clone)]
@@ -17,7 +18,7 @@ pub struct ValidPath {
     /// The certificates, leaf first; the anchor is not among them.
     pub certificates: Vec<PathCertificate>,
     /// SHA-256 of the SubjectPublicKeyInfo of every authority on it, the anchor's last.
-    pub authorities: Vec<[u8; 32]>,
+    pub authorities: Arc<[[u8; 32]]>,
     /// The earliest notAfter along it, the anchor's included.
     pub not_after: Timestamp,
     /// The certificate of the authority that it leads to.

@@ -4,7 +4,7 @@ use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::values::{check_redirect, check_route_path, parse_host_pattern};
-use crate::config::{Allow, Anonymous, ClientCertificate, ClientPolicy, Listener, Method, Route, Target};
+use crate::config::{Anonymous, ClientCertificate, ClientPolicy, Listener, Method, Route, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rest of the file says that routes depend on.
@@ -88,7 +88,8 @@ impl Context<'_> {
         };
         let authenticate = self.authenticate(&raw.authenticate, surroundings);
         let anonymous = self.anonymous(&raw.anonymous);
-        let allow = self.allow(&raw.allow, anonymous.as_ref());
+        let allow = self.access("allow", &raw.allow, anonymous.as_ref(), authenticate.as_deref());
+        let deny = self.access("deny", &raw.deny, anonymous.as_ref(), authenticate.as_deref());
         let target = self.required(&raw.upstream, *place, "upstream");
         let target = target.and_then(|target| self.target(target, surroundings));
         let body_limit = self.body_limit(raw.limits.value());
@@ -100,6 +101,7 @@ impl Context<'_> {
             authenticate: authenticate?,
             anonymous: anonymous?,
             allow: allow?,
+            deny: deny?,
             target: target?,
             body_limit: body_limit?,
         })
@@ -151,23 +153,6 @@ impl Context<'_> {
 
     fn redirect(&mut self, to: &At<String>) -> Option<String> {
         self.parsed(to, |text| check_redirect(text).map(|()| text.to_owned()))
-    }
-
-    /// Which accounts pass; the outer `None` is a fault.
-    fn allow(&mut self, allow: &Field<raw::Allow>, anonymous: Option<&Anonymous>) -> Option<Option<Allow>> {
-        let allow = match allow {
-            Field::Absent => return Some(None),
-            Field::Faulty => return None,
-            Field::Given(allow) => allow,
-        };
-        if anonymous == Some(&Anonymous::Allow) {
-            let message = "with `anonymous: allow` anybody passes who hides who they are";
-            let help = "write `anonymous: deny`, or remove `allow`".to_owned();
-            return self.error(allow.place, message, help);
-        }
-        let groups = self.required(&allow.value.groups, allow.place, "groups")?;
-        let groups = self.items(groups, Self::text)?;
-        Some(Some(Allow { groups }))
     }
 
     fn target(&mut self, target: &At<raw::Target>, surroundings: &Surroundings<'_>) -> Option<Target> {

@@ -314,7 +314,15 @@ fn a_faulty_route_is_refused() {
             (route("upstream: app, anonymous: {redirect: 'a b'}"), "routes[1].anonymous.redirect", "neither"),
             (route("upstream: app, anonymous: {redirect: '/a b'}"), "routes[1].anonymous.redirect", "encoded"),
             (route("upstream: app, anonymous: []"), "routes[1].anonymous", "text or a mapping is expected"),
-            (route("upstream: app, allow: {}"), "routes[1].allow.groups", "missing"),
+            (route("upstream: app, allow: {}"), "routes[1].allow", "names nobody"),
+            (route("upstream: app, deny: {}"), "routes[1].deny", "names nobody"),
+            (route("upstream: app, deny: {methods: []}"), "routes[1].deny.methods", "empty"),
+            (route("upstream: app, allow: {group: [a]}"), "routes[1].allow.group", "not a key"),
+            (route("upstream: app, allow: {methods: [badge]}"), "routes[1].allow.methods[0]", "not one of"),
+            (route("upstream: app, allow: {addresses: [10.0.0.1/8]}"), "routes[1].allow.addresses[0]", "bits are set"),
+            (route("upstream: app, deny: {addresses: [home]}"), "routes[1].deny.addresses[0]", "not a range"),
+            (route("upstream: app, deny: {issuers: ['sha256:ab']}"), "routes[1].deny.issuers[0]", "SHA-256"),
+            (route("upstream: app, anonymous: allow, deny: {accounts: [a]}"), "routes[1].deny", "anybody passes"),
             (route("upstream: app, allow: {groups: []}"), "routes[1].allow.groups", "empty"),
             (route("upstream: app, anonymous: allow, allow: {groups: [a]}"), "routes[1].allow", "anybody passes"),
             (route("upstream: app, trust: stafff"), "routes[1].trust", "no trust set `stafff`"),
@@ -624,7 +632,7 @@ routes:
   - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB}}
   - {host: '*.example.org', anonymous: {redirect: /login}, upstream: {redirect: 'https://example.org/'}}
   - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}}
-  - {path: /staff, allow: {groups: [staff, admins]}, upstream: app}
+  - {path: /staff, allow: {groups: [staff, admins], issuers: [staff.pem]}, deny: {methods: [certificate], addresses: [192.0.2.7]}, upstream: app}
 upstreams:
   app:
     servers: [http://10.0.0.5:8080, http://10.0.0.6]
@@ -650,7 +658,12 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(config.routes[1].anonymous, Anonymous::Redirect("/login".to_owned()));
     assert_eq!(config.routes[1].target, Target::Redirect("https://example.org/".to_owned()));
     assert_eq!(config.routes[2].target, Target::Respond { status: 204, body: String::new() });
-    assert_eq!(config.routes[3].allow.as_ref().unwrap().groups, ["staff", "admins"]);
+    let allow = config.routes[3].allow.as_ref().unwrap();
+    assert_eq!(allow.groups, ["staff", "admins"]);
+    assert_eq!(allow.issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);
+    let deny = config.routes[3].deny.as_ref().unwrap();
+    assert_eq!(deny.methods, [Method::Certificate]);
+    assert_eq!(deny.addresses, ["192.0.2.7/32".parse().unwrap()]);
     let app = &config.upstreams["app"];
     assert_eq!(app.servers[1].to_string(), "10.0.0.6:80");
     assert_eq!(app.timeouts.connect, Duration::from_millis(500));

@@ -5,11 +5,12 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "minimal",
     "full",
     "mysql",
     "cluster/wicketgate",
+    "authorization",
     "accounts/sip",
     "accounts/keytalk",
     "accounts/mailboxes",

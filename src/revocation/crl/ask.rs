@@ -323,7 +323,7 @@ impl<'a> Question<'a> {
         }
         // The authorities above the certificate: below it nobody speaks of it.
         let (mut is_named, mut may_sign) = (false, false);
-        let above = self.path.certificates.iter().zip(&self.path.authorities).skip(self.position);
+        let above = self.path.certificates.iter().zip(&*self.path.authorities).skip(self.position);
         for (issued, key) in above.filter(|(issued, _)| *issued.issuer_canonical == *list.issuer_canonical) {
             is_named = true;
             may_sign |= issued.issuer_signs_lists;

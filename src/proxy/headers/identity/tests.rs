@@ -1,5 +1,6 @@
 use super::*;
 use crate::account::{Account, Status};
+use crate::auth::authorization::{Authorization, Origin};
 use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Policy, Verdict, decide};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
@@ -7,6 +8,7 @@ use crate::certificate::facts::{AlternativeNames, DistinguishedName};
 use crate::config::{Anonymous, Method};
 use http::HeaderMap;
 use proptest::prelude::*;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 fn alice() -> Account {
@@ -25,10 +27,11 @@ fn permit(certificate: CertificateEvidence) -> Permit {
     let policy = Policy {
         authenticate: vec![Method::Certificate],
         anonymous: Anonymous::Allow,
-        allow_groups: None,
+        authorization: Authorization::default(),
         certificate_needed: false,
     };
-    let evidence = Evidence { certificate, credentials: Finding::NotAsked, authorization_sent: false };
+    let origin = Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), authorities: None };
+    let evidence = Evidence { certificate, credentials: Finding::NotAsked, authorization_sent: false, origin };
     match decide(&policy, &evidence) {
         Verdict::Permit(permit) => permit,
         other => panic!("{other:?}"),
