@@ -9,7 +9,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use wicketgate::account::{Account, Status};
 use wicketgate::auth::authorization::{Authorization, Origin};
-use wicketgate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Policy, Verdict, decide};
+use wicketgate::auth::decision::{
+    CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Policy, Verdict, decide,
+};
 use wicketgate::base::clock::Moment;
 use wicketgate::config::{Access, Anonymous, HostPattern, IdentityHeaders, Method as Authentication};
 use wicketgate::proxy::headers::forwarded;
@@ -104,6 +106,7 @@ fn policy() -> Policy {
     Policy {
         authenticate: vec![Authentication::Certificate, Authentication::Digest],
         anonymous: Anonymous::Deny,
+        claim: false,
         authorization: Authorization::new(Some(&staff), None, |_| Err(())).unwrap(),
         certificate_needed: false,
     }
@@ -114,6 +117,7 @@ fn evidence(account: Account) -> Evidence {
         certificate: CertificateEvidence::Account(Arc::new(account)),
         credentials: Finding::NotAsked,
         authorization_sent: false,
+        claim: ClaimEvidence::NotAsked,
         origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), authorities: None },
     }
 }

@@ -13,7 +13,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
-use crate::identity::Rules;
+use crate::identity::{Rules, claim};
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
 use crate::proxy::service::LocalService;
@@ -118,7 +118,9 @@ pub(super) fn longest_assertion(config: &Config) -> Duration {
 fn route_parts((index, route): (usize, &config::Route)) -> anyhow::Result<RouteParts> {
     let authorization = Authorization::new(route.allow.as_ref(), route.deny.as_ref(), issuer_keys)
         .with_context(|| format!("routes[{index}]"))?;
-    Ok(RouteParts { authorization })
+    let claim = route.claim.as_ref().map(|claim| claim::Rule::new(claim, issuer_keys)).transpose();
+    let claim = claim.with_context(|| format!("routes[{index}].claim"))?.map(Arc::new);
+    Ok(RouteParts { authorization, claim })
 }
 
 fn listener_tls(

@@ -3,7 +3,7 @@
 use super::{Parts, build, trust};
 use crate::auth::Stage;
 use crate::auth::authorization::Origin;
-use crate::auth::decision::{Evidence, Finding, Permit, Verdict, decide, denied};
+use crate::auth::decision::{ClaimEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::{Presented, pem};
@@ -34,6 +34,8 @@ pub struct Query<'a> {
     pub host: Option<&'a str>,
     /// The path that is asked for.
     pub path: &'a str,
+    /// What the client says in the header in which the route has it say whose the request is.
+    pub claim: Option<&'a str>,
     /// The client's address; needed where the route asks for it.
     pub from: Option<IpAddr>,
     /// When.
@@ -108,12 +110,15 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         stages.push(Stage { name: "handshake", found: "no certificate is asked for here".to_owned() });
     }
     let trust = trust.and_then(|name| gate.trust.get(name));
-    let standing = gate.authenticator.certificate(asked, trust.map(AsRef::as_ref), query.at, &Look::of_nobody()).await;
+    let claim = route.claim.as_ref().map(|rule| rule.read(query.claim.map(str::as_bytes)));
+    let (trust, look) = (trust.map(AsRef::as_ref), Look::of_nobody());
+    let standing = gate.authenticator.certificate(asked, trust, claim.as_ref(), query.at, &look).await;
     stages.extend(standing.stages.iter().cloned());
     let evidence = Evidence {
         certificate: standing.evidence.clone(),
         credentials: Finding::NotAsked,
         authorization_sent: false,
+        claim: ClaimEvidence::of(claim.as_ref(), None),
         origin: Origin::new(address, standing.path.as_deref()),
     };
     if let Some(denied) = denied(route.policy(policy), &evidence) {

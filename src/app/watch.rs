@@ -170,7 +170,8 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     }
     let issuers = config.trust.values().flat_map(|trust| &trust.issuers);
     let of_routes = config.routes.iter().flat_map(|route| [&route.allow, &route.deny]).flatten();
-    let issuers = issuers.chain(of_routes.flat_map(|access| &access.issuers));
+    let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).flat_map(|claim| &claim.issuers);
+    let issuers = issuers.chain(of_routes.flat_map(|access| &access.issuers)).chain(claims);
     for pin in config.identity.iter().flat_map(|rule| &rule.issuers).chain(issuers) {
         if let IssuerPin::File(path) = pin {
             files.push(path.clone());

@@ -3,7 +3,9 @@
 use super::*;
 use crate::account::Status;
 use crate::auth::authorization::{Authorization, Origin};
-use crate::auth::decision::{CertificateEvidence, CredentialEvidence, Evidence, Finding, Policy, Verdict, decide};
+use crate::auth::decision::{
+    CertificateEvidence, ClaimEvidence, CredentialEvidence, Evidence, Finding, Policy, Verdict, decide,
+};
 use crate::certificate::testing::Authority;
 use crate::config::{Anonymous, AssertionKeys, SignatureAlgorithm};
 use crate::jose::jwk::KeySet;
@@ -50,10 +52,20 @@ fn permit(account: &Arc<Account>, method: Method, with_certificate: bool) -> Per
     let policy = Policy {
         authenticate: vec![method],
         anonymous: Anonymous::Deny,
+        claim: false,
         authorization: Authorization::default(),
         certificate_needed: false,
     };
-    match decide(&policy, &Evidence { certificate, credentials, authorization_sent: false, origin: somewhere() }) {
+    match decide(
+        &policy,
+        &Evidence {
+            certificate,
+            credentials,
+            authorization_sent: false,
+            claim: ClaimEvidence::NotAsked,
+            origin: somewhere(),
+        },
+    ) {
         Verdict::Permit(permit) => permit,
         other => panic!("{other:?}"),
     }
@@ -103,6 +115,7 @@ fn of_nobody_nothing_is_asserted() {
     let policy = Policy {
         authenticate: vec![Method::Certificate],
         anonymous: Anonymous::Allow,
+        claim: false,
         authorization: Authorization::default(),
         certificate_needed: false,
     };
@@ -110,6 +123,7 @@ fn of_nobody_nothing_is_asserted() {
         certificate: CertificateEvidence::Refused(crate::base::reason::Reason::CertificateRevoked),
         credentials: Finding::NotAsked,
         authorization_sent: false,
+        claim: ClaimEvidence::NotAsked,
         origin: somewhere(),
     };
     let Verdict::Permit(permit) = decide(&policy, &evidence) else { panic!("anybody passes") };

@@ -2,10 +2,12 @@
 //! verdict. It is pure: no IO, no clock, no logging; it never permits on what was not asked or could
 //! not be known. Only it can make a [`Permit`], and only a `Permit` opens the way to an upstream.
 
+use super::Proof;
 use super::authorization::{Authorization, Denied, Origin, Subject};
 use crate::account::{Account, Status};
 use crate::base::reason::Reason;
 use crate::config::{Anonymous, Method};
+use crate::identity::claim::Claim;
 use std::sync::Arc;
 
 /// A piece of evidence: asked for or not, known or not.
@@ -28,8 +30,17 @@ pub struct Evidence {
     pub credentials: Finding<CredentialEvidence>,
     /// Whether an `Authorization` header came, of whatever scheme.
     pub authorization_sent: bool,
+    /// Whose the request says it is; asked where [`Policy::claim`] says so.
+    pub claim: ClaimEvidence,
     /// By which way the request comes.
     pub origin: Origin,
+}
+
+impl Evidence {
+    /// Whether the request says whose it is.
+    fn names_somebody(&self) -> bool {
+        matches!(self.claim, ClaimEvidence::Named | ClaimEvidence::Agrees)
+    }
 }
 
 /// How far a client certificate got. Gathering stops at the first refusal.
@@ -62,6 +73,32 @@ pub enum CredentialEvidence {
     Malformed,
 }
 
+/// What a request says of whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimEvidence {
+    /// Nobody looked.
+    NotAsked,
+    /// It names nobody, or not in the form that it should.
+    Faulty,
+    /// It names somebody. [`CertificateEvidence::Account`] is then whom the certificate is as the one that is named.
+    Named,
+    /// It names somebody, and that is whose the credentials beside it are.
+    Agrees,
+}
+
+impl ClaimEvidence {
+    /// What a request says, and the password that it shows, if it shows one that is right.
+    #[must_use]
+    pub fn of(claim: Option<&Claim>, proof: Option<&Proof>) -> Self {
+        match claim.map(|claim| &claim.said) {
+            None => Self::NotAsked,
+            Some(Err(_)) => Self::Faulty,
+            Some(Ok(claimed)) if proof.is_some_and(|proof| proof.is_of(claimed)) => Self::Agrees,
+            Some(Ok(_)) => Self::Named,
+        }
+    }
+}
+
 /// What a route demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -69,6 +106,8 @@ pub struct Policy {
     pub authenticate: Vec<Method>,
     /// What happens to clients that present nothing.
     pub anonymous: Anonymous,
+    /// Whether a request must say whose it is.
+    pub claim: bool,
     /// Who may pass, and whence.
     pub authorization: Authorization,
     /// Whether the listener or host needs a certificate on every route.
@@ -96,7 +135,7 @@ impl Policy {
 
     /// Whether somebody passes who is nobody in particular.
     fn lets_anybody_pass(&self) -> bool {
-        self.anonymous == Anonymous::Allow && !self.authorization.is_of_somebody()
+        self.anonymous == Anonymous::Allow && !self.claim && !self.authorization.is_of_somebody()
     }
 }
 
@@ -201,6 +240,9 @@ fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
         CertificateEvidence::Account(account) if account.status != Status::Active => {
             return Ok(refused(policy, Reason::AccountInactive));
         }
+        CertificateEvidence::Account(_) if policy.claim && !evidence.names_somebody() => {
+            return Ok(Verdict::Refuse(Reason::ClaimMismatch));
+        }
         CertificateEvidence::Account(account) if policy.authenticate.contains(&Method::Certificate) => {
             return authorize(policy, evidence, (Method::Certificate, account), ClientVerify::Success);
         }
@@ -208,6 +250,11 @@ fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
     };
     let client_verify = if holder.is_some() { ClientVerify::Success } else { ClientVerify::None };
     let challenge = |reason, stale| Verdict::Challenge { reason, stale };
+    let goes_elsewhere = matches!(policy.anonymous, Anonymous::Redirect(_)) && !evidence.authorization_sent;
+    if policy.claim && !evidence.names_somebody() && !(holder.is_none() && goes_elsewhere) {
+        // A challenge would be answered in vain.
+        return Ok(Verdict::Refuse(Reason::ClaimMismatch));
+    }
     let asks_credentials = policy.asks_credentials(&evidence.certificate);
     if asks_credentials {
         match &evidence.credentials {
@@ -260,6 +307,9 @@ fn by_credentials(
     holder: Option<&Arc<Account>>,
 ) -> Result<Verdict, Denied> {
     if holder.is_some_and(|holder| holder.username != account.username) {
+        return Ok(Verdict::Refuse(Reason::ClaimMismatch));
+    }
+    if policy.claim && evidence.claim != ClaimEvidence::Agrees {
         return Ok(Verdict::Refuse(Reason::ClaimMismatch));
     }
     let client_verify = if holder.is_some() { ClientVerify::Success } else { ClientVerify::None };

@@ -16,7 +16,8 @@ use crate::certificate::Presented;
 use crate::certificate::facts::CertificateFacts;
 use crate::certificate::path::ValidPath;
 use crate::config::{DigestAlgorithm, IfUnknown, LookupKind, Method};
-use crate::identity::Rules;
+use crate::identity::claim::{Claim, Claimed};
+use crate::identity::{Name, Rules};
 use crate::revocation::{
     self,
     live::{Key, Look},
@@ -110,6 +111,14 @@ impl Proof {
             Stored::Ha1 { .. } => Method::Digest,
         }
     }
+
+    /// Whether the password is that of whom a request says it is: of that user in that realm.
+    #[must_use]
+    pub fn is_of(&self, claimed: &Claimed) -> bool {
+        match &self.stored {
+            Stored::Ha1 { realm, .. } => claimed.is_user(&self.username, realm),
+        }
+    }
 }
 
 impl Authenticator {
@@ -125,11 +134,13 @@ impl Authenticator {
         self.digest.as_ref().map(|digest| digest.challenges(stale, at)).unwrap_or_default()
     }
 
-    /// Follows a connection's certificate as far as it gets. What the result rests on is added to `look`.
+    /// Follows a connection's certificate as far as it gets. What the result rests on is added to `look`. A `claim`, which
+    /// only some requests of the connection may make, stands in place of the identity rules.
     pub async fn certificate(
         &self,
         presented: Option<&Presented>,
         trust: Option<&TrustSet>,
+        claim: Option<&Claim>,
         at: Timestamp,
         look: &Look<'_>,
     ) -> Standing {
@@ -141,7 +152,7 @@ impl Authenticator {
             stages: Vec::new(),
         };
         let Some(presented) = presented else { return standing };
-        match self.follow(presented, trust, at, look, &mut standing).await {
+        match self.follow(presented, trust, claim, at, look, &mut standing).await {
             Ok(account) => standing.evidence = CertificateEvidence::Account(account),
             Err(Stop::Refused(reason)) => {
                 standing.evidence = CertificateEvidence::Refused(reason);
@@ -160,14 +171,11 @@ impl Authenticator {
         &self,
         presented: &Presented,
         trust: Option<&TrustSet>,
+        claim: Option<&Claim>,
         at: Timestamp,
         look: &Look<'_>,
         standing: &mut Standing,
     ) -> Result<Arc<Account>, Stop> {
-        let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
-            standing.stages.push(Stage { name, found: format!("{reason}: {found}") });
-            Stop::Refused(reason)
-        };
         let Some(trust) = trust else {
             return Err(refuse(standing, "path", Reason::CertificateUntrusted, "no trust is configured here".into()));
         };
@@ -196,7 +204,10 @@ impl Authenticator {
             }
             (_, Some(reason)) => return Err(refuse(standing, "revocation", reason, said)),
         }
-        self.identify(facts, &path, look, standing).await
+        match claim {
+            Some(claim) => self.identify_claimed(claim, facts, &path, look, standing).await,
+            None => self.identify(facts, &path, look, standing).await,
+        }
     }
 
     /// The account that the identity rules lead to (rule 3 of the design): the first rule that yields any
@@ -208,50 +219,16 @@ impl Authenticator {
         look: &Look<'_>,
         standing: &mut Standing,
     ) -> Result<Arc<Account>, Stop> {
-        let refuse = |standing: &mut Standing, name, reason: Reason, found: String| {
-            standing.stages.push(Stage { name, found: format!("{reason}: {found}") });
-            Stop::Refused(reason)
-        };
         let mut unknown = String::new();
         for candidate in self.rules.candidates(facts, path) {
             let candidate = match candidate {
                 Ok(candidate) => candidate,
                 Err(error) => return Err(refuse(standing, "identity", error.reason(), error.to_string())),
             };
-            let names: Vec<String> =
-                candidate.names.iter().map(|name| format!("{:?} {:?}", name.kind, name.value)).collect();
-            let names = names.join(", ");
+            let names = told(&candidate.names);
             standing.stages.push(Stage { name: "identity", found: format!("identity[{}]: {names}", candidate.rule) });
-            let mut found: Option<Arc<Account>> = None;
-            for name in &candidate.names {
-                let lookup = Lookup { kind: name.kind, name: name.value.clone() };
-                let answer = match self.accounts.find(&lookup).await {
-                    Ok(answer) => answer,
-                    Err(error) => return Err(unavailable(standing, "account", &error)),
-                };
-                standing.fresh_until = standing.fresh_until.min(answer.until);
-                // What a directory counts as two accounts are two, even if both have one user name.
-                if let [one, other, ..] = &*answer.accounts {
-                    let found = format!("{names} lead to {:?} and {:?}", one.username, other.username);
-                    return Err(refuse(standing, "account", Reason::IdentityAmbiguous, found));
-                }
-                for account in answer.accounts.iter() {
-                    look.add(&Key::Account(&account.username));
-                    match &found {
-                        Some(other) if other.username != account.username => {
-                            let found = format!("{names} lead to {:?} and {:?}", other.username, account.username);
-                            return Err(refuse(standing, "account", Reason::IdentityAmbiguous, found));
-                        }
-                        _ => found = Some(Arc::clone(account)),
-                    }
-                }
-            }
-            match (found, candidate.if_unknown) {
-                (Some(account), _) => {
-                    let found = format!("{} ({})", account.username, account.status.as_str());
-                    standing.stages.push(Stage { name: "account", found });
-                    return Ok(account);
-                }
+            match (self.look_up(&candidate.names, look, standing).await?, candidate.if_unknown) {
+                (Some(account), _) => return Ok(account),
                 (None, IfUnknown::Refuse) => {
                     return Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {names}")));
                 }
@@ -259,6 +236,67 @@ impl Authenticator {
             }
         }
         Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {unknown}")))
+    }
+
+    /// The account whose the request says it is, if the certificate says so, too.
+    async fn identify_claimed(
+        &self,
+        claim: &Claim,
+        facts: &CertificateFacts,
+        path: &ValidPath,
+        look: &Look<'_>,
+        standing: &mut Standing,
+    ) -> Result<Arc<Account>, Stop> {
+        let name = match claim.rule.select(&claim.said, facts, path) {
+            Ok(name) => name,
+            Err(mismatch) => return Err(refuse(standing, "claim", mismatch.reason(), mismatch.to_string())),
+        };
+        let names = told(std::slice::from_ref(&name));
+        standing.stages.push(Stage { name: "claim", found: format!("{}: {names}", claim.rule.header()) });
+        match self.look_up(&[name], look, standing).await? {
+            Some(account) => Ok(account),
+            None => Err(refuse(standing, "account", Reason::AccountUnknown, format!("nobody has {names}"))),
+        }
+    }
+
+    /// The one account that these names lead to, if they lead to any.
+    async fn look_up(
+        &self,
+        names: &[Name],
+        look: &Look<'_>,
+        standing: &mut Standing,
+    ) -> Result<Option<Arc<Account>>, Stop> {
+        let ambiguous = |standing: &mut Standing, one: &Account, other: &Account| {
+            let found = format!("{} lead to {:?} and {:?}", told(names), one.username, other.username);
+            refuse(standing, "account", Reason::IdentityAmbiguous, found)
+        };
+        let mut found: Option<Arc<Account>> = None;
+        for name in names {
+            let lookup = Lookup { kind: name.kind, name: name.value.clone() };
+            let answer = match self.accounts.find(&lookup).await {
+                Ok(answer) => answer,
+                Err(error) => return Err(unavailable(standing, "account", &error)),
+            };
+            standing.fresh_until = standing.fresh_until.min(answer.until);
+            // What a directory counts as two accounts are two, even if both have one user name.
+            if let [one, other, ..] = &*answer.accounts {
+                return Err(ambiguous(standing, one, other));
+            }
+            for account in answer.accounts.iter() {
+                look.add(&Key::Account(&account.username));
+                match &found {
+                    Some(other) if other.username != account.username => {
+                        return Err(ambiguous(standing, other, account));
+                    }
+                    _ => found = Some(Arc::clone(account)),
+                }
+            }
+        }
+        if let Some(account) = &found {
+            let found = format!("{} ({})", account.username, account.status.as_str());
+            standing.stages.push(Stage { name: "account", found });
+        }
+        Ok(found)
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.
@@ -345,6 +383,17 @@ fn sole(accounts: &[Arc<Account>]) -> Option<&Arc<Account>> {
 enum Stop {
     Refused(Reason),
     Unavailable,
+}
+
+fn refuse(standing: &mut Standing, name: &'static str, reason: Reason, found: String) -> Stop {
+    standing.stages.push(Stage { name, found: format!("{reason}: {found}") });
+    Stop::Refused(reason)
+}
+
+/// Names as a stage tells them.
+fn told(names: &[Name]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{:?} {:?}", name.kind, name.value)).collect();
+    names.join(", ")
 }
 
 fn unavailable(standing: &mut Standing, name: &'static str, error: &Unavailable) -> Stop {

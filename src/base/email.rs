@@ -38,7 +38,9 @@ pub fn normalise(address: &str) -> Option<String> {
     (normal.len() <= MAX_LENGTH).then_some(normal)
 }
 
-fn normalise_domain(domain: &str) -> Option<String> {
+/// The one form of a domain in which two spellings of it are equal, as [`normalise`] gives it; `None` if it is none.
+#[must_use]
+pub fn normalise_domain(domain: &str) -> Option<String> {
     let ascii = Uts46::new()
         .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
         .ok()?

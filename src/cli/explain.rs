@@ -26,6 +26,9 @@ pub struct Args {
     /// The path that is asked for
     #[arg(long, default_value = "/")]
     path: String,
+    /// What the client says it is, in the header that the route's `claim` names
+    #[arg(long, value_name = "VALUE")]
+    claim: Option<String>,
     /// The address that the client comes from, where the route asks for it
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
@@ -53,6 +56,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         listener: args.listener.as_deref(),
         host: args.host.as_deref(),
         path: &args.path,
+        claim: args.claim.as_deref(),
         from: args.from,
         at: args.at.unwrap_or_else(Timestamp::now),
     };

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod assertion;
+mod claim;
 mod fetching;
 mod foreign;
 mod identity;
@@ -65,6 +66,10 @@ impl Context<'_> {
         let routes = self.routes(raw, *place);
         let routes = match (&listeners, routes) {
             (Some(listeners), Some(routes)) => self.routes_with_trust_of_use(raw, listeners, routes),
+            _ => None,
+        };
+        let routes = match (&upstreams, routes) {
+            (Some(upstreams), Some(routes)) => self.routes_with_claims_of_use(raw, upstreams, routes),
             _ => None,
         };
         let timeouts = self.timeouts(raw.timeouts.value());

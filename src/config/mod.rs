@@ -6,6 +6,7 @@
 mod access;
 mod assertion;
 mod check;
+pub mod claim;
 mod fault;
 mod fetching;
 mod foreign;
@@ -22,6 +23,7 @@ mod values;
 
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
+pub use claim::Claim;
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
@@ -210,6 +212,8 @@ pub struct Route {
     pub allow: Option<Access>,
     /// If present, no client passes of whom any of this is true.
     pub deny: Option<Access>,
+    /// If present, clients must say who they are, and be it.
+    pub claim: Option<Claim>,
     /// Where it goes.
     pub target: Target,
     /// The largest request body in octets; `None` is no limit.

@@ -8,6 +8,7 @@
 
 mod access;
 mod assertion;
+mod claim;
 mod fetching;
 mod foreign;
 mod proxy_protocol;
@@ -15,6 +16,7 @@ mod trust;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
+pub(super) use claim::{Claim, Forms};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
@@ -324,6 +326,8 @@ pub(super) struct Route {
     pub(super) allow: Field<Access>,
     /// Who does not pass, whatever `allow` says. Default: nobody.
     pub(super) deny: Field<Access>,
+    /// The header in which clients say who they are, and what they must say there. Default: none.
+    pub(super) claim: Field<Claim>,
     /// Where requests go.
     pub(super) upstream: Field<Target>,
     /// Limits of this route.

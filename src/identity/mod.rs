@@ -5,8 +5,10 @@
 //! [`Rules::candidates`] goes through the rules in their order, as far as the caller lets it. The first
 //! rule that yields any name decides; only if it says `if_unknown: next`, and the caller found an account
 //! for none of its names, the next rule is asked. Nothing is normalised but the domain of an e-mail
-//! address: a name that is not what it looks like is refused, see [`name`].
+//! address: a name that is not what it looks like is refused, see [`name`]. Where a request says itself whose it is,
+//! [`claim`] stands in place of the rules.
 
+pub mod claim;
 pub mod name;
 
 use crate::base::reason::Reason;

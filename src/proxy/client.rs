@@ -10,6 +10,7 @@ use crate::auth::decision::CertificateEvidence;
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
+use crate::identity::claim::Claim;
 use crate::listen::activity::Activity;
 use crate::listen::connection::Connection;
 use crate::listen::limit::Place;
@@ -44,9 +45,11 @@ pub struct Client {
 #[derive(Default)]
 struct Known {
     epoch: u64,
-    /// One for each trust set that a route of this client's has asked, by its name: few, and mostly one.
+    /// One for each trust set that a route of this client's has asked, by its name, and for each claim that a request
+    /// has made there: few, and mostly one.
     by_trust: Vec<Found>,
-    /// Whom the certificate was accepted as, by trust set. Never forgotten: what was let in by it may still run.
+    /// Whom the certificate was accepted as, by trust set and claim. Never forgotten: what was let in by it may still
+    /// run. There are no more than the certificate has names.
     accepted: Vec<AcceptedAs>,
     /// Passwords that have let something through that runs, and how much.
     passwords: Vec<(Arc<Proof>, usize)>,
@@ -54,13 +57,23 @@ struct Known {
     held: Held,
 }
 
-/// The name of a trust set, and the user name of whom it led to.
-type AcceptedAs = (Option<String>, String);
+/// Whom a certificate was accepted as.
+#[derive(Clone)]
+pub(super) struct AcceptedAs {
+    /// The name of the trust set that decided.
+    pub(super) trust: Option<String>,
+    /// Whose the request said it was, where it had to.
+    pub(super) claim: Option<Arc<Claim>>,
+    /// The user name of whom that led to.
+    pub(super) username: String,
+}
 
 /// What is known of the certificate by one trust set.
 struct Found {
     /// The set's name; `None` where the client's policy asks for no certificate.
     trust: Option<String>,
+    /// Whose the request said it was, where it had to: what was found for one claim says nothing of another.
+    claim: Option<Arc<Claim>>,
     /// The number of the look that found it.
     number: u64,
     standing: Arc<Standing>,
@@ -71,8 +84,18 @@ struct Found {
 }
 
 impl Known {
-    fn found(&self, trust: Option<&str>) -> Option<&Found> {
-        self.by_trust.iter().find(|found| found.trust.as_deref() == trust)
+    fn found(&self, trust: Option<&str>, claim: Option<&Arc<Claim>>) -> Option<&Found> {
+        self.by_trust.iter().find(|found| found.is_of(trust, claim))
+    }
+
+    /// Makes room for what is found for another claim: clients choose what they say.
+    fn make_room(&mut self, trust: Option<&str>) {
+        let with_claim = |found: &Found| found.trust.as_deref() == trust && found.claim.is_some();
+        if self.by_trust.iter().filter(|found| with_claim(found)).count() >= MOST_CLAIMS
+            && let Some(oldest) = self.by_trust.iter().position(with_claim)
+        {
+            self.by_trust.remove(oldest);
+        }
     }
 }
 
@@ -89,6 +112,12 @@ pub struct Told {
     pub until: Timestamp,
 }
 
+impl Found {
+    fn is_of(&self, trust: Option<&str>, claim: Option<&Arc<Claim>>) -> bool {
+        self.trust.as_deref() == trust && self.claim.as_ref() == claim
+    }
+}
+
 /// Headers made before.
 struct Kept {
     upstream: usize,
@@ -103,6 +132,8 @@ struct Kept {
 
 /// Sets of headers kept for one connection; clients choose authorities.
 const MOST_PREPARED: usize = 16;
+/// Claims for which it is remembered what was found, for one connection and trust set.
+const MOST_CLAIMS: usize = 16;
 /// Admissions remembered for one connection and trust set; any more are put on record each time.
 const MOST_ADMISSIONS: usize = 64;
 
@@ -123,7 +154,7 @@ impl Client {
         }
     }
 
-    /// What is known of the certificate by the trust set of this name: what was found before, as long as it
+    /// What is known of the certificate by the trust set of this name, for a request that makes this claim: what was found before, as long as it
     /// holds under this configuration and has not been doubted since, or what is found now. The look was begun
     /// before the configuration was taken.
     pub async fn standing(
@@ -131,10 +162,11 @@ impl Client {
         look: &Look<'_>,
         gate: &Gate,
         trust: Option<&str>,
+        claim: Option<&Arc<Claim>>,
         at: Timestamp,
         now: Instant,
     ) -> Arc<Standing> {
-        if let Some(standing) = self.kept(gate, trust, at, now) {
+        if let Some(standing) = self.kept(gate, (trust, claim), at, now) {
             return standing;
         }
         let presented = self.connection.presented.as_ref();
@@ -143,27 +175,39 @@ impl Client {
         }
         let set = trust.and_then(|name| gate.trust.get(name)).map(Arc::as_ref);
         // In a box of its own, since it is needed once and would make every request's future larger.
-        let finding = Box::pin(gate.authenticator.certificate(presented, set, at, look));
+        let finding = Box::pin(gate.authenticator.certificate(presented, set, claim.map(Arc::as_ref), at, look));
         let standing = Arc::new(finding.await);
-        let lost = self.keep(look, gate, trust, &standing);
+        let lost = self.keep(look, gate, (trust, claim), &standing);
         if self.lost.swap(lost, Ordering::Relaxed) != lost && lost {
             self.registration.doubt(Cause::Request);
         }
         standing
     }
 
-    fn kept(&self, gate: &Gate, trust: Option<&str>, at: Timestamp, now: Instant) -> Option<Arc<Standing>> {
+    fn kept(
+        &self,
+        gate: &Gate,
+        (trust, claim): (Option<&str>, Option<&Arc<Claim>>),
+        at: Timestamp,
+        now: Instant,
+    ) -> Option<Arc<Standing>> {
         let known = self.known();
         if known.epoch != gate.epoch {
             return None;
         }
         let number = self.registration.doubts();
         let holds = |found: &&Found| found.number == number && found.standing.holds(at, now);
-        known.found(trust).filter(holds).map(|found| Arc::clone(&found.standing))
+        known.found(trust, claim).filter(holds).map(|found| Arc::clone(&found.standing))
     }
 
     /// Keeps what was found, and says whether it contradicts that the certificate was accepted before.
-    fn keep(&self, look: &Look<'_>, gate: &Gate, trust: Option<&str>, standing: &Arc<Standing>) -> bool {
+    fn keep(
+        &self,
+        look: &Look<'_>,
+        gate: &Gate,
+        (trust, claim): (Option<&str>, Option<&Arc<Claim>>),
+        standing: &Arc<Standing>,
+    ) -> bool {
         let mut known = self.known();
         if known.epoch < gate.epoch {
             known.epoch = gate.epoch;
@@ -174,19 +218,28 @@ impl Client {
             CertificateEvidence::Account(account) if account.status == Status::Active => Some(&account.username),
             _ => None,
         };
-        let accepted = known.accepted.iter().find(|(by, _)| by.as_deref() == trust).map(|(_, name)| name);
-        let lost = accepted.is_some_and(|accepted| contradicts(standing, accepted));
+        let same_claim = |accepted: &AcceptedAs| match (&accepted.claim, claim) {
+            (Some(one), Some(other)) => one.names_the_same_as(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let accepted =
+            known.accepted.iter().find(|accepted| accepted.trust.as_deref() == trust && same_claim(accepted));
+        let lost = accepted.is_some_and(|accepted| contradicts(standing, &accepted.username));
         if let (None, Some(username)) = (accepted, username) {
-            let accepted = (trust.map(str::to_owned), username.clone());
-            known.accepted.push(accepted);
+            let (trust, claim) = (trust.map(str::to_owned), claim.map(Arc::clone));
+            known.accepted.push(AcceptedAs { trust, claim, username: username.clone() });
         }
         // A request that began under an older configuration, or before a doubt, must not hide what is known since.
-        let newer = known.found(trust).is_some_and(|found| found.number > look.number());
+        let newer = known.found(trust, claim).is_some_and(|found| found.number > look.number());
         if known.epoch == gate.epoch && !newer {
-            let place = known.by_trust.iter().position(|found| found.trust.as_deref() == trust);
-            let before = place.map(|place| known.by_trust.swap_remove(place));
+            let place = known.by_trust.iter().position(|found| found.is_of(trust, claim));
+            let before = place.map(|place| known.by_trust.remove(place));
+            if claim.is_some() {
+                known.make_room(trust);
+            }
             known.by_trust.push(Found {
                 trust: trust.map(str::to_owned),
+                claim: claim.map(Arc::clone),
                 number: look.number(),
                 standing: Arc::clone(standing),
                 prepared: Vec::new(),
@@ -198,7 +251,7 @@ impl Client {
         lost
     }
 
-    /// Whom the certificate was accepted as, by trust set, and the passwords that have let something through
+    /// Whom the certificate was accepted as, and the passwords that have let something through
     /// that runs.
     pub(super) fn accepted(&self) -> (Vec<AcceptedAs>, Vec<Arc<Proof>>) {
         let known = self.known();

@@ -2,17 +2,20 @@
 //! sources are looked at again for this one alone. Whoever is still who they were goes on undisturbed; whoever
 //! is not loses what runs, and the audit log says why.
 
+use super::client::AcceptedAs;
 use super::path::RequestTarget;
 use super::{Client, Gate};
 use crate::account::Status;
 use crate::auth::authorization::Origin;
 use crate::auth::decision::{
-    CertificateEvidence, CredentialEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict, decide, denied,
+    CertificateEvidence, ClaimEvidence, CredentialEvidence, Evidence, Finding, Identity, Permit, Policy, Verdict,
+    decide, denied,
 };
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
 use crate::config::Method;
+use crate::identity::claim::Claim;
 use crate::revocation::live::{Cause, Key, Look};
 use crate::telemetry::audit::{Event, Outcome, Record};
 use arc_swap::ArcSwap;
@@ -141,9 +144,9 @@ pub(super) async fn look_again(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, ca
         let gate = gate.load_full();
         let mut unanswered = None;
         let (certificates, passwords) = client.accepted();
-        for (trust, account) in certificates {
+        for AcceptedAs { trust, claim, username: account } in certificates {
             let (at, now) = (Moment::now().timestamp(), Instant::now());
-            let standing = client.standing(&look, &gate, trust.as_deref(), at, now).await;
+            let standing = client.standing(&look, &gate, trust.as_deref(), claim.as_ref(), at, now).await;
             let method = Method::Certificate;
             match compare(&standing, &account) {
                 Found::Same => {}
@@ -193,6 +196,8 @@ pub(super) struct Terms {
     pub(super) epoch: u64,
     /// The trust set that decided.
     pub(super) trust: Option<String>,
+    /// Whose the request said it was, where the route asks for it.
+    pub(super) claim: Option<Arc<Claim>>,
     pub(super) policy: Policy,
     pub(super) identity: Option<Identity>,
 }
@@ -240,12 +245,16 @@ impl Terms {
             let Some(route) = route else {
                 return Found::Lost(Reason::NoRoute, "its route is gone".to_owned());
             };
+            if route.claim.as_ref() != self.claim.as_ref().map(|claim| &claim.rule) {
+                let found = "its route asks for another claim now".to_owned();
+                return Found::Lost(Reason::ClaimMismatch, found);
+            }
             self.trust = route.trust(came_under).map(str::to_owned);
             self.policy = route.policy(came_under).clone();
             self.epoch = gate.epoch;
         }
         let (at, now) = (Moment::now().timestamp(), Instant::now());
-        let standing = client.standing(look, gate, self.trust.as_deref(), at, now).await;
+        let standing = client.standing(look, gate, self.trust.as_deref(), self.claim.as_ref(), at, now).await;
         let credentials = match &self.running.proof {
             Some(proof) => gate.authenticator.credentials_again(proof).await,
             None => Finding::NotAsked,
@@ -255,8 +264,9 @@ impl Terms {
             _ => standing.last().to_owned(),
         };
         let origin = Origin::new(client.connection.peer.ip(), standing.path.as_deref());
-        let evidence =
-            Evidence { certificate: standing.evidence.clone(), credentials, authorization_sent: false, origin };
+        let claim = ClaimEvidence::of(self.claim.as_deref(), self.running.proof.as_deref());
+        let certificate = standing.evidence.clone();
+        let evidence = Evidence { certificate, credentials, authorization_sent: false, claim, origin };
         let found = denied(&self.policy, &evidence).map_or(found, |denied| denied.to_string());
         match decide(&self.policy, &evidence) {
             Verdict::Permit(permit) if self.is_same(&permit) => Found::Same,

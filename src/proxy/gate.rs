@@ -12,6 +12,7 @@ use crate::auth::authorization::Authorization;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
 use crate::config::{self, ClientCertificate, ClientPolicy, Config, Limits, Method, Timeouts};
+use crate::identity::claim;
 use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
@@ -69,6 +70,8 @@ pub struct GateParts {
 pub struct RouteParts {
     /// Who may pass.
     pub authorization: Authorization,
+    /// How a request says whose it is.
+    pub claim: Option<Arc<claim::Rule>>,
 }
 
 /// A gate cannot be made of this configuration.
@@ -110,6 +113,8 @@ pub struct Route {
     pub target: Target,
     /// The largest request body in octets.
     pub body_limit: Option<u64>,
+    /// How a request must say whose it is.
+    pub claim: Option<Arc<claim::Rule>>,
     trust: Option<String>,
     policy: Policy,
     /// The same where the host needs a certificate.
@@ -164,6 +169,7 @@ impl Route {
             name,
             target: Target::Service(service),
             body_limit: None,
+            claim: None,
             trust: None,
             policy,
             policy_with_need,
@@ -222,12 +228,13 @@ impl Gate {
         let told = config.upstreams.values().flat_map(|upstream| {
             upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
         });
+        let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).map(|claim| claim.header.as_str());
         Ok(Self {
             epoch: parts.epoch,
             router: Router::new(parts.listeners.len(), entries)?,
             authenticator: parts.authenticator,
             trust: parts.trust,
-            stripper: Arc::new(Stripper::new(told)),
+            stripper: Arc::new(Stripper::new(told).without_in_trailers(claims)),
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             audit: parts.audit,
@@ -324,6 +331,7 @@ fn entry(
     let policy = Policy {
         authenticate: route.authenticate.clone(),
         anonymous: route.anonymous.clone(),
+        claim: made.claim.is_some(),
         authorization: made.authorization,
         certificate_needed: false,
     };
@@ -333,6 +341,7 @@ fn entry(
         name: name.clone(),
         target,
         body_limit: route.body_limit,
+        claim: made.claim,
         trust: route.trust.clone(),
         policy,
         policy_with_need,

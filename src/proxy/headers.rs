@@ -1,7 +1,8 @@
 //! What happens to the fields of a request's and a response's head on their way through: `strip` removes
-//! what ends at each hop and whatever only the gate may say, `identity` and `forwarded` say it. Identity
-//! fields are set or removed, never passed through. Which requests pass is decided before (`auth`).
+//! what ends at each hop and whatever only the gate may say, `identity` and `forwarded` say it; `claim` reads what the
+//! client says of itself where a route asks for it. Identity fields are set or removed, never passed through. Which requests pass is decided before (`auth`).
 
+pub mod claim;
 pub mod forwarded;
 pub mod identity;
 pub mod strip;

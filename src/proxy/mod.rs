@@ -25,11 +25,12 @@ pub use headers::Prepared;
 
 use crate::account::Status;
 use crate::auth::authorization::{Denied, Origin};
-use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
+use crate::auth::decision::{CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
 use crate::auth::{CredentialFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
 use crate::config::OnRejected;
+use crate::identity::claim::Claim;
 use crate::revocation::live::{Live, Look};
 use crate::telemetry::audit::Outcome;
 use crate::telemetry::request_id::RequestId;
@@ -105,6 +106,8 @@ struct Routed<'a> {
     route: &'a Route,
     /// What answers instead of the route's target, at a path that is reserved for it.
     service: Option<&'a dyn LocalService>,
+    /// Whose the request says it is, where the route asks for it.
+    claim: Option<&'a Arc<Claim>>,
     standing: &'a Arc<Standing>,
 }
 
@@ -185,10 +188,19 @@ impl Exchange<'_> {
             // Where nobody may pass, nobody is made out.
             return Ok(self.deny(&About { route: Some(route), ..about }, &denied));
         }
+        let claim = route.claim.as_ref().map(|rule| {
+            let values = headers::claim::values(&head.headers, rule.header());
+            Arc::new(rule.read(values))
+        });
         let (at, now) = (self.at.timestamp(), Instant::now());
-        let standing = self.client.standing(&self.look, self.gate, route.trust(came_under), at, now).await;
+        let trust = route.trust(came_under);
+        let standing = self.client.standing(&self.look, self.gate, trust, claim.as_ref(), at, now).await;
+        let authorization_sent = head.headers.contains_key(AUTHORIZATION);
+        let unclaimed = claim.as_ref().is_some_and(|claim| claim.said.is_err());
         // In a box of its own: most requests have none, and all would be larger by it.
         let credentials = match policy.asks_credentials(&standing.evidence) {
+            // A password of nobody in particular is tried by nobody.
+            true if authorization_sent && unclaimed => None,
             true => Some(Box::pin(self.credentials(&head, &target)).await),
             false => None,
         };
@@ -196,12 +208,17 @@ impl Exchange<'_> {
         let evidence = Evidence {
             certificate: standing.evidence.clone(),
             credentials: credentials.as_ref().map_or(Finding::NotAsked, |credentials| credentials.evidence.clone()),
-            authorization_sent: head.headers.contains_key(AUTHORIZATION),
+            authorization_sent,
+            claim: ClaimEvidence::of(
+                claim.as_deref(),
+                credentials.as_ref().and_then(|credentials| credentials.proof.as_deref()),
+            ),
             origin: Origin::new(address, standing.path.as_deref()),
         };
         match decide(policy, &evidence) {
             Verdict::Permit(permit) => {
-                let routed = Routed { target: &target, route, service, standing: &standing };
+                let claim = claim.as_ref();
+                let routed = Routed { target: &target, route, service, claim, standing: &standing };
                 Ok(self.admit(worker, &permit, &routed, &about, Request::from_parts(head, incoming)).await)
             }
             Verdict::Challenge { reason, stale } => Ok(self.challenge(&about, reason, stale)),
@@ -216,6 +233,10 @@ impl Exchange<'_> {
             }
             Verdict::Refuse(reason) => Ok(match denied(policy, &evidence) {
                 Some(denied) => self.deny(&about, &denied),
+                None if reason == Reason::ClaimMismatch && standing.path.is_none() => {
+                    let detail = claim.as_ref().map(|claim| claim.contradiction());
+                    self.refuse(&About { detail, ..about }, reason)
+                }
                 None => self.refuse(&about, reason),
             }),
         }
@@ -248,7 +269,7 @@ impl Exchange<'_> {
         about: &About<'_>,
         request: Request<Incoming>,
     ) -> Response<ReplyBody> {
-        let Routed { target, route, service, standing } = *routed;
+        let Routed { target, route, service, claim, standing } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
         if self.client.first_admission(standing, route.index, username) {
@@ -277,6 +298,7 @@ impl Exchange<'_> {
                     upstream,
                     route,
                     target,
+                    claim,
                     standing,
                 };
                 match passage.pass(worker, head, incoming).await {

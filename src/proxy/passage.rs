@@ -17,6 +17,7 @@ use crate::auth::decision::Permit;
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
 use crate::config::Method;
+use crate::identity::claim::Claim;
 use crate::revocation::live::Key;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
@@ -36,6 +37,8 @@ pub(super) struct Passage<'a> {
     pub(super) upstream: &'a RoutedUpstream,
     pub(super) route: &'a Route,
     pub(super) target: &'a RequestTarget,
+    /// Whose the request says it is, where the route asks for it.
+    pub(super) claim: Option<&'a Arc<Claim>>,
     pub(super) standing: &'a Arc<Standing>,
 }
 
@@ -75,6 +78,7 @@ impl Passage<'_> {
                 number: exchange.look.number(),
                 epoch: exchange.gate.epoch,
                 trust: route.trust(came_under).map(str::to_owned),
+                claim: self.claim.map(Arc::clone),
                 policy: route.policy(came_under).clone(),
                 identity: permit.identity().cloned(),
             };

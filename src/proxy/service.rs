@@ -173,6 +173,7 @@ fn public(name: &str, service: &Arc<dyn LocalService>) -> Route {
     let policy = Policy {
         authenticate: vec![crate::config::Method::Certificate],
         anonymous: Anonymous::Allow,
+        claim: false,
         authorization: Authorization::default(),
         certificate_needed: false,
     };

@@ -182,6 +182,12 @@ impl Leaf {
     }
 
     /// Adds a user principal name, Microsoft's otherName.
+    /// A uniform resource identifier as an alternative name.
+    pub(crate) fn uri(mut self, uri: &str) -> Self {
+        self.0.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+        self
+    }
+
     pub(crate) fn upn(mut self, name: &str) -> Self {
         let oid = vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
         self.0.subject_alt_names.push(SanType::OtherName((oid, OtherNameValue::Utf8String(name.to_owned()))));

@@ -149,13 +149,16 @@ impl Examiner {
         }
     }
 
-    /// The files of what routes allow and deny.
+    /// The files of what routes allow, deny and let be claimed.
     pub(super) fn routes(&mut self, routes: &[Route]) {
         for (route_index, route) in routes.iter().enumerate() {
             for (key, access) in [("allow", &route.allow), ("deny", &route.deny)] {
                 if let Some(access) = access {
                     self.pins(&format!("routes[{route_index}].{key}"), &access.issuers);
                 }
+            }
+            if let Some(claim) = &route.claim {
+                self.pins(&format!("routes[{route_index}].claim"), &claim.issuers);
             }
         }
     }

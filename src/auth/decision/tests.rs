@@ -39,6 +39,7 @@ fn policy(authenticate: &[Method], anonymous: Anonymous) -> Policy {
     Policy {
         authenticate: authenticate.to_vec(),
         anonymous,
+        claim: false,
         authorization: Authorization::default(),
         certificate_needed: false,
     }
@@ -55,7 +56,7 @@ fn gathered(policy: &Policy, certificate: CertificateEvidence, sent: &Credential
         false => Finding::NotAsked,
     };
     let authorization_sent = !matches!(sent, CredentialEvidence::Absent);
-    Evidence { certificate, credentials, authorization_sent, origin: somewhere() }
+    Evidence { certificate, credentials, authorization_sent, claim: ClaimEvidence::NotAsked, origin: somewhere() }
 }
 
 fn permit(identity: Option<(&Arc<Account>, Method)>, client_verify: ClientVerify) -> Verdict {
@@ -152,6 +153,7 @@ fn a_route_without_a_fallback_never_challenges() {
             certificate: CertificateEvidence::None,
             credentials: Finding::NotAsked,
             authorization_sent,
+            claim: ClaimEvidence::NotAsked,
             origin: somewhere(),
         };
         assert_eq!(decide(&policy, &evidence), verdict, "{:?} {authorization_sent}", policy.anonymous);
@@ -165,6 +167,7 @@ fn a_client_that_sent_another_scheme_is_challenged_and_not_redirected() {
         certificate: CertificateEvidence::None,
         credentials: Finding::Known(CredentialEvidence::Absent),
         authorization_sent: true,
+        claim: ClaimEvidence::NotAsked,
         origin: somewhere(),
     };
     assert_eq!(decide(&policy, &evidence), challenge(Reason::CertificateRequired, false));
@@ -288,6 +291,7 @@ fn every_policy() -> Vec<Policy> {
                     all.push(Policy {
                         authenticate: authenticate.to_vec(),
                         anonymous: anonymous.clone(),
+                        claim: false,
                         authorization: members_of(groups),
                         certificate_needed,
                     });
@@ -342,7 +346,13 @@ fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
             for credentials in &all_credentials {
                 for authorization_sent in [false, true] {
                     let (certificate, credentials) = (certificate.clone(), credentials.clone());
-                    let evidence = Evidence { certificate, credentials, authorization_sent, origin: somewhere() };
+                    let evidence = Evidence {
+                        certificate,
+                        credentials,
+                        authorization_sent,
+                        claim: ClaimEvidence::NotAsked,
+                        origin: somewhere(),
+                    };
                     let verdict = decide(&policy, &evidence);
                     check(&policy, &evidence, verdict);
                 }
@@ -531,4 +541,72 @@ fn a_condition_that_turns_somebody_away_is_named_for_the_log() {
     let expired =
         gathered(&policy, CertificateEvidence::Refused(Reason::CertificateExpired), &CredentialEvidence::Absent);
     assert_eq!(denied(&policy, &expired), None);
+}
+
+#[test]
+fn where_a_claim_is_asked_for_nobody_passes_without_one_that_is_theirs() {
+    let alice = alice();
+    let by = |method, verify| permit(Some((&alice, method)), verify);
+    let mismatch = || Verdict::Refuse(Reason::ClaimMismatch);
+    let holder = || CertificateEvidence::Account(Arc::clone(&alice));
+    let right = || CredentialEvidence::Right(Method::Digest, Arc::clone(&alice));
+    let required = || challenge(Reason::CertificateRequired, false);
+    use ClaimEvidence::{Agrees, Faulty, Named, NotAsked};
+    let cases = [
+        // The certificate was found to be the one that is named, or would not be an account's.
+        (holder(), CredentialEvidence::Absent, Named, by(Method::Certificate, ClientVerify::Success)),
+        (holder(), CredentialEvidence::Absent, Faulty, mismatch()),
+        (holder(), CredentialEvidence::Absent, NotAsked, mismatch()),
+        (CertificateEvidence::Refused(Reason::ClaimMismatch), right(), Agrees, mismatch()),
+        (
+            CertificateEvidence::Refused(Reason::CertificateExpired),
+            CredentialEvidence::Absent,
+            Faulty,
+            Verdict::Refuse(Reason::CertificateExpired),
+        ),
+        (CertificateEvidence::None, right(), Agrees, by(Method::Digest, ClientVerify::None)),
+        (CertificateEvidence::None, right(), Named, mismatch()),
+        (CertificateEvidence::None, right(), Faulty, mismatch()),
+        (CertificateEvidence::None, right(), NotAsked, mismatch()),
+        (CertificateEvidence::None, CredentialEvidence::Absent, Named, required()),
+        (CertificateEvidence::None, CredentialEvidence::Absent, Faulty, mismatch()),
+        (
+            CertificateEvidence::None,
+            CredentialEvidence::Wrong(Method::Digest),
+            Named,
+            challenge(Reason::DigestFailed, false),
+        ),
+    ];
+    for (certificate, digest, claim, expected) in cases {
+        let both = &[Method::Certificate, Method::Digest];
+        let policy = Policy { claim: true, ..policy(both, Anonymous::Deny) };
+        let evidence = Evidence { claim, ..gathered(&policy, certificate, &digest) };
+        assert_eq!(decide(&policy, &evidence), expected, "{evidence:?}");
+    }
+}
+
+#[test]
+fn whoever_presents_nothing_is_sent_to_the_entry_page_whatever_they_claim() {
+    let policy = Policy { claim: true, ..policy(&[Method::Certificate], redirect()) };
+    for claim in [ClaimEvidence::NotAsked, ClaimEvidence::Faulty, ClaimEvidence::Named] {
+        let evidence = Evidence { claim, ..gathered(&policy, CertificateEvidence::None, &CredentialEvidence::Absent) };
+        assert_eq!(decide(&policy, &evidence), Verdict::Redirect("/login".to_owned()), "{claim:?}");
+        let sent = Evidence { authorization_sent: true, ..evidence };
+        assert!(matches!(decide(&policy, &sent), Verdict::Refuse(_)), "{claim:?}");
+    }
+}
+
+#[test]
+fn a_claim_lets_nobody_in_who_would_not_pass_without_it() {
+    for_everything(|policy, evidence, verdict| {
+        let asked = Policy { claim: true, ..policy.clone() };
+        for claim in [ClaimEvidence::NotAsked, ClaimEvidence::Faulty, ClaimEvidence::Named, ClaimEvidence::Agrees] {
+            let evidence = Evidence { claim, ..evidence.clone() };
+            let found = decide(&asked, &evidence);
+            if let Verdict::Permit(permit) = &found {
+                assert!(permit.identity().is_some() && found == verdict, "{asked:?} {evidence:?}");
+                assert!(matches!(claim, ClaimEvidence::Named | ClaimEvidence::Agrees), "{asked:?} {evidence:?}");
+            }
+        }
+    });
 }

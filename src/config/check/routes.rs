@@ -90,6 +90,7 @@ impl Context<'_> {
         let anonymous = self.anonymous(&raw.anonymous);
         let allow = self.access("allow", &raw.allow, anonymous.as_ref(), authenticate.as_deref());
         let deny = self.access("deny", &raw.deny, anonymous.as_ref(), authenticate.as_deref());
+        let claim = self.claim(&raw.claim, anonymous.as_ref());
         let target = self.required(&raw.upstream, *place, "upstream");
         let target = target.and_then(|target| self.target(target, surroundings));
         let body_limit = self.body_limit(raw.limits.value());
@@ -102,6 +103,7 @@ impl Context<'_> {
             anonymous: anonymous?,
             allow: allow?,
             deny: deny?,
+            claim: claim?,
             target: target?,
             body_limit: body_limit?,
         })

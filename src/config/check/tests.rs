@@ -325,6 +325,50 @@ fn a_faulty_route_is_refused() {
             (route("upstream: app, anonymous: allow, deny: {accounts: [a]}"), "routes[1].deny", "anybody passes"),
             (route("upstream: app, allow: {groups: []}"), "routes[1].allow.groups", "empty"),
             (route("upstream: app, anonymous: allow, allow: {groups: [a]}"), "routes[1].allow", "anybody passes"),
+            (route("upstream: app, claim: {match: '{email}'}"), "routes[1].claim.header", "missing"),
+            (route("upstream: app, claim: {header: From}"), "routes[1].claim.match", "missing"),
+            (
+                route("upstream: app, claim: {header: Host, match: '{email}'}"),
+                "routes[1].claim.header",
+                "another meaning",
+            ),
+            (route("upstream: app, claim: {header: From, match: alice}"), "routes[1].claim.match", "names nobody"),
+            (
+                route("upstream: app, claim: {header: From, match: ['{email}', '{user}']}"),
+                "routes[1].claim.match[1]",
+                "no placeholder",
+            ),
+            (route("upstream: app, claim: {header: From, match: []}"), "routes[1].claim.match", "empty"),
+            (
+                route("upstream: app, claim: {header: From, match: ['{email}', '{realm}']}"),
+                "routes[1].claim.match",
+                "another one does not",
+            ),
+            (
+                route("upstream: app, claim: {header: From, match: '{email}', from: [san.uri, serial]}"),
+                "routes[1].claim.from[1]",
+                "nobody can claim this",
+            ),
+            (
+                route("upstream: app, claim: {header: From, match: '{email}', as: username}"),
+                "routes[1].claim.as",
+                "the realm would say nothing",
+            ),
+            (
+                route("upstream: app, claim: {header: From, match: '{realm}', as: email}"),
+                "routes[1].claim.as",
+                "only one of them",
+            ),
+            (
+                route("upstream: app, anonymous: allow, claim: {header: From, match: '{email}'}"),
+                "routes[1].claim",
+                "nobody has shown to be theirs",
+            ),
+            (
+                route("upstream: app, claim: {header: remote_user, match: '{email}'}"),
+                "routes[1].claim.header",
+                "is told there who the client is",
+            ),
             (route("upstream: app, trust: stafff"), "routes[1].trust", "no trust set `stafff`"),
             (
                 listener("client_certificate: off") + "\nroutes: [{upstream: app, anonymous: allow, trust: staff}]",
@@ -632,7 +676,7 @@ routes:
   - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB}}
   - {host: '*.example.org', anonymous: {redirect: /login}, upstream: {redirect: 'https://example.org/'}}
   - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}}
-  - {path: /staff, allow: {groups: [staff, admins], issuers: [staff.pem]}, deny: {methods: [certificate], addresses: [192.0.2.7]}, upstream: app}
+  - {path: /staff, allow: {groups: [staff, admins], issuers: [staff.pem]}, deny: {methods: [certificate], addresses: [192.0.2.7]}, claim: {header: From, match: 'sip:{email}'}, upstream: app}
 upstreams:
   app:
     servers: [http://10.0.0.5:8080, http://10.0.0.6]
@@ -663,6 +707,9 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(allow.issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);
     let deny = config.routes[3].deny.as_ref().unwrap();
     assert_eq!(deny.methods, [Method::Certificate]);
+    let claim = config.routes[3].claim.as_ref().unwrap();
+    assert_eq!((claim.header.as_str(), claim.forms.len(), claim.lookup), ("From", 1, LookupKind::Email));
+    assert_eq!(claim.from, [IdentitySource::SanEmail, IdentitySource::SanUri, IdentitySource::SubjectCn]);
     assert_eq!(deny.addresses, ["192.0.2.7/32".parse().unwrap()]);
     let app = &config.upstreams["app"];
     assert_eq!(app.servers[1].to_string(), "10.0.0.6:80");

@@ -5,12 +5,13 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "minimal",
     "full",
     "mysql",
     "cluster/wicketgate",
     "authorization",
+    "devices",
     "accounts/sip",
     "accounts/keytalk",
     "accounts/mailboxes",

@@ -117,6 +117,8 @@ impl HopByHop {
 #[derive(Debug, Clone)]
 pub struct Stripper {
     names: Names,
+    /// What is taken from trailers besides.
+    in_trailers: Names,
 }
 
 impl Stripper {
@@ -128,7 +130,15 @@ impl Stripper {
             names.add(name);
         }
         names.add_family(FORWARDED_FAMILY);
-        Self { names }
+        Self { names, in_trailers: Names::default() }
+    }
+
+    /// Takes these names from trailers as well: what is read in the head of a request and compared must not be said
+    /// otherwise behind its body.
+    #[must_use]
+    pub fn without_in_trailers<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().for_each(|name| self.in_trailers.add(name));
+        self
     }
 
     /// Removes them from a request's head. What the gate has to say itself is set after this, so that it
@@ -140,6 +150,7 @@ impl Stripper {
     /// Removes them from a request's trailers, and what has no place there.
     pub fn strip_trailers(&self, trailers: &mut HeaderMap) {
         strip(&self.names, trailers);
+        strip(&self.in_trailers, trailers);
         NEVER_IN_TRAILERS.iter().for_each(|name| drop(trailers.remove(name)));
     }
 }

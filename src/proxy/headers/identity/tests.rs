@@ -1,7 +1,7 @@
 use super::*;
 use crate::account::{Account, Status};
 use crate::auth::authorization::{Authorization, Origin};
-use crate::auth::decision::{CertificateEvidence, Evidence, Finding, Policy, Verdict, decide};
+use crate::auth::decision::{CertificateEvidence, ClaimEvidence, Evidence, Finding, Policy, Verdict, decide};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::facts::{AlternativeNames, DistinguishedName};
@@ -27,11 +27,18 @@ fn permit(certificate: CertificateEvidence) -> Permit {
     let policy = Policy {
         authenticate: vec![Method::Certificate],
         anonymous: Anonymous::Allow,
+        claim: false,
         authorization: Authorization::default(),
         certificate_needed: false,
     };
     let origin = Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), authorities: None };
-    let evidence = Evidence { certificate, credentials: Finding::NotAsked, authorization_sent: false, origin };
+    let evidence = Evidence {
+        certificate,
+        credentials: Finding::NotAsked,
+        authorization_sent: false,
+        claim: ClaimEvidence::NotAsked,
+        origin,
+    };
     match decide(&policy, &evidence) {
         Verdict::Permit(permit) => permit,
         other => panic!("{other:?}"),
