@@ -16,6 +16,7 @@ use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, Ho
 use crate::identity::{Rules, claim};
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
+use crate::proxy::preauth::Preauth;
 use crate::proxy::service::LocalService;
 use crate::proxy::service::jwks::Jwks;
 use crate::proxy::{Gate, GateParts, RouteParts};
@@ -120,7 +121,14 @@ fn route_parts((index, route): (usize, &config::Route)) -> anyhow::Result<RouteP
         .with_context(|| format!("routes[{index}]"))?;
     let claim = route.claim.as_ref().map(|claim| claim::Rule::new(claim, issuer_keys)).transpose();
     let claim = claim.with_context(|| format!("routes[{index}].claim"))?.map(Arc::new);
-    Ok(RouteParts { authorization, claim })
+    let preauth = match &route.target {
+        config::Target::Preauth(settings) => {
+            let key = settings.key.read().with_context(|| format!("routes[{index}].upstream.preauth.key"))?;
+            Some(Box::new(Preauth::new(settings, &key)))
+        }
+        _ => None,
+    };
+    Ok(RouteParts { authorization, claim, preauth })
 }
 
 fn listener_tls(

@@ -5,7 +5,7 @@
 //! another one now.
 
 use crate::base::secret::SecretSource;
-use crate::config::{self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store};
+use crate::config::{self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store, Target};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -179,6 +179,11 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     }
     if let Some(config::Assertion { keys: AssertionKeys::Files(keys), .. }) = &config.assertion {
         files.extend(keys.iter().cloned());
+    }
+    for route in &config.routes {
+        if let Target::Preauth(preauth) = &route.target {
+            files.extend(secret(&preauth.key));
+        }
     }
     if let Some(digest) = &config.digest {
         files.extend(digest.nonce_secret.as_ref().and_then(&mut secret));

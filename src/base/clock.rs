@@ -90,6 +90,12 @@ impl Moment {
         Self(milliseconds)
     }
 
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_unix_millis(self) -> i64 {
+        self.0
+    }
+
     /// The second in which it lies: one reading of the clock serves both.
     #[must_use]
     pub const fn timestamp(self) -> Timestamp {

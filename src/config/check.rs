@@ -11,6 +11,7 @@ mod foreign;
 mod identity;
 mod listeners;
 mod proxy_protocol;
+mod preauth;
 mod routes;
 mod services;
 mod tables;
@@ -72,6 +73,7 @@ impl Context<'_> {
             (Some(upstreams), Some(routes)) => self.routes_with_claims_of_use(raw, upstreams, routes),
             _ => None,
         };
+        let routes = routes.and_then(|routes| self.routes_that_log_in_somebody(raw, routes));
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let log = self.log(raw.log.value());

@@ -13,6 +13,7 @@ mod foreign;
 mod load;
 mod people;
 mod proxy_protocol;
+mod preauth;
 mod query;
 mod raw;
 mod read;
@@ -32,6 +33,7 @@ pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
     MySqlTls, MySqlTlsMode, ServerName, Store,
 };
+pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
@@ -316,6 +318,8 @@ pub enum Target {
     Service(String),
     /// A redirect to this URL, with status 302.
     Redirect(String),
+    /// A redirect that logs whoever passes in at Zimbra.
+    Preauth(Preauth),
     /// A fixed answer.
     Respond {
         /// The status.

@@ -12,6 +12,7 @@ mod claim;
 mod fetching;
 mod foreign;
 mod proxy_protocol;
+mod preauth;
 mod trust;
 
 pub(super) use access::Access;
@@ -21,6 +22,7 @@ pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
 };
+pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 
@@ -366,7 +368,7 @@ pub(super) struct AnonymousTo {
     pub(super) redirect: Field<String>,
 }
 
-/// The name of an upstream, `{redirect: …}`, `{respond: …}` or `{service: …}`.
+/// The name of an upstream, `{redirect: …}`, `{respond: …}`, `{service: …}` or `{preauth: …}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "$kind")]
 #[schemars(rename = "Target", untagged)]
@@ -376,10 +378,10 @@ pub(super) enum Target {
     Upstream(String),
     /// An answer of our own.
     #[serde(rename = "$map")]
-    Own(OwnAnswer),
+    Own(Box<OwnAnswer>),
 }
 
-/// An answer of our own: exactly one of the three.
+/// An answer of our own: exactly one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct OwnAnswer {
@@ -389,6 +391,8 @@ pub(super) struct OwnAnswer {
     pub(super) respond: Field<Respond>,
     /// A service of the gate itself, by its name.
     pub(super) service: Field<String>,
+    /// A redirect (302) that logs whoever passes in at Zimbra.
+    pub(super) preauth: Field<Preauth>,
 }
 
 /// A fixed answer.

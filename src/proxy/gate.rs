@@ -4,6 +4,7 @@
 use super::headers::identity::IdentityWriter;
 use super::headers::strip::Stripper;
 use super::path::RequestTarget;
+use super::preauth::Preauth;
 use super::router::{Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
 use crate::assertion::{self, Issuer};
@@ -72,6 +73,8 @@ pub struct RouteParts {
     pub authorization: Authorization,
     /// How a request says whose it is.
     pub claim: Option<Arc<claim::Rule>>,
+    /// Where it logs whoever passes in.
+    pub preauth: Option<Box<Preauth>>,
 }
 
 /// A gate cannot be made of this configuration.
@@ -129,6 +132,8 @@ pub enum Target {
     Service(Arc<dyn LocalService>),
     /// To another URL.
     Redirect(String),
+    /// To where whoever passes is logged in.
+    Preauth(Box<Preauth>),
     /// Nowhere: this is the answer.
     Respond {
         /// Its status.
@@ -316,6 +321,7 @@ fn entry(
             Target::Service(Arc::clone(found))
         }
         config::Target::Redirect(to) => Target::Redirect(to.clone()),
+        config::Target::Preauth(_) => Target::Preauth(made.preauth.ok_or_else(|| missing("key", "preauth"))?),
         config::Target::Respond { status, body } => Target::Respond {
             status: StatusCode::from_u16(*status).map_err(|_| missing("status", &status.to_string()))?,
             body: Bytes::from(body.clone()),

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod headers;
 mod passage;
 pub mod path;
+pub mod preauth;
 mod record;
 pub mod reply;
 pub mod router;
@@ -46,6 +47,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use passage::Passage;
 use path::RequestTarget;
+use preauth::Preauth;
 use record::About;
 use reply::Refusal;
 use service::{Call, LocalService};
@@ -281,6 +283,7 @@ impl Exchange<'_> {
             (Some(service), _) => Box::pin(call(service).run(request)).await,
             (None, Target::Service(service)) => Box::pin(call(service.as_ref()).run(request)).await,
             (None, Target::Redirect(to)) => reply::redirect(to, method, id).map(ReplyBody::from),
+            (None, Target::Preauth(preauth)) => self.log_in(preauth, permit, about),
             (None, Target::Respond { status, body }) => {
                 reply::text(*status, body.clone(), method, id).map(ReplyBody::from)
             }
@@ -306,6 +309,17 @@ impl Exchange<'_> {
                     Err(error) => self.failed(about, &error),
                 }
             }
+        }
+    }
+
+    /// Sends whoever passes to where they are logged in.
+    fn log_in(&self, preauth: &Preauth, permit: &Permit, about: &About<'_>) -> Response<ReplyBody> {
+        let Some(identity) = permit.identity() else { return self.refuse(about, Reason::CertificateRequired) };
+        match preauth.location(&identity.account, self.at) {
+            Ok(location) => {
+                reply::redirect_with_secret(&location, &about.page.method, self.id.as_str()).map(ReplyBody::from)
+            }
+            Err(why) => self.refuse(&About { detail: Some(why.to_string()), ..about.clone() }, Reason::IdentityMissing),
         }
     }
 

@@ -133,6 +133,16 @@ impl<'a> Refusal<'a> {
 /// Sends the client to another path or URL with status 302. Octets that cannot stand in a URL are encoded.
 #[must_use]
 pub fn redirect(to: &str, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
+    found(to, |location| format!("See {location}\n"), method, request_id)
+}
+
+/// The same for a URL that nobody else should see: it stands in `Location` alone.
+#[must_use]
+pub fn redirect_with_secret(to: &str, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
+    found(to, |_| "You are being logged in.\n".to_owned(), method, request_id)
+}
+
+fn found(to: &str, body: impl FnOnce(&str) -> String, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
     let mut location = String::with_capacity(to.len());
     for byte in to.bytes() {
         if byte.is_ascii_graphic() {
@@ -141,7 +151,7 @@ pub fn redirect(to: &str, method: &Method, request_id: &str) -> Response<Full<By
             super::path::push_encoded(byte, &mut location);
         }
     }
-    let body = Bytes::from(format!("See {location}\n"));
+    let body = Bytes::from(body(&location));
     let mut response = answer(StatusCode::FOUND, "text/plain; charset=utf-8", body, method, request_id);
     if let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) {
         response.headers_mut().insert(LOCATION, location);

@@ -7,7 +7,7 @@ use crate::base::reach;
 use crate::certificate::fields::Fields;
 use crate::certificate::name;
 use crate::certificate::path::TrustAnchors;
-use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Route, Severity, Trust, Unknown};
+use crate::config::{Advertise, CrlSource, IdentityRule, IssuerPin, Route, Severity, Target, Trust, Unknown};
 use crate::fetch::crl::Taken;
 use crate::revocation::crl::{self, CrlSet, List, Origin};
 use rustls_pki_types::CertificateDer;
@@ -149,7 +149,7 @@ impl Examiner {
         }
     }
 
-    /// The files of what routes allow, deny and let be claimed.
+    /// The files of what routes allow, deny and let be claimed, and their keys.
     pub(super) fn routes(&mut self, routes: &[Route]) {
         for (route_index, route) in routes.iter().enumerate() {
             for (key, access) in [("allow", &route.allow), ("deny", &route.deny)] {
@@ -159,6 +159,9 @@ impl Examiner {
             }
             if let Some(claim) = &route.claim {
                 self.pins(&format!("routes[{route_index}].claim"), &claim.issuers);
+            }
+            if let Target::Preauth(preauth) = &route.target {
+                self.strong_secret(&format!("routes[{route_index}].upstream.preauth.key"), &preauth.key);
             }
         }
     }

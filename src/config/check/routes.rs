@@ -163,26 +163,34 @@ impl Context<'_> {
                 let name = At { place: target.place, value: name.clone() };
                 self.reference(&name, "upstream", &surroundings.upstreams).map(Target::Upstream)
             }
-            raw::Target::Own(own) => match (&own.redirect, &own.respond, &own.service) {
-                (Field::Faulty, ..) | (_, Field::Faulty, _) | (.., Field::Faulty) => None,
-                (Field::Given(to), Field::Absent, Field::Absent) => self.redirect(to).map(Target::Redirect),
-                (Field::Absent, Field::Given(respond), Field::Absent) => {
-                    let status = match respond.value.status.given() {
-                        None => 200,
-                        Some(At { value: status @ 200..=599, .. }) => *status,
-                        Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
-                    };
-                    Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
-                }
-                (Field::Absent, Field::Absent, Field::Given(name)) => {
-                    self.reference(name, "service", &surroundings.services).map(Target::Service)
-                }
-                _ => {
-                    let message = "an answer of our own has exactly one of `redirect`, `respond` and `service`";
-                    let help = "write the name of an upstream, `{redirect: …}`, `{respond: …}` or `{service: …}`";
-                    self.not_exactly_one(target.place, message, help)
-                }
-            },
+            raw::Target::Own(own) => self.own_answer(own, target.place, surroundings),
+        }
+    }
+
+    fn own_answer(&mut self, own: &raw::OwnAnswer, place: PlaceId, surroundings: &Surroundings<'_>) -> Option<Target> {
+        use Field::{Absent, Faulty, Given};
+        let raw::OwnAnswer { redirect, respond, service, preauth } = own;
+        match (redirect, respond, service, preauth) {
+            (Faulty, ..) | (_, Faulty, ..) | (_, _, Faulty, _) | (.., Faulty) => None,
+            (Given(to), Absent, Absent, Absent) => self.redirect(to).map(Target::Redirect),
+            (Absent, Given(respond), Absent, Absent) => {
+                let status = match respond.value.status.given() {
+                    None => 200,
+                    Some(At { value: status @ 200..=599, .. }) => *status,
+                    Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
+                };
+                Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
+            }
+            (Absent, Absent, Given(name), Absent) => {
+                self.reference(name, "service", &surroundings.services).map(Target::Service)
+            }
+            (Absent, Absent, Absent, Given(preauth)) => self.preauth(preauth).map(Target::Preauth),
+            _ => {
+                let message = "an answer of our own has exactly one of `redirect`, `respond`, `service` and `preauth`";
+                let help =
+                    "write the name of an upstream, `{redirect: …}`, `{respond: …}`, `{service: …}` or `{preauth: …}`";
+                self.not_exactly_one(place, message, help)
+            }
         }
     }
 

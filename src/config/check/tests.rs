@@ -369,6 +369,33 @@ fn a_faulty_route_is_refused() {
                 "routes[1].claim.header",
                 "is told there who the client is",
             ),
+            (route("upstream: {preauth: {key: {file: k}}}"), "routes[1].upstream.preauth.url", "missing"),
+            (route("upstream: {preauth: {url: /p}}"), "routes[1].upstream.preauth.key", "missing"),
+            (
+                route("upstream: {preauth: {url: '/p?a=b', key: {file: k}}}"),
+                "routes[1].upstream.preauth.url",
+                "become the query",
+            ),
+            (
+                route("upstream: {preauth: {url: 'ftp://a', key: {file: k}}}"),
+                "routes[1].upstream.preauth.url",
+                "neither a path",
+            ),
+            (
+                route("upstream: {preauth: {url: /p, key: {file: k}, by: nickname}}"),
+                "routes[1].upstream.preauth.by",
+                "not one of",
+            ),
+            (
+                route("anonymous: allow, upstream: {preauth: {url: /p, key: {file: k}}}"),
+                "routes[1].anonymous",
+                "nobody in particular",
+            ),
+            (
+                route("upstream: {redirect: /a, preauth: {url: /p, key: {file: k}}}"),
+                "routes[1].upstream",
+                "exactly one of",
+            ),
             (route("upstream: app, trust: stafff"), "routes[1].trust", "no trust set `stafff`"),
             (
                 listener("client_certificate: off") + "\nroutes: [{upstream: app, anonymous: allow, trust: staff}]",

@@ -5,13 +5,14 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "minimal",
     "full",
     "mysql",
     "cluster/wicketgate",
     "authorization",
     "devices",
+    "zimbra",
     "accounts/sip",
     "accounts/keytalk",
     "accounts/mailboxes",
