@@ -8,6 +8,7 @@ mod assertion;
 mod claim;
 mod fetching;
 mod foreign;
+mod forwarded;
 mod identity;
 mod listeners;
 mod proxy_protocol;

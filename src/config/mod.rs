@@ -10,6 +10,7 @@ pub mod claim;
 mod fault;
 mod fetching;
 mod foreign;
+mod forwarded;
 mod load;
 mod people;
 mod proxy_protocol;
@@ -28,6 +29,7 @@ pub use claim::Claim;
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
+pub use forwarded::{Forwarded, ForwardedHeader};
 pub use load::{Loaded, load, parse, schema};
 pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
@@ -85,6 +87,8 @@ pub struct Listener {
     pub policy: ClientPolicy,
     /// The balancers before it, if it has any that speak the PROXY protocol.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// The HTTP proxies before it, if any say who their clients are.
+    pub forwarded: Option<Forwarded>,
     /// Certificates and protocol versions.
     pub tls: Tls,
     /// Host names of this listener with another policy.

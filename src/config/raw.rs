@@ -11,6 +11,7 @@ mod assertion;
 mod claim;
 mod fetching;
 mod foreign;
+mod forwarded;
 mod proxy_protocol;
 mod preauth;
 mod trust;
@@ -22,6 +23,7 @@ pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
 };
+pub(super) use forwarded::Forwarded;
 pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
@@ -88,6 +90,8 @@ pub(super) struct Listener {
     pub(super) advertise: Field<Advertise>,
     /// The balancers before the listener that say by the PROXY protocol who their clients are. Default: none.
     pub(super) proxy_protocol: Field<ProxyProtocol>,
+    /// The HTTP proxies before the listener that say in a header who their clients are. Default: none.
+    pub(super) forwarded: Field<Forwarded>,
     /// Certificates and protocol versions.
     pub(super) tls: Field<Tls>,
     /// Host names of this listener with another policy; what they do not state they take from the listener.

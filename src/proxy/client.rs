@@ -17,6 +17,7 @@ use crate::listen::limit::Place;
 use crate::revocation::live::{Cause, Key, Look, Registration};
 use crate::telemetry::audit::{ConnectionFields, Rendered};
 use http::HeaderValue;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -357,24 +358,31 @@ impl Client {
 
     /// What all audit records of the connection say alike.
     pub fn audited(&self) -> &Rendered {
-        self.audited.get_or_init(|| {
-            let Connection { id, peer, via, listener, tls, presented, .. } = &self.connection;
-            let facts = presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
-            let serial = facts.map(|facts| hex::encode(&facts.serial));
-            let fingerprint = facts.map(|facts| hex::encode(&facts.fingerprint));
-            ConnectionFields {
-                via: *via,
-                sni: tls.server_name.as_deref(),
-                tls_version: Some(tls.version),
-                resumed: Some(tls.resumed),
-                subject: facts.map(|facts| facts.subject.text.as_str()),
-                issuer: facts.map(|facts| facts.issuer.text.as_str()),
-                serial: serial.as_deref(),
-                fingerprint: fingerprint.as_deref(),
-                ..ConnectionFields::new(id.get(), *peer, listener)
-            }
-            .render()
-        })
+        self.audited.get_or_init(|| self.render(self.connection.peer, self.connection.via))
+    }
+
+    /// The same for a request that came from elsewhere, by the word of a proxy at the other end of the connection.
+    pub fn audited_from(&self, origin: SocketAddr) -> Rendered {
+        self.render(origin, Some(self.connection.peer))
+    }
+
+    fn render(&self, client: SocketAddr, via: Option<SocketAddr>) -> Rendered {
+        let Connection { id, listener, tls, presented, .. } = &self.connection;
+        let facts = presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+        let serial = facts.map(|facts| hex::encode(&facts.serial));
+        let fingerprint = facts.map(|facts| hex::encode(&facts.fingerprint));
+        ConnectionFields {
+            via,
+            sni: tls.server_name.as_deref(),
+            tls_version: Some(tls.version),
+            resumed: Some(tls.resumed),
+            subject: facts.map(|facts| facts.subject.text.as_str()),
+            issuer: facts.map(|facts| facts.issuer.text.as_str()),
+            serial: serial.as_deref(),
+            fingerprint: fingerprint.as_deref(),
+            ..ConnectionFields::new(id.get(), client, listener)
+        }
+        .render()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

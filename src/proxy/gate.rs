@@ -2,6 +2,7 @@
 //! requests that began under the old one keep it until they end.
 
 use super::headers::identity::IdentityWriter;
+use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
@@ -12,15 +13,16 @@ use crate::auth::Authenticator;
 use crate::auth::authorization::Authorization;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
-use crate::config::{self, ClientCertificate, ClientPolicy, Config, Limits, Method, Timeouts};
+use crate::config::{self, ClientCertificate, ClientPolicy, Config, Forwarded, Limits, Method, Timeouts};
 use crate::identity::claim;
 use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What requests are served by.
@@ -42,6 +44,8 @@ pub struct Gate {
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
     services: Services,
+    /// The HTTP proxies before a listener, by its name.
+    forwarded: HashMap<String, Forwarded>,
     /// In the order of the configuration, which is the router's index.
     listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
 }
@@ -244,6 +248,11 @@ impl Gate {
             limits: config.limits.clone(),
             audit: parts.audit,
             services,
+            forwarded: config
+                .listeners
+                .iter()
+                .filter_map(|listener| Some((listener.name.clone(), listener.forwarded.clone()?)))
+                .collect(),
             listeners: parts.listeners,
         })
     }
@@ -271,6 +280,17 @@ impl Gate {
                     None => self.router.find(listener, host, path).map(|route| (route, service)),
                 }
             }
+        }
+    }
+
+    /// Where a request on this connection came from, by the word of a proxy that is trusted there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn origin(&self, connection: &Connection, headers: &HeaderMap) -> Result<Option<SocketAddr>, Unreadable> {
+        match self.forwarded.get(&*connection.listener) {
+            Some(trusted) => origin::of(connection.peer.ip(), headers, trusted),
+            None => Ok(None),
         }
     }
 

@@ -1,10 +1,12 @@
 //! What happens to the fields of a request's and a response's head on their way through: `strip` removes
 //! what ends at each hop and whatever only the gate may say, `identity` and `forwarded` say it; `claim` reads what the
-//! client says of itself where a route asks for it. Identity fields are set or removed, never passed through. Which requests pass is decided before (`auth`).
+//! client says of itself where a route asks for it, `origin` what trusted proxies say before anything is removed.
+//! Identity fields are set or removed, never passed through. Which requests pass is decided before (`auth`).
 
 pub mod claim;
 pub mod forwarded;
 pub mod identity;
+pub mod origin;
 pub mod strip;
 
 use crate::config::Method;

@@ -42,6 +42,7 @@ use bytes::Bytes;
 use client::Serving;
 use forward::ForwardError;
 use gate::{Route, Target};
+use headers::origin::Unreadable;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -51,6 +52,7 @@ use preauth::Preauth;
 use record::About;
 use reply::Refusal;
 use service::{Call, LocalService};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -100,6 +102,8 @@ struct Exchange<'a> {
     id: RequestId,
     /// When it came.
     at: Moment,
+    /// Where it came from, if a trusted proxy says so.
+    origin: Result<Option<SocketAddr>, Unreadable>,
 }
 
 /// What the stages before admission have made of a request.
@@ -142,7 +146,8 @@ pub async fn handle(
     let serving = Serving::begin(&client);
     let look = client.registration.look();
     let gate = worker.gate();
-    let exchange = Exchange { client: &client, look, gate: &gate, id: RequestId::random(), at: Moment::now() };
+    let origin = gate.origin(&client.connection, request.headers());
+    let exchange = Exchange { client: &client, look, gate: &gate, id: RequestId::random(), at: Moment::now(), origin };
     let mut response = exchange.run(&worker, request).await?;
     response.body_mut().serve(serving);
     Ok(response)
@@ -159,6 +164,11 @@ impl Exchange<'_> {
             // Nobody can tell where the next request would begin.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return Ok(response);
+        }
+        if let Err(unreadable) = self.origin {
+            let about =
+                About { raw_target: Some(head.uri.path()), detail: Some(unreadable.to_string()), ..About::of(&page) };
+            return Ok(self.refuse(&about, Reason::BadRequest));
         }
         let target = match RequestTarget::parse(&head.method, head.version, &head.uri, &head.headers) {
             Ok(target) => target,
@@ -242,6 +252,16 @@ impl Exchange<'_> {
                 None => self.refuse(&about, reason),
             }),
         }
+    }
+
+    /// Where the request came from, if that is not where its connection did.
+    fn origin(&self) -> Option<SocketAddr> {
+        self.origin.ok().flatten()
+    }
+
+    /// The address of the request's client, as far as it is known: to count it, to judge it, to show it.
+    fn address(&self) -> IpAddr {
+        self.origin().unwrap_or(self.client.connection.peer).ip()
     }
 
     /// What the request's credentials say.

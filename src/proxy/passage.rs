@@ -6,8 +6,8 @@ use super::doubt::{Running, Terms, no_longer_permitted};
 use super::forward::{ForwardError, forward};
 use super::gate::{Asserted, Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
-use super::headers::remove_authorization;
 use super::headers::strip::{self, HopByHop};
+use super::headers::{forwarded, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
@@ -109,6 +109,10 @@ impl Passage<'_> {
                 let (at, identity) = (exchange.at.timestamp(), |held: &mut Held| self.identity(held));
                 exchange.client.prepared(standing, upstream.index, named, authority, at, identity).apply(headers);
             }
+        }
+        if let Some(origin) = exchange.origin() {
+            // Another client may stand behind each request of this connection.
+            forwarded::prepare(origin.ip(), exchange.client.connection.local.port(), authority).apply(headers);
         }
         if let Some(authority) = authority {
             headers.insert(HOST, authority.clone());

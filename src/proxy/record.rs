@@ -65,7 +65,10 @@ impl Exchange<'_> {
             authentication: identity.map(|identity| identity.method.as_str()),
             ..Record::new(self.at, Event::Request, outcome)
         };
-        self.gate.audit.write(self.client.audited(), &record);
+        match self.origin() {
+            Some(origin) => self.gate.audit.write(&self.client.audited_from(origin), &record),
+            None => self.gate.audit.write(self.client.audited(), &record),
+        }
     }
 }
 

@@ -210,7 +210,7 @@ impl Call<'_> {
             permit,
             standing,
             proof: about.credentials.and_then(|credentials| credentials.proof.as_deref()),
-            client: exchange.client.connection.peer.ip(),
+            client: exchange.address(),
             at: exchange.at.timestamp(),
             request_id: exchange.id.as_str(),
         };

@@ -55,10 +55,10 @@ pub enum Outcome {
 pub struct ConnectionFields<'a> {
     /// The number of the connection, counted by this process.
     pub connection: u64,
-    /// The client's address and port.
+    /// The client's address and port; by the word of an HTTP proxy the port is 0 where it did not say one.
     #[serde(serialize_with = "as_text")]
     pub client: SocketAddr,
-    /// The balancer's address and port, where the client's are its word.
+    /// The address and port of the balancer or proxy whose word the client's are.
     #[serde(serialize_with = "as_text_if_any", skip_serializing_if = "Option::is_none")]
     pub via: Option<SocketAddr>,
     /// The name of the listener.

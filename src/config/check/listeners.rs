@@ -111,6 +111,7 @@ impl Context<'_> {
         let address =
             self.required(&raw.address, *place, "address").and_then(|address| self.parsed(address, parse_address));
         let proxy_protocol = self.proxy_protocol(&raw.proxy_protocol);
+        let forwarded = self.forwarded(&raw.forwarded);
         let tls = self.required(&raw.tls, *place, "tls").and_then(|tls| self.tls(tls));
         let keys = PolicyKeys {
             client_certificate: &raw.client_certificate,
@@ -136,6 +137,7 @@ impl Context<'_> {
             address: address?,
             policy: policy?,
             proxy_protocol: proxy_protocol?,
+            forwarded: forwarded?,
             tls: tls?,
             hosts: hosts?,
         })

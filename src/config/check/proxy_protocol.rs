@@ -30,12 +30,14 @@ impl Context<'_> {
         Some(Some(ProxyProtocol { from: from?, required }))
     }
 
-    fn balancers(&mut self, range: &At<String>) -> Option<AddressRange> {
+    /// Addresses of whose word is taken.
+    pub(super) fn balancers(&mut self, range: &At<String>) -> Option<AddressRange> {
         let parse = |text: &str| text.parse().map_err(|why: NotARange| why.to_string());
         let parsed: AddressRange = self.parsed(range, parse)?;
         if parsed.is_wide() {
             let message = "everybody in so wide a range may pass for any address";
-            let help = "name the addresses of the balancers, or the smallest network that they are in".to_owned();
+            let help =
+                "name the addresses of the balancers or proxies, or the smallest network that they are in".to_owned();
             self.warn(range.place, message, help);
         }
         Some(parsed)

@@ -91,6 +91,21 @@ fn the_balancers_before_a_listener_are_named_and_not_too_many() {
             (proxied("{from: [10.0.0.0/8], required: false}"), &required, "made up"),
         ],
     );
+    let forwarded = |keys: &str| listener(&format!("trust: staff, forwarded: {keys}"));
+    assert_faults(
+        Severity::Error,
+        &[
+            (forwarded("{}"), "listeners[0].forwarded.from", "missing"),
+            (forwarded("{from: []}"), "listeners[0].forwarded.from", "empty"),
+            (forwarded("{from: [a]}"), "listeners[0].forwarded.from[0]", "not a range"),
+            (forwarded("{from: [10.0.0.1], header: X-Real-IP}"), "listeners[0].forwarded.header", "not one of"),
+        ],
+    );
+    let everybody = (forwarded("{from: [0.0.0.0/0]}"), "listeners[0].forwarded.from[0]", "may pass for any address");
+    assert_faults(Severity::Warning, &[everybody]);
+    let believed = |keys: &str| config(&forwarded(keys)).listeners[0].forwarded.clone().unwrap().header;
+    assert_eq!(believed("{from: [10.0.0.1]}"), ForwardedHeader::XForwardedFor);
+    assert_eq!(believed("{from: [10.0.0.1], header: Forwarded}"), ForwardedHeader::Forwarded);
     let balancers = |keys: &str| config(&proxied(keys)).listeners[0].proxy_protocol.clone().unwrap();
     let ProxyProtocol { from, required } = balancers("{from: [10.0.0.0/8, '2001:db8::1']}");
     assert_eq!((from.len(), required), (2, true));
