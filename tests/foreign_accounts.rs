@@ -336,6 +336,12 @@ fn whom_the_database_took_for_somebody_else_is_logged_with_the_collation() {
                 assert!(line.contains(part), "{part:?} is missing from {line}");
             }
         }
+        // Whoever goes on trying fills no log.
+        for (kind, name) in [(LookupKind::Username, "ZOË"), (LookupKind::Email, "ZOE@example.org")] {
+            assert_eq!(names(&*directory, kind, name).await, [""; 0]);
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains(&format!("{name}\\\"")), "{text}");
+        }
     });
 }
 

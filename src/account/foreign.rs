@@ -17,15 +17,21 @@ use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm, Foreign, LookupKind, Parameter, Query};
 use crate::store::changes::{Position, Since};
 use crate::store::{Abort, Answer, Database, Deadlines, Fault, Row, Session, Value};
+use crate::telemetry::seldom::Seldom;
 use answer::{AnswerError, Layout, Purpose, Row as Found};
 use compare::Rules;
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// The most rows that are looked through for one name. A collation takes a handful of spellings for one.
 const MOST_ROWS: usize = 16;
+
+/// How often it is said that the database takes two names for one: whoever tries such names must not fill the log, nor
+/// have the database asked for its collations each time.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 
 type Read<T> = Result<T, Abort<Infallible>>;
 
@@ -34,7 +40,12 @@ type Read<T> = Result<T, Abort<Infallible>>;
 pub struct Store {
     database: Database,
     foreign: Arc<Foreign>,
+    warned: Arc<Warned>,
 }
+
+/// What was said of names that the database took for others, by the query that found them: its columns have one
+/// collation each.
+type Warned = Seldom<&'static str>;
 
 impl Store {
     /// Reaches the database and has it prepare every query. What it says of them must fit: the parameters
@@ -47,10 +58,14 @@ impl Store {
         let database = database.map_err(|error| error.to_string())?;
         let examined = database.read(Arc::clone(foreign), |session, foreign| Box::pin(examine(session, foreign)));
         match examined.await {
-            Ok(()) => Ok(Self { database, foreign: Arc::clone(foreign) }),
+            Ok(()) => Ok(Self { database, foreign: Arc::clone(foreign), warned: Arc::new(Seldom::new(WARNED_EVERY)) }),
             Err(Abort::Refused(faults)) => Err(faults.join("; ")),
             Err(Abort::Fault(fault)) => Err(fault.to_string()),
         }
+    }
+
+    fn question<A>(&self, asked: A) -> Question<A> {
+        Question { foreign: Arc::clone(&self.foreign), warned: Arc::clone(&self.warned), asked }
     }
 
     fn unavailable(&self, what: &'static str, fault: &Fault) -> Unavailable {
@@ -72,7 +87,7 @@ impl Directory for Store {
             if !names::is_plausible(&lookup.name) {
                 return Ok(Vec::new());
             }
-            let question = Question { foreign: Arc::clone(&self.foreign), asked: lookup.clone() };
+            let question = self.question(lookup.clone());
             let found = self.database.read(question, |session, question| Box::pin(question.find(session))).await;
             self.answer("looking up an account", found)
         })
@@ -89,7 +104,7 @@ impl Directory for Store {
                 return Ok(None);
             }
             let asked = Credential { username: username.to_owned(), realm: realm.to_owned(), algorithm };
-            let question = Question { foreign: Arc::clone(&self.foreign), asked };
+            let question = self.question(asked);
             let found = self.database.read(question, |session, question| Box::pin(question.ha1(session))).await;
             self.answer("looking up a digest credential", found)
         })
@@ -156,6 +171,7 @@ struct Credential {
 /// What is asked, and how.
 struct Question<A> {
     foreign: Arc<Foreign>,
+    warned: Arc<Warned>,
     asked: A,
 }
 
@@ -293,7 +309,8 @@ impl Question<Lookup> {
     }
 
     /// Says which rows the database took for the one that was asked for, and by which collation.
-    async fn warn(&self, session: &mut dyn Session, key: &str, query: &Query, unlike: &[Found]) {
+    async fn warn(&self, session: &mut dyn Session, key: &'static str, query: &Query, unlike: &[Found]) {
+        let Some(suppressed) = self.warned.may_be_said(key, Instant::now()) else { return };
         let found: Vec<String> = unlike.iter().map(|row| shown(&row.record.username)).collect();
         let collations = self.collations(session, key, query, unlike).await;
         tracing::warn!(
@@ -301,6 +318,7 @@ impl Question<Lookup> {
             found = found.join(", "),
             collations = collations.as_deref().unwrap_or("not known"),
             query = key,
+            suppressed,
             "the database takes another name for the one that was asked for, by its collation, padding or conversion; \
              it is nobody's here"
         );

@@ -1,6 +1,7 @@
-//! What others may see of us: `log` (structured lines), `audit` (one flat record for each verdict) and
-//! `request_id` (what a page and a record are matched by).
+//! What others may see of us: `log` (structured lines), `audit` (one flat record for each verdict),
+//! `request_id` (what a page and a record are matched by) and `seldom` (what would otherwise fill a log).
 
 pub mod audit;
 pub mod log;
 pub mod request_id;
+pub mod seldom;
