@@ -23,6 +23,7 @@ use connect::{AVOIDED, Connected, Connector, Purpose, is_read_only};
 use futures_util::future::{BoxFuture, FutureExt};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +31,9 @@ use tokio::time::timeout;
 
 /// The most connections that one process holds.
 const CONNECTIONS: usize = 8;
+
+/// For how many times the wait somebody stands in the queue for a connection while it moves.
+const LONGEST_QUEUE: u32 = 5;
 
 /// A connection that nobody used for this long is closed: firewalls and servers forget idle ones.
 const IDLE: Duration = Duration::from_secs(60);
@@ -47,6 +51,8 @@ pub struct Pool {
     deadlines: Deadlines,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    /// When a connection was last given back in order.
+    put_back: Mutex<Instant>,
 }
 
 #[derive(Debug)]
@@ -85,6 +91,7 @@ impl Pool {
             deadlines,
             permits: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Mutex::new(Vec::new()),
+            put_back: Mutex::new(Instant::now()),
         });
         let first = pool.lease(Purpose::Reading).await?;
         pool.put_back(first);
@@ -259,19 +266,34 @@ impl Pool {
 
     /// A connection that is fit for the purpose: an idle one, or else a new one.
     async fn lease(&self, purpose: Purpose) -> Result<Leased, Fault> {
-        let wait = self.deadlines.wait;
-        let permit = match timeout(wait, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(permit) => permit.map_err(|_| stopped())?,
-            Err(_) => {
-                return Err(Fault::Unavailable(format!("all {CONNECTIONS} connections were busy for {wait:?}")));
-            }
-        };
+        let permit = self.permit().await?;
         if let Some(Idle { connected, made, .. }) = self.take_idle(purpose) {
             return Ok(Leased { connected, made, reused: true, _permit: permit });
         }
         self.make_room();
         let connected = self.connector.connect(self.deadlines.connect, purpose).await?;
         Ok(Leased { connected, made: Instant::now(), reused: false, _permit: permit })
+    }
+
+    /// The right to use a connection. Whoever waits for one is patient with a server that is busy, whose answers to
+    /// others free connections meanwhile, and not with one that says nothing.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let nothing_idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if let Some(fault) = self.connector.failed_just_now(false).filter(|_| nothing_idle) {
+            return Err(fault);
+        }
+        let (wait, began) = (self.deadlines.wait, Instant::now());
+        let mut acquiring = pin!(Arc::clone(&self.permits).acquire_owned());
+        loop {
+            if let Ok(permit) = timeout(wait, acquiring.as_mut()).await {
+                return permit.map_err(|_| stopped());
+            }
+            let put_back = *self.put_back.lock().unwrap_or_else(PoisonError::into_inner);
+            if began.elapsed() >= wait * LONGEST_QUEUE || put_back.elapsed() >= wait {
+                let waited = began.elapsed();
+                return Err(Fault::Unavailable(format!("all {CONNECTIONS} connections were busy for {waited:.1?}")));
+            }
+        }
     }
 
     /// A connection that is known to work, for what must not be begun twice; and whose server takes writes
@@ -309,6 +331,7 @@ impl Pool {
     }
 
     fn put_back(&self, leased: Leased) {
+        *self.put_back.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let idle = Idle { connected: leased.connected, made: leased.made, since: Instant::now() };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }

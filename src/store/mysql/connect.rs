@@ -15,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// For this long after all servers failed, nobody tries again: whoever asks meanwhile is told at once.
+/// When all servers have failed, one connection is tried as often as this, however many are wanted: everybody else is
+/// told at once. A server that accepts connections and says nothing is so no worse than one that is down.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// For this long after a server failed, the others are tried before it.
@@ -74,7 +75,7 @@ pub(super) struct Connector {
 struct Health {
     /// When each server failed last, in the order of the settings.
     failed: Vec<Option<Instant>>,
-    /// When all of them failed, and why.
+    /// When all of them had failed and were last tried again, and why they failed; nothing once any has answered.
     all_failed: Option<(Instant, Fault)>,
 }
 
@@ -102,7 +103,7 @@ impl Connector {
     /// A connection to the first server that answers within the limit and takes writes; for reading, if there is
     /// none, to the first that answers.
     pub(super) async fn connect(&self, limit: Duration, purpose: Purpose) -> Result<Connected, Fault> {
-        if let Some(fault) = self.failed_just_now() {
+        if let Some(fault) = self.failed_just_now(true) {
             return Err(fault);
         }
         let mut reasons = Vec::new();
@@ -239,9 +240,17 @@ impl Connector {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed_just_now(&self) -> Option<Fault> {
-        let health = self.health();
-        health.all_failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).map(|(_, fault)| fault.clone())
+    /// Why all servers failed, if it is not time to try them again. Whoever is about to try takes that on themselves.
+    pub(super) fn failed_just_now(&self, about_to_try: bool) -> Option<Fault> {
+        let mut health = self.health();
+        let (tried, fault) = health.all_failed.as_mut()?;
+        if tried.elapsed() < PAUSE {
+            return Some(fault.clone());
+        }
+        if about_to_try {
+            *tried = Instant::now();
+        }
+        None
     }
 
     /// The servers in the order of the settings, those that failed lately last.
@@ -262,8 +271,12 @@ impl Connector {
     }
 
     fn note(&self, index: usize, failed: Option<Instant>) {
-        if let Some(server) = self.health().failed.get_mut(index) {
+        let mut health = self.health();
+        if let Some(server) = health.failed.get_mut(index) {
             *server = failed;
+        }
+        if failed.is_none() {
+            health.all_failed = None;
         }
     }
 }
