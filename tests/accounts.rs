@@ -834,7 +834,10 @@ mod cases {
         world.registry.add(&account("ann")).await.unwrap();
         let hour = Duration::from_secs(3600);
         let directory: Arc<dyn Directory> = Arc::<dyn Registry>::clone(&world.registry);
-        let accounts = Accounts::new(directory, &Cache { ttl: hour, negative_ttl: hour, capacity: 100 });
+        let accounts = Accounts::new(
+            directory,
+            &Cache { ttl: hour, negative_ttl: hour, capacity: 100, serve_stale: Duration::ZERO },
+        );
         let lookup = Lookup { kind: Email, name: "ann@example.org".to_owned() };
         assert_eq!(accounts.find(&lookup).await.unwrap().accounts[0].status, Status::Active);
         world.registry.update(&Account { status: Status::Locked, ..account("ann") }).await.unwrap();

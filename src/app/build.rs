@@ -3,8 +3,8 @@
 
 use super::Parts;
 use super::trust::issuer_keys;
-use crate::account;
 use crate::account::cache::Accounts;
+use crate::account::{self, Directory};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::digest;
@@ -241,7 +241,14 @@ pub(super) async fn accounts(settings: &config::Accounts) -> Arc<Accounts> {
         tokio::spawn(log_diagnoses(store.clone()));
     }
     let directory = account::reopen::open(&settings.store, Handle::current()).await;
-    Arc::new(Accounts::new(directory, &settings.cache))
+    behind_cache(directory, settings)
+}
+
+fn behind_cache(directory: Arc<dyn Directory>, settings: &config::Accounts) -> Arc<Accounts> {
+    Arc::new(match settings.store.foreign() {
+        Some(_) => Accounts::new(directory, &settings.cache),
+        None => Accounts::with_feed(directory, &settings.cache),
+    })
 }
 
 /// Says in the log what `wicketgate db check` would say. The start does not wait for it.
@@ -273,7 +280,7 @@ pub(super) fn not_exposed(settings: &config::Accounts) -> anyhow::Result<()> {
 /// one that does not.
 pub(super) async fn accounts_that_answer(settings: &config::Accounts) -> anyhow::Result<Arc<Accounts>> {
     let directory = account::open_directory(&settings.store, Handle::current()).await?;
-    Ok(Arc::new(Accounts::new(directory, &settings.cache)))
+    Ok(behind_cache(directory, settings))
 }
 
 /// The verifier of Digest credentials, and the secret that it was made with.

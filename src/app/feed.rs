@@ -1,7 +1,9 @@
 //! Follows the store's feed of changes: what has changed is forgotten by the cache of accounts, and the open
-//! connections that it concerns are put in doubt, in this order, so that whoever looks again finds what is true.
+//! connections that it concerns are put in doubt, in this order, so that whoever looks again finds what is true. Each
+//! reading that came to the end of the feed confirms what is kept; when none has done so for longer than answers count
+//! without it, everybody is put in doubt.
 
-use crate::account::cache::Accounts;
+use crate::account::cache::{Accounts, PROMISE};
 use crate::account::{CertificateKey, Unavailable};
 use crate::revocation::live::{Cause, Key, Live};
 use crate::store::changes::{BATCH, Change, Kind, Position, Since};
@@ -11,8 +13,9 @@ use tokio::time::MissedTickBehavior;
 
 /// How often the feed is read.
 const POLL: Duration = Duration::from_millis(250);
-/// How long one reading may take.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// How long one reading may take: what it confirms would no longer count when the next one begins. A store that accepts
+/// the question and never answers it costs no more than one that refuses it.
+const DEADLINE: Duration = PROMISE.saturating_sub(POLL);
 /// How often connections are doubted at most where there is no feed.
 const LEAST_WITHOUT: Duration = Duration::from_secs(1);
 /// What passes between one part of all connections being doubted and the next one.
@@ -22,8 +25,6 @@ const SPREAD: Duration = Duration::from_millis(8);
 pub(super) struct Feed {
     accounts: Arc<Accounts>,
     live: Arc<Live>,
-    /// For how long answers are believed while the feed cannot be read.
-    patience: Duration,
     position: Option<Position>,
     outage: Option<Outage>,
 }
@@ -35,20 +36,32 @@ struct Outage {
     doubted: bool,
 }
 
+/// What came of reading the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// All that there is, for now.
+    ToTheEnd,
+    /// There may be more at once.
+    InPart,
+    /// Nothing.
+    Failed,
+}
+
 impl Feed {
-    /// The feed of the store behind these accounts, whose answers are believed for `patience` without it.
-    pub(super) fn new(accounts: Arc<Accounts>, live: Arc<Live>, patience: Duration) -> Self {
-        Self { accounts, live, patience, position: None, outage: None }
+    /// The feed of the store behind these accounts.
+    pub(super) fn new(accounts: Arc<Accounts>, live: Arc<Live>) -> Self {
+        Self { accounts, live, position: None, outage: None }
     }
 
-    /// Takes its place, for ever, where a store has none: whoever asks again asks the cache, so that what changed is
-    /// noticed when the answer there has become too old, and a quarter of that time later at most.
-    pub(super) async fn do_without(self) {
-        let mut tick = tokio::time::interval((self.patience / 4).max(LEAST_WITHOUT));
+    /// Takes its place, for ever, where a store has none and answers are good for `ttl`: whoever asks again asks the
+    /// cache, so that what changed is noticed when the answer there has become too old, and a quarter of that time
+    /// later at most.
+    pub(super) async fn do_without(self, ttl: Duration) {
+        let mut tick = tokio::time::interval((ttl / 4).max(LEAST_WITHOUT));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            self.doubt_all();
+            doubt_all(&self.live, Cause::Feed);
         }
     }
 
@@ -58,33 +71,37 @@ impl Feed {
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             poll.tick().await;
-            while self.read().await {}
+            loop {
+                let began = Instant::now();
+                match self.read().await {
+                    Read::InPart => continue,
+                    Read::ToTheEnd => self.confirm(began),
+                    Read::Failed => {}
+                }
+                break;
+            }
         }
     }
 
-    /// Reads it once, and says whether there may be more at once.
-    async fn read(&mut self) -> bool {
+    /// Reads it once.
+    async fn read(&mut self) -> Read {
         let reading = self.accounts.changes(self.position.as_ref());
         let read = match tokio::time::timeout(DEADLINE, reading).await {
             Ok(Ok(read)) => read,
             Ok(Err(Unavailable { store, why, .. })) => {
                 self.fail(&format!("{store}: {why}"));
-                return false;
+                return Read::Failed;
             }
             Err(_) => {
                 self.fail(&format!("no answer within {DEADLINE:?}"));
-                return false;
+                return Read::Failed;
             }
         };
-        if let Some(outage) = self.outage.take() {
-            let lasted = outage.since.elapsed();
-            tracing::info!(?lasted, "the feed of changes is read again");
-        }
         match read {
             Since::Changes(changes, position) => {
                 changes.iter().for_each(|change| self.take_up(change));
                 self.position = Some(position);
-                changes.len() == BATCH
+                if changes.len() == BATCH { Read::InPart } else { Read::ToTheEnd }
             }
             Since::Gap(position) => {
                 if self.position.is_some() {
@@ -92,10 +109,19 @@ impl Feed {
                 }
                 // What was answered before the position was known may be older than it.
                 self.accounts.invalidate_all();
-                self.doubt_all();
+                doubt_all(&self.live, Cause::Feed);
                 self.position = Some(position);
-                false
+                Read::ToTheEnd
             }
+        }
+    }
+
+    /// All that is kept holds as of this instant.
+    fn confirm(&mut self, began: Instant) {
+        self.accounts.confirm(began);
+        if let Some(outage) = self.outage.take() {
+            let lasted = outage.since.elapsed();
+            tracing::info!(?lasted, "the feed of changes is read again");
         }
     }
 
@@ -110,35 +136,43 @@ impl Feed {
                         name = change.name,
                         "a change of an unnamed certificate; everything is asked for anew"
                     );
-                    self.doubt_all();
+                    doubt_all(&self.live, Cause::Feed);
                     self.live.len()
                 }
             },
+            Kind::Flush => {
+                tracing::info!("everything is asked for anew, as somebody has demanded");
+                doubt_all(&self.live, Cause::Flush);
+                self.live.len()
+            }
         };
         tracing::debug!(kind = change.kind.as_str(), name = change.name, doubted, "changed");
     }
 
     fn fail(&mut self, error: &str) {
+        let now = Instant::now();
+        self.accounts.unconfirmed(now);
         let outage = self.outage.get_or_insert_with(|| {
             tracing::error!(error, "the feed of changes cannot be read: what changes in the store is not noticed");
-            Outage { since: Instant::now(), doubted: false }
+            Outage { since: now, doubted: false }
         });
-        if !outage.doubted && outage.since.elapsed() >= self.patience {
+        if !outage.doubted && !self.accounts.is_confirmed(now) {
             outage.doubted = true;
-            self.doubt_all();
+            tracing::error!(error, "what was known counts no longer: nobody is let in until the store answers");
+            doubt_all(&self.live, Cause::Feed);
         }
     }
+}
 
-    /// Puts all connections in doubt, spread over half a second; meanwhile the feed is read on.
-    fn doubt_all(&self) {
-        let live = Arc::clone(&self.live);
-        tokio::spawn(async move {
-            let mut doubted = 0;
-            for part in live.doubt_all(Cause::Feed) {
-                doubted += part;
-                tokio::time::sleep(SPREAD).await;
-            }
-            tracing::debug!(doubted, "all connections were doubted");
-        });
-    }
+/// Puts all connections in doubt, spread over half a second; meanwhile whoever calls goes on.
+pub(super) fn doubt_all(live: &Arc<Live>, cause: Cause) {
+    let live = Arc::clone(live);
+    tokio::spawn(async move {
+        let mut doubted = 0;
+        for part in live.doubt_all(cause) {
+            doubted += part;
+            tokio::time::sleep(SPREAD).await;
+        }
+        tracing::debug!(doubted, %cause, "all connections were doubted");
+    });
 }

@@ -22,7 +22,7 @@ use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
 use crate::listen::{self, Listener};
 use crate::proxy::{Gate, Worker};
-use crate::revocation::live::Live;
+use crate::revocation::live::{Cause, Live};
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::{self, LevelHandle};
 use anyhow::{Context, bail};
@@ -55,7 +55,8 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 ///
 /// SIGTERM and SIGINT end it after open requests are answered, or after `timeouts.drain`; a second one ends
 /// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
-/// anew: a configuration with any fault is refused whole and the old one goes on. Revocation lists are taken up
+/// anew: a configuration with any fault is refused whole and the old one goes on. SIGHUP flushes the cache of accounts,
+/// too. Revocation lists are taken up
 /// whenever their files change, each by itself.
 ///
 /// # Errors
@@ -310,7 +311,9 @@ impl Process {
                         break;
                     }
                     files.changed();
-                    self.reload("SIGHUP", &mut files).await;
+                    if self.reload("SIGHUP", &mut files).await {
+                        self.flush();
+                    }
                 }
                 _ = woken.recv() => {
                     tokio::time::sleep(SETTLE).await;
@@ -325,17 +328,28 @@ impl Process {
         Ok(())
     }
 
-    async fn reload(&mut self, cause: &str, files: &mut FileWatch) {
+    /// Says whether the configuration was taken up.
+    async fn reload(&mut self, cause: &str, files: &mut FileWatch) -> bool {
         match self.take_up().await {
             Ok(seen) => {
                 files.set(seen);
                 tracing::info!(cause, epoch = self.epoch, "configuration taken up");
+                true
             }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::error!(cause, error, "configuration refused; the old one goes on");
+                false
             }
         }
+    }
+
+    /// Forgets what the store has said, and lets every connection find it out anew: what somebody has written into
+    /// tables that have no feed of changes counts from now on.
+    fn flush(&self) {
+        self.parts.accounts.invalidate_all();
+        feed::doubt_all(&self.parts.live, Cause::Flush);
+        tracing::info!("the cache of accounts was flushed");
     }
 
     /// Reads and builds everything anew; nothing is changed before all of it stands. Gives the files as they stood
@@ -402,9 +416,9 @@ impl Process {
 
 /// Follows the feed of changes of the store behind these parts' accounts.
 fn follow_feed(parts: &Parts, config: &Config) -> AbortHandle {
-    let feed = Feed::new(Arc::clone(&parts.accounts), Arc::clone(&parts.live), config.accounts.cache.ttl);
+    let feed = Feed::new(Arc::clone(&parts.accounts), Arc::clone(&parts.live));
     match config.accounts.store.foreign() {
-        Some(_) => tokio::spawn(feed.do_without()).abort_handle(),
+        Some(_) => tokio::spawn(feed.do_without(config.accounts.cache.ttl)).abort_handle(),
         None => tokio::spawn(feed.follow()).abort_handle(),
     }
 }

@@ -13,7 +13,7 @@ use crate::base::reach;
 use crate::base::secret::{Secret, SecretError, SecretSource};
 use crate::certificate::fields::Fields;
 use crate::certificate::pem::{self, PemError};
-use crate::config::{Config, Foreign, MySql, Severity, Store};
+use crate::config::{Cache, Config, Foreign, MySql, Severity, Store};
 use crate::store::rights::Role;
 use crate::store::{Database, Deadlines, Diagnosis, migrations, mysql};
 use rustls_pki_types::CertificateDer;
@@ -78,7 +78,7 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
         Store::MySql(mysql) => examiner.mysql(mysql),
     }
     if let Some(foreign) = config.accounts.store.foreign() {
-        examiner.no_feed(foreign, config.accounts.cache.ttl);
+        examiner.no_feed(foreign, &config.accounts.cache);
     }
     if let Some(secret) = config.digest.as_ref().and_then(|digest| digest.nonce_secret.as_ref()) {
         examiner.strong_secret("digest.nonce.secret", secret);
@@ -338,13 +338,26 @@ impl Examiner {
     }
 
     /// In tables of others nothing says what changed.
-    fn no_feed(&mut self, foreign: &Foreign, ttl: Duration) {
+    fn no_feed(&mut self, foreign: &Foreign, cache: &Cache) {
+        let Cache { ttl, serve_stale, .. } = cache;
         self.warn(
             "a lock counts only when the time to live of an answer is over",
             format!("accounts.mysql.{}", foreign.key),
             "tables of your own have no feed of changes, so that the gate learns nothing of one",
-            format!("choose `accounts.cache.ttl` (now {ttl:?}) as long as somebody who was locked may still pass"),
+            format!(
+                "choose `accounts.cache.ttl` (now {ttl:?}) as long as somebody who was locked may still pass; after a change by \
+                 hand SIGHUP flushes the cache"
+            ),
         );
+        if !serve_stale.is_zero() {
+            self.warn(
+                "an outage is known only by a question that is not answered",
+                "accounts.serve_stale".to_owned(),
+                "tables of your own have no feed of changes, so that its time is counted from the last answer of the \
+                 database to whatever question",
+                format!("reckon with {:?} after that answer", serve_stale.max(ttl)),
+            );
+        }
     }
 
     fn database_file(&mut self, path: &Path) {

@@ -8,7 +8,7 @@ pub mod decision;
 pub mod digest;
 pub mod trust;
 
-use crate::account::cache::Accounts;
+use crate::account::cache::{Accounts, Fresh};
 use crate::account::{Account, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
@@ -45,8 +45,10 @@ pub struct Standing {
     pub evidence: CertificateEvidence,
     /// Past this second the dates of certificates or revocation lists say something else.
     pub valid_until: Timestamp,
-    /// Past this instant the account and the database are asked again.
+    /// Past this instant it is found out anew, whatever it is.
     pub fresh_until: Instant,
+    /// How long the store's answers that it rests on may be used without asking again, if it rests on any.
+    pub fresh: Option<Fresh>,
     /// The path from the certificate to an authority, if there is one.
     pub path: Option<Arc<ValidPath>>,
     /// What each stage found, in order.
@@ -66,7 +68,16 @@ impl Standing {
     /// Whether it still holds at this time.
     #[must_use]
     pub fn holds(&self, at: Timestamp, now: Instant) -> bool {
-        at <= self.valid_until && now < self.fresh_until
+        let fresh = |fresh: &Fresh| fresh.holds(now);
+        at <= self.valid_until && now < self.fresh_until && self.fresh.as_ref().is_none_or(fresh)
+    }
+
+    /// Rests on another answer of the store.
+    fn rest_on(&mut self, answer: Option<Fresh>) {
+        self.fresh = match (self.fresh.take(), answer) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     /// What the last stage found: what refused the certificate, if anything did.
@@ -148,6 +159,7 @@ impl Authenticator {
             evidence: CertificateEvidence::None,
             valid_until: Timestamp::FAR_FUTURE,
             fresh_until: Instant::now() + Duration::from_secs(3600),
+            fresh: None,
             path: None,
             stages: Vec::new(),
         };
@@ -194,7 +206,7 @@ impl Authenticator {
 
         let answer = trust.revocation(&path, &self.accounts, at).await;
         standing.valid_until = standing.valid_until.min(answer.valid_until);
-        standing.fresh_until = answer.fresh_until.map_or(standing.fresh_until, |until| standing.fresh_until.min(until));
+        standing.rest_on(answer.fresh);
         let said: Vec<String> = answer.said.iter().map(|(source, said)| format!("{source}: {said}")).collect();
         let said = if said.is_empty() { "not asked".to_owned() } else { said.join("; ") };
         match (&answer.verdict, answer.verdict.refusal()) {
@@ -277,7 +289,7 @@ impl Authenticator {
                 Ok(answer) => answer,
                 Err(error) => return Err(unavailable(standing, "account", &error)),
             };
-            standing.fresh_until = standing.fresh_until.min(answer.until);
+            standing.rest_on(Some(answer.fresh));
             // What a directory counts as two accounts are two, even if both have one user name.
             if let [one, other, ..] = &*answer.accounts {
                 return Err(ambiguous(standing, one, other));

@@ -243,8 +243,11 @@ pub struct Cache {
     pub ttl: Duration,
     /// How long it is remembered that there is none.
     pub negative_ttl: Duration,
-    /// How many answers are kept.
+    /// How many answers of ordinary size are kept: of accounts 1 KiB, of digest credentials and of revocations half a
+    /// KiB each.
     pub capacity: u64,
+    /// For how long answers are used after the store was last heard of.
+    pub serve_stale: Duration,
 }
 
 /// HTTP Digest (RFC 7616).

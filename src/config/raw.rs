@@ -9,6 +9,7 @@
 mod access;
 mod assertion;
 mod claim;
+mod cache;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -18,6 +19,7 @@ mod trust;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
+pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
@@ -228,6 +230,8 @@ pub(super) struct Accounts {
     pub(super) mysql: Field<MySql>,
     /// The cache before it.
     pub(super) cache: Field<Cache>,
+    /// For how long people whose accounts are in the cache go on when the database gives no answer. Default: `0s`.
+    pub(super) serve_stale: Field<Duration>,
 }
 
 /// An embedded database.
@@ -273,18 +277,6 @@ pub(super) struct MySqlTls {
     pub(super) certificate: Field<String>,
     /// Its key.
     pub(super) key: Field<String>,
-}
-
-/// The cache of account look-ups.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Cache {
-    /// How long a found account is good. Default: `60s`.
-    pub(super) ttl: Field<Duration>,
-    /// How long it is remembered that there is none. Default: `5s`.
-    pub(super) negative_ttl: Field<Duration>,
-    /// How many answers are kept. Default: 100000.
-    pub(super) capacity: Field<u64>,
 }
 
 /// HTTP Digest (RFC 7616).

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Longer durations are refused, so that adding one to a point in time cannot overflow.
 const MAX_DURATION: Duration = Duration::from_secs(3650 * 24 * 3600);
 
+/// The memory in octets that the cache of accounts has for one answer of ordinary size, of each kind of answers.
+const ORDINARY_ANSWER: u64 = 2 << 10;
+
 /// `500ms`, `30s`, `5m`, `1h`, `365d`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{}` is not a duration: write `500ms`, `30s`, `5m`, `1h` or `365d`", short(text));
@@ -42,6 +45,22 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(octets).ok_or_else(|| format!("`{}` is too large", short(text)))
+}
+
+/// What the cache of accounts holds at most: `100000` answers of ordinary size, or `64MiB` of them. Yields answers.
+pub(super) fn parse_capacity(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{}` is neither a number of answers nor a size: write `100000` or `64MiB`", short(text));
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let answers = match unit {
+        "" => number,
+        _ => parse_size(text).map_err(|_| wrong())?.div_ceil(ORDINARY_ANSWER),
+    };
+    if answers == 0 {
+        return Err(
+            "a cache that holds nothing would ask the database on every request: write a number from 1".to_owned()
+        );
+    }
+    Ok(answers)
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {
@@ -348,6 +367,25 @@ mod tests {
     }
 
     #[test]
+    fn a_capacity_is_a_number_of_answers_or_a_size() {
+        let cases = [
+            ("100000", Some(100_000)),
+            ("1", Some(1)),
+            ("64MiB", Some(32_768)),
+            ("1B", Some(1)),
+            ("0", None),
+            ("0MiB", None),
+            ("64MB", None),
+            ("many", None),
+            ("-1", None),
+            ("99999999TiB", None),
+        ];
+        for (text, answers) in cases {
+            assert_eq!(parse_capacity(text).ok(), answers, "{text}");
+        }
+    }
+
+    #[test]
     fn a_host_has_one_spelling() {
         let cases = [
             ("Mail.Example.ORG.", Some("mail.example.org")),
@@ -469,6 +507,7 @@ mod tests {
         fn no_text_ends_the_process(text in "\\PC{0,40}") {
             let _ = parse_duration(&text);
             let _ = parse_size(&text);
+            let _ = parse_capacity(&text);
             let _ = parse_address(&text);
             let _ = parse_host_pattern(&text);
             let _ = parse_server_url(&format!("http://{text}"));

@@ -1,19 +1,18 @@
 //! Whether our own store knows a certificate as revoked: the tables `revocations`, of any issuer, and
 //! `certificates`, of our authority. The store is asked through the cache of `account`.
 
-use crate::account::cache::Accounts;
+use crate::account::cache::{Accounts, Fresh};
 use crate::account::{CertificateKey, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::certificate::path::PathCertificate;
-use std::time::Instant;
 
 /// What the store says about all certificates of a path.
 #[derive(Debug, Clone)]
 pub enum DatabaseAnswer {
     /// None was revoked.
     Good {
-        /// Until when that may be believed.
-        until: Instant,
+        /// How long that may be believed without asking again.
+        fresh: Fresh,
     },
     /// One was revoked.
     Revoked {
@@ -40,7 +39,7 @@ pub async fn ask(accounts: &Accounts, certificates: &[PathCertificate]) -> Datab
             let first = revocations.at.iter().enumerate().find_map(|(position, at)| at.map(|at| (position, at)));
             match first {
                 Some((position, at)) => DatabaseAnswer::Revoked { position, at },
-                None => DatabaseAnswer::Good { until: revocations.until },
+                None => DatabaseAnswer::Good { fresh: revocations.fresh },
             }
         }
         Err(unavailable) => DatabaseAnswer::Unavailable(unavailable),
@@ -101,7 +100,10 @@ mod tests {
 
     async fn answer(known: Option<Vec<(CertificateKey, Timestamp)>>, path: &ValidPath) -> DatabaseAnswer {
         let hour = Duration::from_secs(3600);
-        let accounts = Accounts::new(Arc::new(Store(known)), &Cache { ttl: hour, negative_ttl: hour, capacity: 10 });
+        let accounts = Accounts::new(
+            Arc::new(Store(known)),
+            &Cache { ttl: hour, negative_ttl: hour, capacity: 10, serve_stale: Duration::ZERO },
+        );
         ask(&accounts, &path.certificates).await
     }
 

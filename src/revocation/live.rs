@@ -101,11 +101,22 @@ pub enum Cause {
     Feed,
     /// A request has found that the connection no longer stands for whom it was let in as.
     Request,
+    /// Somebody has demanded that everything be asked for anew.
+    Flush,
 }
 
 impl Cause {
-    const ALL: [Self; 8] =
-        [Self::Lists, Self::Store, Self::Account, Self::Date, Self::Trust, Self::Routes, Self::Feed, Self::Request];
+    const ALL: [Self; 9] = [
+        Self::Lists,
+        Self::Store,
+        Self::Account,
+        Self::Date,
+        Self::Trust,
+        Self::Routes,
+        Self::Feed,
+        Self::Request,
+        Self::Flush,
+    ];
 
     /// What happened, for the log.
     #[must_use]
@@ -119,6 +130,7 @@ impl Cause {
             Self::Routes => "routes were reloaded",
             Self::Feed => "the feed of changes was interrupted",
             Self::Request => "a request was refused",
+            Self::Flush => "the cache was flushed",
         }
     }
 }

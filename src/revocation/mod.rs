@@ -13,6 +13,7 @@ pub mod live;
 pub mod ocsp;
 
 use crate::account::Unavailable;
+use crate::account::cache::Fresh;
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::config::Unknown;
@@ -20,7 +21,6 @@ use crl::{CrlAnswer, RevocationReason};
 use database::DatabaseAnswer;
 use ocsp::OcspAnswer;
 use std::fmt;
-use std::time::Instant;
 
 /// Where it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,8 +52,8 @@ pub struct Answer {
     pub said: Vec<(Source, String)>,
     /// Until when the answer may be believed by what lists and responders say of themselves.
     pub valid_until: Timestamp,
-    /// Until when the answer may be believed by how long the store's is kept, if it was asked.
-    pub fresh_until: Option<Instant>,
+    /// How long the store's answer may be believed without asking again, if it was asked.
+    pub fresh: Option<Fresh>,
 }
 
 /// Whether a path still counts.
@@ -124,10 +124,10 @@ pub fn combine(
             unknown = Some(Verdict::Unknown { source: Source::Crl, why });
         }
     }
-    let mut fresh_until = None;
+    let mut fresh = None;
     match database {
         None => {}
-        Some(DatabaseAnswer::Good { until }) => fresh_until = Some(until),
+        Some(DatabaseAnswer::Good { fresh: of_store }) => fresh = Some(of_store),
         Some(DatabaseAnswer::Revoked { position, at }) => {
             revoked = revoked.or(Some(Verdict::Revoked { source: Source::Database, position, at, reason: None }));
         }
@@ -147,7 +147,7 @@ pub fn combine(
             unknown = unknown.or(Some(Verdict::Unknown { source: Source::Ocsp, why }));
         }
     }
-    Answer { verdict: revoked.or(unknown).unwrap_or(Verdict::Good), said, valid_until, fresh_until }
+    Answer { verdict: revoked.or(unknown).unwrap_or(Verdict::Good), said, valid_until, fresh }
 }
 
 fn told_by_store(answer: &DatabaseAnswer) -> String {
@@ -163,7 +163,7 @@ mod tests {
     use super::crl::{Edition, Number, Origin};
     use super::*;
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     const UNTIL: Timestamp = Timestamp::from_unix(2_000_000_000);
     const SINCE: Timestamp = Timestamp::from_unix(1_700_000_000);
@@ -215,7 +215,7 @@ mod tests {
     fn revoked_by_any_is_revoked_and_no_answer_is_no_yes() {
         use Unknown::{Accept, Reject};
         let in_store = || DatabaseAnswer::Revoked { position: 0, at: SINCE };
-        let not_in_store = || DatabaseAnswer::Good { until: Instant::now() };
+        let not_in_store = || DatabaseAnswer::Good { fresh: Fresh::until(Instant::now()) };
         let none = || OcspAnswer::NoResponder;
         let [revoked_is, unknown_is] = [Reason::CertificateRevoked, Reason::RevocationUnknown].map(Some);
         let unavailable_is = Some(Reason::AccountsUnavailable);
@@ -258,11 +258,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_good_for_as_long_as_the_sources_say() {
-        let until = Instant::now();
-        let answer = combine(Some((good(), Unknown::Reject)), Some(DatabaseAnswer::Good { until }), None);
-        assert_eq!((answer.valid_until, answer.fresh_until), (UNTIL, Some(until)));
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        let fresh = Fresh::until(now + minute);
+        let answer = combine(Some((good(), Unknown::Reject)), Some(DatabaseAnswer::Good { fresh }), None);
+        assert_eq!(answer.valid_until, UNTIL);
+        assert!(answer.fresh.is_some_and(|fresh| fresh.holds(now) && !fresh.holds(now + minute)));
         let answer = combine(None, None, None);
-        assert_eq!((answer.valid_until, answer.fresh_until), (Timestamp::FAR_FUTURE, None));
+        assert!(answer.valid_until == Timestamp::FAR_FUTURE && answer.fresh.is_none());
         let earlier = UNTIL.minus(Duration::from_secs(60));
         let answer = combine(Some((good(), Unknown::Reject)), None, Some((good_by_responder(), Unknown::Reject)));
         assert_eq!(answer.valid_until, earlier);

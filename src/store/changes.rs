@@ -25,10 +25,13 @@ pub enum Kind {
     Certificate,
     /// A certificate that was revoked. The name is `<issuer in hex>:<serial in hex>`.
     Revocation,
+    /// Whatever somebody has written past the feed: all that is kept is to be forgotten. The name is empty. A program
+    /// that does not know this kind takes it for a gap, and does the same.
+    Flush,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Account, Self::Credential, Self::Certificate, Self::Revocation];
+    const ALL: [Self; 5] = [Self::Account, Self::Credential, Self::Certificate, Self::Revocation, Self::Flush];
 
     /// As it stands in the database.
     #[must_use]
@@ -38,6 +41,7 @@ impl Kind {
             Self::Credential => "credential",
             Self::Certificate => "certificate",
             Self::Revocation => "revocation",
+            Self::Flush => "flush",
         }
     }
 }
@@ -165,6 +169,7 @@ mod tests {
             ("the last one that was read is gone", &seven, vec![row(8, "account", "bob")], false),
             ("it is another one", &seven, vec![row(7, "account", "eve"), row(8, "account", "bob")], false),
             ("it is of another kind", &seven, vec![row(7, "credential", "ann"), row(8, "account", "bob")], false),
+            ("that everything is to be forgotten", &seven, vec![ann(), row(8, "flush", "")], true),
             ("a kind from the future", &seven, vec![ann(), row(8, "moon", "full")], false),
         ];
         for (what, position, rows, told) in cases {

@@ -191,7 +191,7 @@ impl MariaDb {
     }
 
     /// Sends the server a signal by its name, `KILL`, `STOP` or `CONT`.
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.id().unwrap().to_string();
         assert!(Command::new("kill").args([format!("-{name}"), id]).status().unwrap().success(), "{name}");
     }

@@ -57,20 +57,33 @@ impl Changed {
 
     /// A change is seen now.
     pub(super) fn note(&self, subject: &Subject<'_>) {
-        let (now, hash) = (Instant::now(), self.hasher.hash_one(subject));
+        let now = Instant::now();
+        self.note_at(subject, now);
+        if matches!(subject, Subject::Account(_)) {
+            self.latest_account.fetch_max(self.since_origin(now), Ordering::Release);
+        }
+    }
+
+    /// An answer that was asked for at this instant says that an account may not pass: what was asked for before it,
+    /// perhaps by another of its names, says nothing of it any more. Nobody has taken or given up a name by that.
+    pub(super) fn note_inactive(&self, username: &str, asked: Instant) {
+        // The answer itself holds.
+        let before = asked.checked_sub(Duration::from_nanos(1)).unwrap_or(asked);
+        self.note_at(&Subject::Account(username), before);
+    }
+
+    fn note_at(&self, subject: &Subject<'_>, at: Instant) {
+        let hash = self.hasher.hash_one(subject);
         if let Some(shard) = self.shard(hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.seen.insert(hash, now);
+            let seen = shard.seen.entry(hash).or_insert(at);
+            *seen = at.max(*seen);
             if shard.seen.len() >= LEAST_PRUNED.max(shard.pruned.saturating_mul(2)) {
-                shard.seen.retain(|_, seen| now.duration_since(*seen) < self.keep);
+                shard.seen.retain(|_, seen| at.saturating_duration_since(*seen) < self.keep);
                 shard.pruned = shard.seen.len();
             }
         }
-        let since = self.since_origin(now);
-        self.latest.fetch_max(since, Ordering::Release);
-        if matches!(subject, Subject::Account(_)) {
-            self.latest_account.fetch_max(since, Ordering::Release);
-        }
+        self.latest.fetch_max(self.since_origin(at), Ordering::Release);
     }
 
     /// Whether what was asked for at this instant holds: it was after the last change of the subject.
@@ -135,6 +148,20 @@ mod tests {
             assert_eq!(holds, expected, "{names:?} asked {}", if asked == before { "before" } else { "after" });
         }
         assert!(changed.holds(before, &BOB));
+    }
+
+    #[test]
+    fn an_answer_that_somebody_may_not_pass_ends_the_older_ones_about_them() {
+        let changed = Changed::new(Duration::from_secs(60));
+        let before = Instant::now();
+        std::thread::sleep(Duration::from_millis(1));
+        let asked = Instant::now();
+        changed.note_inactive("ann", asked);
+        assert!(!changed.holds(before, &ANN) && changed.holds(asked, &ANN) && changed.holds(before, &BOB));
+        assert!(changed.account_holds(before, [].into_iter()), "no name was taken");
+        changed.note(&ANN);
+        changed.note_inactive("ann", asked);
+        assert!(!changed.holds(asked, &ANN), "a later change is not forgotten");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 use super::*;
-use crate::account::Status;
 use crate::base::secret::Secret;
 use crate::config::LookupKind;
+use futures_util::future::BoxFuture;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -86,7 +87,16 @@ impl Directory for Fake {
 
 fn cached(fake: &Arc<Fake>, ttl: Duration, negative_ttl: Duration) -> Arc<Accounts> {
     let directory: Arc<dyn Directory> = Arc::<Fake>::clone(fake);
-    Arc::new(Accounts::new(directory, &config::Cache { ttl, negative_ttl, capacity: 100 }))
+    Arc::new(Accounts::new(directory, &config::Cache { ttl, negative_ttl, capacity: 100, serve_stale: Duration::ZERO }))
+}
+
+/// Over a store with a feed of changes, which was read just now.
+fn followed(fake: &Arc<Fake>, ttl: Duration, serve_stale: Duration) -> Arc<Accounts> {
+    let directory: Arc<dyn Directory> = Arc::<Fake>::clone(fake);
+    let settings = config::Cache { ttl, negative_ttl: SHORT, capacity: 100, serve_stale };
+    let accounts = Accounts::with_feed(directory, &settings);
+    accounts.confirm(Instant::now());
+    Arc::new(accounts)
 }
 
 fn account(username: &str) -> Account {
@@ -124,10 +134,10 @@ async fn an_answer_is_given_again_without_asking() {
     fake.set(|state| state.accounts.push(account("ann")));
     let accounts = cached(&fake, LONG, LONG);
     for _ in 0..5 {
-        let before = Instant::now();
         let found = accounts.find(&by_name("ann")).await.unwrap();
         assert_eq!(found.accounts.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(), ["ann"]);
-        assert!(found.until > before && found.until <= Instant::now() + LONG);
+        let now = Instant::now();
+        assert!(found.fresh.holds(now) && !found.fresh.holds(now + LONG));
         assert!(accounts.find(&by_name("bob")).await.unwrap().accounts.is_empty());
     }
     assert_eq!(fake.asked(), 2);
@@ -236,7 +246,7 @@ async fn nothing_that_was_asked_before_is_believed_after_everything_was_forgotte
     let after = ask();
     until(|| fake.asked() == 2).await;
     fake.gate.add_permits(2);
-    assert_eq!(before.await.unwrap().unwrap().accounts[0].status, Status::Active);
+    assert_eq!(before.await.unwrap().unwrap().accounts[0].status, Status::Locked);
     assert_eq!(after.await.unwrap().unwrap().accounts[0].status, Status::Locked);
     assert_eq!(accounts.find(&by_name("ann")).await.unwrap().accounts[0].status, Status::Locked);
     assert_eq!(fake.asked(), 2);
@@ -252,7 +262,7 @@ async fn the_revocations_of_a_path_are_kept_one_by_one() {
     let path = [certificate(2), certificate(3)];
     let revocations = accounts.revoked(&path).await.unwrap();
     assert_eq!(revocations.at, [None, Some(Timestamp::from_unix(7))]);
-    assert!(revocations.until > Instant::now());
+    assert!(revocations.fresh.holds(Instant::now()));
     assert_eq!(fake.asked(), 3);
     accounts.invalidate_all();
     assert_eq!(accounts.revoked(&path).await.unwrap().at, [Some(Timestamp::from_unix(7)); 2]);
@@ -265,8 +275,24 @@ async fn the_cache_does_not_grow_beyond_its_capacity() {
     for number in 0..1000 {
         accounts.find(&by_name(&number.to_string())).await.unwrap();
     }
-    accounts.accounts.cache.run_pending_tasks().await;
-    assert!(accounts.accounts.cache.entry_count() <= 100);
+    assert!(accounts.accounts.octets() <= 100 * ROOM[0]);
+    assert!((100..400).contains(&accounts.accounts.len()), "{}", accounts.accounts.len());
+}
+
+#[tokio::test]
+async fn accounts_with_a_thousand_groups_take_the_room_of_many() {
+    let fake = Fake::open();
+    let groups: Vec<String> = (0..1000).map(|number| format!("group number {number}")).collect();
+    fake.set(|state| {
+        let people = (0..50).map(|number| Account { groups: groups.clone(), ..account(&format!("person{number}")) });
+        state.accounts.extend(people);
+    });
+    let accounts = cached(&fake, LONG, LONG);
+    for number in 0..50 {
+        assert_eq!(accounts.find(&by_name(&format!("person{number}"))).await.unwrap().accounts.len(), 1);
+    }
+    assert!(accounts.accounts.octets() <= 100 * ROOM[0]);
+    assert!((1..=3).contains(&accounts.accounts.len()), "{} of 40 KiB in 100 KiB", accounts.accounts.len());
 }
 
 #[tokio::test]
@@ -345,4 +371,187 @@ fn the_name_of_a_certificate_in_the_feed_is_its_key() {
     for name in ["", ":", "00:01", "nothing", &format!("{}:0", "00".repeat(32))] {
         assert_eq!(CertificateKey::of_name(name), None, "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_asked_for_anew_before_its_time_is_over_and_once() {
+    let fake = Fake::with_permits(1);
+    fake.set(|state| state.accounts.push(account("ann")));
+    let ttl = Duration::from_secs(5);
+    let accounts = cached(&fake, ttl, SHORT);
+    let ann = by_name("ann");
+    let first = accounts.find(&ann).await.unwrap();
+    fake.set(|state| state.accounts[0].status = Status::Locked);
+    assert!(!first.fresh.holds(Instant::now() + ttl * 4 / 5), "whoever keeps the answer comes again in time");
+    for _ in 0..5 {
+        assert_eq!(accounts.find(&ann).await.unwrap().accounts[0].status, Status::Active);
+    }
+    assert_eq!(fake.asked(), 1);
+    tokio::time::sleep(ttl * 85 / 100).await;
+    for _ in 0..20 {
+        // Nobody waits for the answer, which is not there yet.
+        assert_eq!(accounts.find(&ann).await.unwrap().accounts[0].status, Status::Active);
+    }
+    until(|| fake.asked() == 2).await;
+    // When the time of the first is over, those who come wait for the one that is on its way.
+    tokio::time::sleep(ttl * 20 / 100).await;
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let (accounts, ann) = (Arc::clone(&accounts), ann.clone());
+            tokio::spawn(async move { accounts.find(&ann).await })
+        })
+        .collect();
+    tokio::time::sleep(SHORT).await;
+    fake.gate.add_permits(1);
+    for waiter in waiting {
+        assert_eq!(waiter.await.unwrap().unwrap().accounts[0].status, Status::Locked);
+    }
+    assert_eq!((fake.asked(), accounts.accounts.on_their_way()), (2, 0));
+}
+
+#[tokio::test]
+async fn what_is_asked_for_anew_in_vain_is_good_for_its_time_and_not_asked_again_and_again() {
+    let fake = Fake::open();
+    fake.set(|state| state.accounts.push(account("ann")));
+    let ttl = Duration::from_secs(4);
+    let accounts = cached(&fake, ttl, SHORT);
+    accounts.find(&by_name("ann")).await.unwrap();
+    fake.set(|state| state.down = true);
+    tokio::time::sleep(ttl * 85 / 100).await;
+    for _ in 0..10 {
+        assert!(accounts.find(&by_name("ann")).await.is_ok());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(fake.asked(), 2);
+    tokio::time::sleep(ttl * 20 / 100).await;
+    assert!(accounts.find(&by_name("ann")).await.is_err(), "its time is over");
+}
+
+#[tokio::test]
+async fn by_default_nothing_counts_that_no_feed_confirms() {
+    let fake = Fake::open();
+    fake.set(|state| state.accounts.push(account("ann")));
+    let accounts = followed(&fake, LONG, Duration::ZERO);
+    let found = accounts.find(&by_name("ann")).await.unwrap();
+    accounts.revoked(&[certificate(1)]).await.unwrap();
+    assert!(found.fresh.holds(Instant::now()));
+    fake.set(|state| state.down = true);
+    assert!(accounts.find(&by_name("ann")).await.is_ok(), "the feed was read a moment ago");
+    tokio::time::sleep(PROMISE).await;
+    assert!(!found.fresh.holds(Instant::now()), "nor for whoever keeps it");
+    assert!(accounts.find(&by_name("ann")).await.is_err());
+    assert!(accounts.ha1("ann", "realm", DigestAlgorithm::Md5).await.is_err());
+    assert!(accounts.revoked(&[certificate(1)]).await.is_err());
+    assert!(!accounts.is_confirmed(Instant::now()));
+    accounts.confirm(Instant::now());
+    assert!(accounts.find(&by_name("ann")).await.is_ok(), "it is confirmed again, and nothing was asked");
+    // A store that answers while its feed cannot be read is asked each time anew.
+    fake.set(|state| state.down = false);
+    tokio::time::sleep(PROMISE).await;
+    let before = fake.asked();
+    assert!(accounts.find(&by_name("ann")).await.is_ok());
+    assert_eq!(fake.asked(), before + 1);
+}
+
+#[tokio::test]
+async fn those_who_were_seen_before_go_on_for_as_long_as_serve_stale_says_and_nobody_else() {
+    let fake = Fake::open();
+    let serve_stale = Duration::from_secs(5);
+    fake.set(|state| state.accounts.extend(["ann", "bob", "carol"].map(account)));
+    fake.set(|state| state.accounts[1].status = Status::Locked);
+    // The time of every answer is over at once.
+    let accounts = followed(&fake, SHORT, serve_stale);
+    let begin = Instant::now();
+    for name in ["ann", "bob", "nobody"] {
+        accounts.find(&by_name(name)).await.unwrap();
+    }
+    accounts.ha1("ann", "realm", DigestAlgorithm::Md5).await.unwrap();
+    accounts.revoked(&[certificate(1)]).await.unwrap();
+    fake.set(|state| state.down = true);
+    tokio::time::sleep(SHORT * 2).await;
+    let mut rounds = 0;
+    while begin.elapsed() < serve_stale / 2 {
+        let ann = accounts.find(&by_name("ann")).await.unwrap();
+        assert_eq!(ann.accounts[0].status, Status::Active);
+        assert!(ann.fresh.holds(Instant::now()), "not each request asks");
+        assert_eq!(accounts.find(&by_name("bob")).await.unwrap().accounts[0].status, Status::Locked);
+        assert!(accounts.ha1("ann", "realm", DigestAlgorithm::Md5).await.unwrap().is_some());
+        assert_eq!(accounts.revoked(&[certificate(1)]).await.unwrap().at, [None]);
+        assert!(accounts.find(&by_name("carol")).await.is_err(), "she was never seen");
+        assert!(accounts.find(&by_name("nobody")).await.is_err(), "that nobody has a name is not kept");
+        assert!(accounts.revoked(&[certificate(2)]).await.is_err());
+        rounds += 1;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(rounds > 5);
+    tokio::time::sleep(serve_stale.saturating_sub(begin.elapsed())).await;
+    assert!(accounts.find(&by_name("ann")).await.is_err());
+    assert!(accounts.revoked(&[certificate(1)]).await.is_err());
+    accounts.confirm(Instant::now());
+    fake.set(|state| state.down = false);
+    assert!(accounts.find(&by_name("ann")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_locked_or_forgotten_is_not_served_stale() {
+    let fake = Fake::open();
+    fake.set(|state| state.accounts.extend(["ann", "bob"].map(account)));
+    fake.set(|state| state.accounts[0].aliases.push("annie".to_owned()));
+    let accounts = followed(&fake, SHORT, LONG);
+    let annie = Lookup { kind: LookupKind::Alias, name: "annie".to_owned() };
+    assert_eq!(accounts.find(&annie).await.unwrap().accounts[0].status, Status::Active);
+    accounts.find(&by_name("bob")).await.unwrap();
+    tokio::time::sleep(SHORT * 2).await;
+    // By another name she is found locked; of the other answer nobody has told the cache.
+    fake.set(|state| state.accounts[0].status = Status::Locked);
+    assert_eq!(accounts.find(&by_name("ann")).await.unwrap().accounts[0].status, Status::Locked);
+    fake.set(|state| state.down = true);
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!(accounts.find(&by_name("ann")).await.unwrap().accounts[0].status, Status::Locked);
+    assert!(accounts.find(&annie).await.is_err(), "she is not let in by what was known before");
+    assert!(accounts.find(&by_name("bob")).await.is_ok());
+    accounts.forget(&change(Kind::Account, "bob"));
+    assert!(accounts.find(&by_name("bob")).await.is_err(), "it is not known what has changed");
+    accounts.forget(&change(Kind::Flush, ""));
+    assert!(accounts.find(&by_name("ann")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_holds_nobody_up_who_was_seen_before() {
+    let fake = Fake::with_permits(1);
+    fake.set(|state| state.accounts.push(account("ann")));
+    let accounts = followed(&fake, SHORT, LONG);
+    accounts.find(&by_name("ann")).await.unwrap();
+    tokio::time::sleep(SHORT * 2).await;
+    let begin = Instant::now();
+    assert!(accounts.find(&by_name("ann")).await.is_ok());
+    assert!(begin.elapsed() < Duration::from_secs(30), "nobody answers");
+    assert_eq!((fake.asked(), accounts.accounts.on_their_way()), (2, 1));
+    // By now it is known to be silent.
+    tokio::time::sleep(PROMISE).await;
+    let begin = Instant::now();
+    for _ in 0..100 {
+        assert!(accounts.find(&by_name("ann")).await.is_ok());
+    }
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(fake.asked(), 2);
+}
+
+#[tokio::test]
+async fn without_a_feed_stale_answers_are_counted_from_the_last_answer_of_the_store() {
+    let fake = Fake::open();
+    fake.set(|state| state.accounts.extend(["ann", "bob"].map(account)));
+    let directory: Arc<dyn Directory> = Arc::<Fake>::clone(&fake);
+    let serve_stale = Duration::from_secs(2);
+    let settings = config::Cache { ttl: SHORT, negative_ttl: SHORT, capacity: 100, serve_stale };
+    let accounts = Accounts::new(directory, &settings);
+    accounts.find(&by_name("ann")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    accounts.find(&by_name("bob")).await.unwrap();
+    let last = Instant::now();
+    fake.set(|state| state.down = true);
+    tokio::time::sleep(SHORT * 2).await;
+    assert!(accounts.find(&by_name("ann")).await.is_ok() && accounts.find(&by_name("bob")).await.is_ok());
+    tokio::time::sleep(serve_stale.saturating_sub(last.elapsed())).await;
+    assert!(accounts.find(&by_name("ann")).await.is_err() && accounts.find(&by_name("bob")).await.is_err());
 }

@@ -8,6 +8,10 @@ use crate::config::{
     Accounts, Cache, CertificateFiles, Digest, DigestAlgorithm, MySql, MySqlTls, MySqlTlsMode, ServerName, Store,
 };
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest that answers may be used while the database gives none.
+const LONGEST_SERVED_STALE: Duration = Duration::from_secs(24 * 3600);
 
 impl Context<'_> {
     pub(super) fn accounts(&mut self, accounts: &Field<raw::Accounts>) -> Option<Accounts> {
@@ -30,17 +34,32 @@ impl Context<'_> {
                 path.map(|path| Store::Sqlite { path: path.unwrap_or_else(|| self.base.join("wicketgate.db")) })
             }
         };
-        let cache = self.cache(raw.cache.value());
+        let cache = self.cache(raw.cache.value(), &raw.serve_stale);
         Some(Accounts { store: store?, cache: cache? })
     }
 
-    fn cache(&mut self, raw: Option<&raw::Cache>) -> Option<Cache> {
+    fn cache(&mut self, raw: Option<&raw::Cache>, serve_stale: &Field<raw::Duration>) -> Option<Cache> {
         let absent = raw::Cache::default();
         let raw = raw.unwrap_or(&absent);
         let ttl = self.period_or_zero(&raw.ttl, 60);
         let negative_ttl = self.period_or_zero(&raw.negative_ttl, 5);
-        let capacity = self.count(&raw.capacity, 100_000);
-        Some(Cache { ttl: ttl?, negative_ttl: negative_ttl?, capacity: capacity? })
+        let capacity = match &raw.capacity {
+            Field::Absent => Some(100_000),
+            Field::Faulty => None,
+            Field::Given(At { value: raw::Capacity(answers), .. }) => Some(*answers),
+        };
+        let serve_stale = self.serve_stale(serve_stale);
+        Some(Cache { ttl: ttl?, negative_ttl: negative_ttl?, capacity: capacity?, serve_stale: serve_stale? })
+    }
+
+    /// Who was locked or revoked in the first moment of an outage passes to its end, so that nobody means a week.
+    fn serve_stale(&mut self, field: &Field<raw::Duration>) -> Option<Duration> {
+        let serve_stale = self.period_or_zero(field, 0)?;
+        if let Some(At { place, .. }) = field.given().filter(|_| serve_stale > LONGEST_SERVED_STALE) {
+            let help = "write `1d` at most; some minutes are enough for a restart of the database".to_owned();
+            return self.error(*place, "whoever is locked meanwhile would be let in for so long", help);
+        }
+        Some(serve_stale)
     }
 
     fn mysql(&mut self, mysql: &At<raw::MySql>) -> Option<MySql> {

@@ -251,8 +251,10 @@ fn faulty_accounts_and_digest_are_refused() {
         &[
             ("accounts: {sqlite: {path: ''}}".to_owned(), "accounts.sqlite.path", "path of a file"),
             ("accounts: {cache: {ttl: soon}}".to_owned(), "accounts.cache.ttl", "not a duration"),
-            ("accounts: {cache: {capacity: 0}}".to_owned(), "accounts.cache.capacity", "limit of 0"),
-            ("accounts: {serve_stale: 0s}".to_owned(), "accounts.serve_stale", "not a key"),
+            ("accounts: {cache: {capacity: 0}}".to_owned(), "accounts.cache.capacity", "holds nothing"),
+            ("accounts: {cache: {capacity: 1GB}}".to_owned(), "accounts.cache.capacity", "neither a number"),
+            ("accounts: {serve_stale: 5}".to_owned(), "accounts.serve_stale", "not a duration"),
+            ("accounts: {serve_stale: 25h}".to_owned(), "accounts.serve_stale", "let in for so long"),
             (
                 "accounts: {sqlite: {}, mysql: {servers: [localhost], database: d, user: u, password: {env: P}}}"
                     .to_owned(),
