@@ -295,6 +295,9 @@ pub trait Registry: Directory {
         at: Timestamp,
         reason: &'a str,
     ) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Has everybody who follows the feed of changes forget what they know, and yields the number of that change.
+    fn flush<'a>(&'a self) -> BoxFuture<'a, Result<i64, RegistryError>>;
 }
 
 /// A certificate that our authority issued.

@@ -202,6 +202,15 @@ impl Registry for Store {
             self.outcome("revoking a certificate", done.await)
         })
     }
+
+    fn flush<'a>(&'a self) -> BoxFuture<'a, Result<i64, RegistryError>> {
+        Box::pin(async move {
+            let done = self
+                .database
+                .write((), |session, ()| Box::pin(async move { Ok(changes::record(session, Kind::Flush, "").await?) }));
+            self.outcome("flushing the caches", done.await)
+        })
+    }
 }
 
 struct Credential {

@@ -3,6 +3,7 @@
 //! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
 
 pub mod account;
+pub mod cache;
 pub mod check;
 pub mod completions;
 pub mod crl;
@@ -58,6 +59,8 @@ enum Command {
     Account(account::Args),
     /// Look after the database that they are kept in
     Db(db::Args),
+    /// Look after what running gates have cached of it
+    Cache(cache::Args),
     /// Print the JSON Schema of the configuration file
     Schema(schema::Args),
     /// Print a completion script for a shell
@@ -77,6 +80,7 @@ impl Command {
             Self::Crl(args) => crl::run(args),
             Self::Account(args) => account::run(args),
             Self::Db(args) => db::run(args),
+            Self::Cache(args) => cache::run(args),
             Self::Schema(args) => schema::run(args),
             Self::Completions(args) => completions::run(args),
             Self::Man(args) => man::run(args),

@@ -15,7 +15,7 @@ pub enum Role {
     Portal,
     /// The authority: it records what it issues and revokes.
     Authority,
-    /// The commands `wicketgate account …`.
+    /// The commands `wicketgate account …` and `wicketgate cache flush`.
     Accounts,
 }
 

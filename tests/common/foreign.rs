@@ -229,6 +229,10 @@ impl Registry for ForeignRegistry {
     fn revoke<'a>(&'a self, _: &'a CertificateKey, _: Timestamp, _: &'a str) -> Done<'a, ()> {
         panic!("foreign tables hold no revocations")
     }
+
+    fn flush<'a>(&'a self) -> Done<'a, i64> {
+        panic!("foreign tables have no feed of changes")
+    }
 }
 
 /// A text as SQL writes it, for a server whose backslashes escape.
