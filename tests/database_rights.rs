@@ -9,11 +9,13 @@ use common::gate::unused_address;
 use common::mariadb::{DATABASE, MariaDb, PASSWORD, USER};
 use common::setup::{Setup, wicketgate};
 use common::upstream::Upstream;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
+use wicketgate::account::bulk::{Bulk, Format, ImportError, OnExisting, Options, Phase, Report, Watch};
 use wicketgate::account::{
     self, Account, CertificateKey, IssuedCertificate, Lookup, Registry, RegistryError, Status, ha1,
 };
@@ -115,6 +117,23 @@ async fn open(server: &MariaDb, user: &str) -> Arc<dyn Registry> {
     account::open(&Store::MySql(settings(server, DATABASE, user, None)), control()).await.unwrap()
 }
 
+/// Imports accounts as this user.
+async fn import(server: &MariaDb, user: &str, text: &str) -> Result<Report, ImportError> {
+    struct Nobody;
+    impl Watch for Nobody {
+        fn progress(&self, _: Phase, _: u64, _: u64) {}
+
+        fn is_stopped(&self) -> bool {
+            false
+        }
+    }
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let store = Store::MySql(settings(server, DATABASE, user, None));
+    let options = Options { format: Format::Csv, on_existing: OnExisting::Update, keep_going: false, dry_run: false };
+    Bulk::open(&store, control()).await?.import(&file, &options, &Nobody).await
+}
+
 #[track_caller]
 fn denied<T>(done: Result<T, RegistryError>) {
     let error = done.err().expect("it was done").to_string();
@@ -159,6 +178,8 @@ async fn with_the_rights_that_are_printed_each_part_does_its_work_and_nothing_el
     keeper.update(&Account { status: Status::Locked, ..account("ann") }).await.unwrap();
     keeper.set_ha1("ann", "realm", DigestAlgorithm::Md5, Some(&md5)).await.unwrap();
     denied(keeper.record_issued(&certificate(9)).await);
+    import(&server, "keeper", "username,name\nben,Ben\n").await.unwrap();
+    import(&server, "keeper", "username,name,aliases\nben,Benjamin,b1\n").await.unwrap();
 
     let authority = open(&server, "wicketgate_authority").await;
     authority.record_issued(&certificate(1)).await.unwrap();
@@ -180,6 +201,10 @@ async fn with_the_rights_that_are_printed_each_part_does_its_work_and_nothing_el
     assert_eq!(gate.revoked(&[certificate(2).key]).await.unwrap(), [Some(AT)]);
     denied(gate.revoke(&certificate(1).key, AT, "x").await);
     denied(gate.set_ha1("ann", "realm", DigestAlgorithm::Md5, None).await);
+    for user in ["gate", "wicketgate_portal", "wicketgate_authority"] {
+        let error = import(&server, user, "username\ncyd\n").await.unwrap_err().to_string();
+        assert!(error.contains("command denied"), "{user}: {error}");
+    }
 
     keeper.remove("ann", AT).await.unwrap();
     // Whoever is not to prove itself by a named certificate is locked until it has a password.

@@ -3,6 +3,7 @@
 //! may be a name. What a database returns is compared again here, in Rust, with what was asked: see
 //! [`Lookup::matches`].
 
+pub mod bulk;
 pub mod cache;
 pub mod foreign;
 pub mod ha1;

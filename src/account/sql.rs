@@ -5,7 +5,7 @@
 //! database. A writer takes its number of the feed first (`store::changes`), which lets one writer in at
 //! a time: a name that was found free is still free when it is taken.
 
-mod statements;
+pub(super) mod statements;
 
 use super::names;
 use super::{
@@ -246,8 +246,8 @@ async fn list(session: &mut dyn Session, (after, limit): &(String, u32)) -> Resu
 }
 
 /// The accounts that rows of `statements` hold: one row for each account, one for each of its aliases and
-/// one for each of its groups, in any order.
-fn accounts(rows: &[Row]) -> Result<Vec<Account>, Fault> {
+/// one for each of its groups, in any order; by their ids.
+pub(super) fn accounts_by_id(rows: &[Row]) -> Result<BTreeMap<i64, Account>, Fault> {
     let mut accounts = BTreeMap::new();
     for row in rows.iter().filter(|row| row.integer(0) == Ok(statements::RECORD)) {
         let status = row.text(5)?;
@@ -272,12 +272,15 @@ fn accounts(rows: &[Row]) -> Result<Vec<Account>, Fault> {
             _ => {}
         }
     }
-    let mut accounts: Vec<Account> = accounts.into_values().collect();
-    for account in &mut accounts {
+    for account in accounts.values_mut() {
         account.aliases.sort();
         account.groups.sort();
     }
     Ok(accounts)
+}
+
+fn accounts(rows: &[Row]) -> Result<Vec<Account>, Fault> {
+    Ok(accounts_by_id(rows)?.into_values().collect())
 }
 
 async fn ha1(
@@ -428,7 +431,7 @@ async fn require_free(session: &mut dyn Session, id: Option<i64>, account: &Acco
         .chain(account.aliases.iter().map(|alias| ("the alias", alias)));
     for (what, value) in claims {
         let name = text(value);
-        let claim = vec![name.clone(), own.clone(), name.clone(), own.clone(), name, own.clone()];
+        let claim: Vec<Value> = std::iter::repeat_n([name, own.clone()], 4).flatten().collect();
         if !session.query(statements::HOLDERS, claim).await?.is_empty() {
             return Err(Abort::Refused(RegistryError::Taken { what, value: value.clone() }));
         }
@@ -471,7 +474,7 @@ async fn insert_names(session: &mut dyn Session, id: i64, account: &Account) -> 
 }
 
 /// The columns that `INSERT_ACCOUNT` and `UPDATE_ACCOUNT` begin with.
-fn record(account: &Account) -> [Value; 4] {
+pub(super) fn record(account: &Account) -> [Value; 4] {
     [
         Value::from(account.email.as_deref()),
         Value::from(account.display_name.as_deref()),

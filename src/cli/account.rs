@@ -1,6 +1,8 @@
 //! `wicketgate account …`: looks after the people who may pass. It works on the store that the
 //! configuration names; a running gate sees the change when what it has cached is over.
 
+mod export;
+mod import;
 mod password;
 
 use super::{Exit, Failure, configuration, print, runtime};
@@ -46,6 +48,10 @@ enum Action {
     Password(password::Args),
     /// Remove an account; certificates that were issued to it are revoked
     Remove(Named),
+    /// Add or change many accounts by a file, all of them or none
+    Import(import::Args),
+    /// Write all accounts to a file that `import` reads
+    Export(export::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -243,6 +249,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::Unlock(named) => set_status(named, Status::Active),
         Action::Close(named) => set_status(named, Status::Closed),
         Action::Password(args) => password::run(args),
+        Action::Import(args) => import::run(args),
+        Action::Export(args) => export::run(args),
         Action::Remove(Named { username, common }) => with_registry(common, async |registry| {
             let removed = registry.remove(username, Timestamp::now()).await;
             removed.map_err(|error| refused("removing the account", username, &error))?;

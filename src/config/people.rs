@@ -275,6 +275,9 @@ pub enum DigestAlgorithm {
 }
 
 impl DigestAlgorithm {
+    /// All of them, the strongest first.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Md5];
+
     /// The name that stands in the header and in the database: `SHA-256`, `MD5`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -16,11 +16,18 @@ pub struct Migration {
 }
 
 /// Every migration, without a gap.
-pub const ALL: &[Migration] = &[Migration {
-    version: 1,
-    sqlite: include_str!("migrations/sqlite/0001_accounts.sql"),
-    mysql: include_str!("migrations/mysql/0001_accounts.sql"),
-}];
+pub const ALL: &[Migration] = &[
+    Migration {
+        version: 1,
+        sqlite: include_str!("migrations/sqlite/0001_accounts.sql"),
+        mysql: include_str!("migrations/mysql/0001_accounts.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("migrations/sqlite/0002_imports.sql"),
+        mysql: include_str!("migrations/mysql/0002_imports.sql"),
+    },
+];
 
 /// The version that this program works with.
 #[must_use]

@@ -127,6 +127,13 @@ pub const TABLES: &[Table] = &[
     },
     Table { name: "change_counter", columns: &["id", "n"], rights: [READ, RAISE, RAISE, RAISE] },
     Table { name: "changes", columns: &["n", "kind", "name"], rights: [READ, REPLACE, REPLACE, REPLACE] },
+    Table {
+        name: "imports",
+        columns: &["first_id", "last_id", "holder", "expires", "state"],
+        rights: [READ, READ, READ, ALL],
+    },
+    Table { name: "import_updates", columns: &["import", "line", "record"], rights: [READ, READ, NONE, REPLACE] },
+    Table { name: "import_names", columns: &["name", "import", "account_id"], rights: [READ, READ, NONE, REPLACE] },
     Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
 ];
 

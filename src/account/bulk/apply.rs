@@ -1,0 +1,249 @@
+//! The end of an import: the changes of accounts that exist are made, a few hundred in each transaction. And what is
+//! left of imports that were cut off: one that nobody has seen yet is removed, one whose changes were begun is
+//! finished.
+
+use super::known::{Question, look};
+use super::write::{CHUNK, Import, LEASE, Stop, change, finished, holder, now};
+use super::{APPLYING, ImportError, PENDING, Phase, Watch, jsonl, statements};
+use crate::store::changes::{self, Kind};
+use crate::store::{Abort, Database, Fault, Row, Session, Value};
+use std::time::{Duration, Instant};
+
+/// So many changed accounts are told to the gates one by one. If there are more, the gates are told once, at the end,
+/// to ask for everything anew.
+pub(super) const TOLD: u64 = 10_000;
+
+/// How often it is looked whether another import is alive.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Makes the changes of an import, and ends it.
+pub(super) async fn apply(
+    database: &Database,
+    import: &Import,
+    changes: u64,
+    told: bool,
+    watch: &dyn Watch,
+) -> Result<(), ImportError> {
+    let what = "changing accounts";
+    let mut done: u64 = 0;
+    loop {
+        let step = database.write((import.clone(), told), |session, (import, told)| {
+            Box::pin(async move { apply_some(session, import, *told).await })
+        });
+        let count = finished(database, what, step.await)?.map_err(|_| ImportError::TakenOver)?;
+        if count == 0 {
+            break;
+        }
+        done += count;
+        watch.progress(Phase::Updating, done, changes.max(done));
+    }
+    release_names(database, import, APPLYING).await?;
+    let end = database.write((import.clone(), told), |session, (import, told)| {
+        Box::pin(async move {
+            if !told {
+                changes::record(session, Kind::Flush, "").await?;
+            }
+            import.renew(session, APPLYING).await?;
+            session.execute(statements::END, vec![Value::Integer(import.first)]).await?;
+            Ok::<_, Abort<Stop>>(())
+        })
+    });
+    finished(database, what, end.await)?.map_err(|_| ImportError::TakenOver)
+}
+
+/// Makes the next changes, and says how many it were.
+async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> Result<u64, Abort<Stop>> {
+    let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
+    let rows = session.query(statements::UPDATES, vec![Value::Integer(import.first), Value::Integer(most)]).await?;
+    let Some(last) = rows.last().map(|row| row.integer(0)).transpose()? else { return Ok(0) };
+    let mut records = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let record = jsonl::record(row.text(1)?.as_bytes());
+        records.push(record.map_err(|refusal| Fault::Unexpected(format!("import_updates: {refusal}")))?);
+    }
+    if told {
+        for record in &records {
+            changes::record(session, Kind::Account, &record.username).await?;
+        }
+    } else {
+        changes::record(session, Kind::Account, &import.holder).await?;
+    }
+    import.renew(session, APPLYING).await?;
+    let mut question = Question { persons: true, ..Question::default() };
+    for record in &records {
+        question.usernames.insert(record.username.clone());
+        question.names.insert(record.username.clone());
+    }
+    let known = look(session, &question).await?;
+    let changed: Vec<_> = records
+        .iter()
+        .filter_map(|record| {
+            // An account that was removed meanwhile stays so.
+            let (id, before) = known.person(&record.username)?;
+            let after = record.applied_to(before.clone()).checked().ok()?;
+            Some((id, before.clone(), after))
+        })
+        .collect();
+    change(session, &changed).await?;
+    session.execute(statements::DELETE_UPDATES, vec![Value::Integer(import.first), Value::Integer(last)]).await?;
+    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+}
+
+async fn release_names(database: &Database, import: &Import, state: &'static str) -> Result<(), ImportError> {
+    repeat(database, import, state, |session, import| {
+        Box::pin(async move {
+            let next = vec![Value::Integer(import.first), Value::Integer(i64::try_from(CHUNK).unwrap_or(i64::MAX))];
+            let rows = session.query(statements::NAMES, next).await?;
+            let names: Vec<Value> = rows.iter().filter_map(|row| row.value(0).cloned()).collect();
+            statements::DELETE_NAMES.execute(session, &names).await?;
+            Ok(!names.is_empty())
+        })
+    })
+    .await
+}
+
+/// One step of what is done until there is nothing left; says whether there may be more.
+type Step = for<'s> fn(&'s mut dyn Session, &'s Import) -> futures_util::future::BoxFuture<'s, Result<bool, Fault>>;
+
+async fn repeat(database: &Database, import: &Import, state: &'static str, step: Step) -> Result<(), ImportError> {
+    loop {
+        let done = database.write((import.clone(), state, step), |session, (import, state, step)| {
+            Box::pin(async move {
+                import.renew(session, state).await?;
+                Ok::<_, Abort<Stop>>(step(session, import).await?)
+            })
+        });
+        let more = finished(database, "cleaning up after an import", done.await)?;
+        if !more.map_err(|_| ImportError::TakenOver)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes all of an import that nobody has seen yet.
+pub(super) async fn discard(database: &Database, import: &Import) -> Result<(), ImportError> {
+    repeat(database, import, PENDING, |session, import| {
+        Box::pin(async move {
+            let most = Value::Integer(i64::try_from(CHUNK).unwrap_or(i64::MAX));
+            let range = vec![Value::Integer(import.first), Value::Integer(import.last), most];
+            let rows = session.query(statements::IDS, range).await?;
+            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(false) };
+            let ids = vec![Value::Integer(first.integer(0)?), Value::Integer(last.integer(0)?)];
+            session.execute(statements::DELETE_ACCOUNTS, ids).await?;
+            Ok(true)
+        })
+    })
+    .await?;
+    repeat(database, import, PENDING, |session, import| {
+        Box::pin(async move {
+            let most = Value::Integer(i64::try_from(CHUNK).unwrap_or(i64::MAX));
+            let rows = session.query(statements::UPDATES, vec![Value::Integer(import.first), most]).await?;
+            let Some(last) = rows.last() else { return Ok(false) };
+            let lines = vec![Value::Integer(import.first), Value::Integer(last.integer(0)?)];
+            session.execute(statements::DELETE_UPDATES, lines).await?;
+            Ok(true)
+        })
+    })
+    .await?;
+    release_names(database, import, PENDING).await?;
+    repeat(database, import, PENDING, |session, import| {
+        Box::pin(async move {
+            session.execute(statements::END, vec![Value::Integer(import.first)]).await?;
+            Ok(false)
+        })
+    })
+    .await
+}
+
+/// An import that the database knows of.
+#[derive(Debug, Clone)]
+struct Found {
+    first: i64,
+    last: i64,
+    holder: String,
+    expires: i64,
+    state: String,
+}
+
+fn found(row: &Row) -> Result<Found, Fault> {
+    Ok(Found {
+        first: row.integer(0)?,
+        last: row.integer(1)?,
+        holder: row.text(2)?,
+        expires: row.integer(3)?,
+        state: row.text(4)?,
+    })
+}
+
+/// The imports that the database knows of, and its time.
+async fn imports(database: &Database) -> Result<(Vec<Found>, crate::base::clock::Timestamp), ImportError> {
+    let asked = database.read_current((), |session, ()| {
+        Box::pin(async move {
+            let rows = session.query(statements::IMPORTS, Vec::new()).await?;
+            let found = rows.iter().map(found).collect::<Result<Vec<_>, Fault>>()?;
+            Ok::<_, Abort<Stop>>((found, now(session).await?))
+        })
+    });
+    finished(database, "looking for other imports", asked.await)?.map_err(|_| ImportError::TakenOver)
+}
+
+/// Whether an import is there that nobody sees yet.
+pub(super) async fn is_pending(database: &Database, import: &Import) -> Result<bool, ImportError> {
+    let (all, _) = imports(database).await?;
+    Ok(all.iter().any(|found| found.first == import.first && found.state == PENDING))
+}
+
+/// Waits until each import that is there has given a sign of life or is known to be dead, and clears those away.
+pub(super) async fn recover(database: &Database, watch: &dyn Watch) -> Result<(), ImportError> {
+    let (others, _) = imports(database).await?;
+    for other in others {
+        let begun = Instant::now();
+        loop {
+            let (now_there, now) = imports(database).await?;
+            let same = now_there.into_iter().find(|import| import.first == other.first);
+            // Ended by itself, or alive.
+            let Some(import) = same.filter(|import| import.expires == other.expires) else { break };
+            if import.expires < now.as_unix() {
+                take_over(database, &import, watch).await?;
+                break;
+            }
+            if watch.is_stopped() {
+                return Err(ImportError::Stopped);
+            }
+            watch.progress(Phase::Waiting, begun.elapsed().as_secs(), LEASE.as_secs());
+            tokio::time::sleep(WAIT).await;
+        }
+    }
+    Ok(())
+}
+
+async fn take_over(database: &Database, dead: &Found, watch: &dyn Watch) -> Result<(), ImportError> {
+    let what = "clearing away an import that was cut off";
+    let holder = holder().map_err(|fault| ImportError::fault(database, what, &fault))?;
+    let taken = database.write((dead.clone(), holder), |session, (dead, holder)| {
+        Box::pin(async move {
+            let clock = (now(session).await?, Instant::now());
+            let import = Import { first: dead.first, last: dead.last, holder: holder.clone(), clock };
+            let lease = clock.0.plus(LEASE).as_unix();
+            let values = vec![
+                Value::from(holder.as_str()),
+                Value::Integer(lease),
+                Value::Integer(dead.first),
+                Value::from(dead.holder.as_str()),
+                Value::Integer(dead.expires),
+            ];
+            match session.execute(statements::TAKE_OVER, values).await? {
+                1 => Ok(import),
+                _ => Err(Abort::Refused(Stop::TakenOver)),
+            }
+        })
+    });
+    // Somebody else was quicker, or it is alive after all.
+    let Ok(import) = finished(database, what, taken.await)? else { return Ok(()) };
+    watch.progress(Phase::CleaningUp, 0, 0);
+    if dead.state == APPLYING {
+        apply(database, &import, 0, false, watch).await
+    } else {
+        discard(database, &import).await
+    }
+}
