@@ -280,6 +280,7 @@ suite! {
     sql_is_text_like_any_other,
     hostile_text_is_refused_and_finds_nobody,
     of_many_who_add_one_account_one_succeeds,
+    of_many_who_use_what_may_be_used_once_one_is_first,
     every_write_takes_the_next_number,
     a_writer_that_goes_away_leaves_its_write_whole,
     a_schema_from_a_newer_version_is_refused,
@@ -773,6 +774,27 @@ mod cases {
         assert_eq!(added, 1);
         let holders = world.names(Username, "ann").await.len() + world.names(Alias, "ann").await.len();
         assert_eq!(holders, 1);
+    }
+
+    pub(super) async fn of_many_who_use_what_may_be_used_once_one_is_first(world: &World) {
+        let (until, later) = (AT.plus(Duration::from_secs(60)), AT.plus(Duration::from_secs(61)));
+        let using: Vec<_> = (0..8)
+            .map(|_| {
+                let registry = Arc::clone(&world.registry);
+                tokio::spawn(async move { registry.use_once(&[7; 32], until, AT).await.unwrap() })
+            })
+            .collect();
+        let mut first = 0;
+        for task in using {
+            first += usize::from(task.await.unwrap());
+        }
+        assert_eq!(first, 1);
+        assert!(world.registry.use_once(&[8; 32], until, AT).await.unwrap(), "another one is another one");
+        assert!(!world.registry.use_once(&[7; 32], until, until).await.unwrap());
+        assert_eq!((world.execute)("SELECT COUNT(*) FROM handovers;").trim(), "2");
+        // What is out of date is forgotten, so that the table stays small.
+        assert!(world.registry.use_once(&[9; 32], later.plus(Duration::from_secs(60)), later).await.unwrap());
+        assert_eq!((world.execute)("SELECT COUNT(*) FROM handovers;").trim(), "1");
     }
 
     pub(super) async fn every_write_takes_the_next_number(world: &World) {

@@ -168,7 +168,7 @@ async fn with_the_rights_that_are_printed_each_part_does_its_work_and_nothing_el
         let examination = examine(&settings(&server, DATABASE, user, None), role, Deadlines::default()).await;
         assert_eq!(examination.diagnoses, [], "{role}");
     }
-    let mine = examine(&settings(&server, DATABASE, "keeper", None), Role::Gate, Deadlines::default()).await;
+    let mine = examine(&settings(&server, DATABASE, "keeper", None), Role::Portal, Deadlines::default()).await;
     assert!(mine.is_good() && mine.diagnoses.len() == 1, "another's rights are too many: {:?}", mine.diagnoses);
 
     let hash = |algorithm| ha1::compute("ann", "realm", &Secret::from("password"), algorithm);
@@ -199,6 +199,8 @@ async fn with_the_rights_that_are_printed_each_part_does_its_work_and_nothing_el
     assert_eq!(gate.find(&lookup).await.unwrap()[0].status, Status::Locked);
     assert!(gate.ha1("ann", "realm", DigestAlgorithm::Md5).await.unwrap().is_some());
     assert_eq!(gate.revoked(&[certificate(2).key]).await.unwrap(), [Some(AT)]);
+    let until = AT.plus(std::time::Duration::from_secs(60));
+    assert!(gate.use_once(&[7; 32], until, AT).await.unwrap() && !gate.use_once(&[7; 32], until, AT).await.unwrap());
     denied(gate.revoke(&certificate(1).key, AT, "x").await);
     denied(gate.set_ha1("ann", "realm", DigestAlgorithm::Md5, None).await);
     for user in ["gate", "wicketgate_portal", "wicketgate_authority"] {

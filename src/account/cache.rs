@@ -178,6 +178,14 @@ impl Accounts {
         self.revocations.get(certificate, query, holds).await
     }
 
+    /// Writes down that what may be used once was used; see [`Directory::use_once`].
+    ///
+    /// # Errors
+    /// When the directory gives no answer: whether it was written down is not known then.
+    pub async fn use_once(&self, identifier: &[u8; 32], until: Timestamp, at: Timestamp) -> Result<bool, Unavailable> {
+        self.directory.use_once(identifier, until, at).await
+    }
+
     /// What has changed in the directory since a position of its feed.
     ///
     /// # Errors

@@ -192,7 +192,7 @@ pub struct Unavailable {
     pub why: String,
 }
 
-/// What the gate asks of a store: it only reads.
+/// What the gate asks of a store: it only reads, but for what was used once.
 pub trait Directory: Send + Sync + 'static {
     /// All accounts that the question matches, compared again by [`Lookup::matches`], none twice.
     fn find<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<Vec<Account>, Unavailable>>;
@@ -214,6 +214,20 @@ pub trait Directory: Send + Sync + 'static {
         &'a self,
         certificates: &'a [CertificateKey],
     ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, Unavailable>>;
+
+    /// Writes down that what may be used once was used, and keeps that until a time; false if it was used before, on
+    /// whichever node. What is out of date at `at` is forgotten. A store that is only read cannot.
+    fn use_once<'a>(
+        &'a self,
+        identifier: &'a [u8; 32],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        let _ = (identifier, until, at);
+        let (what, store) = ("writing down what was used", "the directory of accounts".to_owned());
+        let why = "nothing is written into tables that somebody else designed".to_owned();
+        Box::pin(async move { Err(Unavailable { what, store, why }) })
+    }
 }
 
 /// What is to become another in an account. What is absent stays as it is.

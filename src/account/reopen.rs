@@ -96,6 +96,15 @@ impl Directory for Reopening {
     ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, Unavailable>> {
         async move { self.directory().await?.revoked(certificates).await }.boxed()
     }
+
+    fn use_once<'a>(
+        &'a self,
+        identifier: &'a [u8; 32],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        async move { self.directory().await?.use_once(identifier, until, at).await }.boxed()
+    }
 }
 
 #[cfg(test)]

@@ -112,6 +112,19 @@ impl Directory for Store {
             self.answer(what, found)
         })
     }
+
+    fn use_once<'a>(
+        &'a self,
+        identifier: &'a [u8; 32],
+        until: Timestamp,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        Box::pin(async move {
+            let used = (*identifier, until, at);
+            let done = self.database.write(used, |session, used| Box::pin(use_once(session, used))).await;
+            self.answer("writing down what was used", done)
+        })
+    }
 }
 
 impl Registry for Store {
@@ -224,6 +237,20 @@ struct Revocation {
     key: CertificateKey,
     at: Timestamp,
     reason: String,
+}
+
+/// The key of the table decides who was first, on one node or on several.
+async fn use_once(
+    session: &mut dyn Session,
+    (identifier, until, at): &([u8; 32], Timestamp, Timestamp),
+) -> Result<bool, Abort<Infallible>> {
+    session.execute(statements::FORGET_USED, vec![Value::Integer(at.as_unix())]).await?;
+    let used = vec![Value::from(&identifier[..]), Value::Integer(until.as_unix())];
+    match session.execute(statements::INSERT_USED, used).await {
+        Ok(_) => Ok(true),
+        Err(Fault::Duplicate(_)) => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 async fn find(session: &mut dyn Session, lookup: &Lookup) -> Result<Vec<Account>, Abort<Infallible>> {

@@ -27,6 +27,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0002_imports.sql"),
         mysql: include_str!("migrations/mysql/0002_imports.sql"),
     },
+    Migration {
+        version: 3,
+        sqlite: include_str!("migrations/sqlite/0003_handovers.sql"),
+        mysql: include_str!("migrations/mysql/0003_handovers.sql"),
+    },
 ];
 
 /// The version that this program works with.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// What a database user is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// The gate: it reads.
+    /// The gate: it reads, and writes down used hand-overs.
     Gate,
     /// The portal: it writes what people may change themselves.
     Portal,
@@ -134,6 +134,7 @@ pub const TABLES: &[Table] = &[
     },
     Table { name: "import_updates", columns: &["import", "line", "record"], rights: [READ, READ, NONE, REPLACE] },
     Table { name: "import_names", columns: &["name", "import", "account_id"], rights: [READ, READ, NONE, REPLACE] },
+    Table { name: "handovers", columns: &["identifier", "kept_until"], rights: [REPLACE, NONE, NONE, NONE] },
     Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
 ];
 

@@ -122,3 +122,8 @@ pub(super) const REVOCATION: &str = "SELECT 1 FROM revocations WHERE issuer = ? 
 /// Parameters: issuer, serial, time, reason.
 pub(super) const INSERT_REVOCATION: &str =
     "INSERT INTO revocations (issuer, serial, revoked_at, reason) VALUES (?, ?, ?, ?)";
+
+/// Parameters: the identifier, until when it is kept.
+pub(super) const INSERT_USED: &str = "INSERT INTO handovers (identifier, kept_until) VALUES (?, ?)";
+/// Parameters: the time.
+pub(super) const FORGET_USED: &str = "DELETE FROM handovers WHERE kept_until < ?";
