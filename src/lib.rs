@@ -20,5 +20,6 @@ pub mod listen;
 pub mod upstream;
 pub mod proxy;
 pub mod ca;
+pub mod handover;
 pub mod app;
 pub mod cli;

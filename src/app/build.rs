@@ -8,11 +8,13 @@ use crate::account::{self, Directory};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::digest;
+use crate::auth::session::Sessions;
 use crate::auth::trust::TrustSet;
 use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
+use crate::handover::Handover;
 use crate::identity::{Rules, claim};
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
@@ -68,11 +70,13 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             Ok(BuiltListener { address: listener.address, settings })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let sessions = sessions(config, parts)?;
     let authenticator = crate::auth::Authenticator::new(
         Rules::new(&config.identity, |file| issuer_keys(file).context("identity"))?,
         Arc::clone(&parts.accounts),
         parts.digest.clone().map(|(verifier, _)| verifier),
-    );
+    )
+    .with_sessions(sessions.clone());
     let routes = config.routes.iter().enumerate().map(route_parts).collect::<anyhow::Result<Vec<_>>>()?;
     let gate = Gate::new(
         config,
@@ -87,19 +91,37 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             routes,
             audit: Arc::clone(&parts.audit),
             assertions: parts.assertions.clone(),
-            services: services(parts),
+            services: services(config, parts, sessions)?,
         },
     )?;
     Ok(Built { gate, listeners })
 }
 
 /// What the gate answers itself, by what is configured.
-fn services(parts: &Parts) -> Vec<Arc<dyn LocalService>> {
+fn services(
+    config: &Config,
+    parts: &Parts,
+    sessions: Option<Arc<Sessions>>,
+) -> anyhow::Result<Vec<Arc<dyn LocalService>>> {
     let mut services: Vec<Arc<dyn LocalService>> = Vec::new();
     if let Some(issuer) = &parts.assertions {
         services.push(Arc::new(Jwks::new(Arc::clone(issuer))));
     }
-    services
+    if let (Some(settings), Some(sessions)) = (&config.handover, sessions) {
+        let accounts = Arc::clone(&parts.accounts);
+        services.push(Arc::new(Handover::new(settings, sessions, accounts).context("handover")?));
+    }
+    Ok(services)
+}
+
+/// What makes and reads the sessions of who is handed over to us.
+fn sessions(config: &Config, parts: &Parts) -> anyhow::Result<Option<Arc<Sessions>>> {
+    let Some(handover) = &config.handover else { return Ok(None) };
+    let secret = match &handover.session.secret {
+        Some(source) => source.read().context("handover.session.secret")?,
+        None => parts.ticket_secret.clone(),
+    };
+    Ok(Some(Arc::new(Sessions::new(&secret, handover.url.as_str()).context("handover.session")?)))
 }
 
 /// Who signs assertions. Keys are published after their last signature for as long as the longest-lived one counts.

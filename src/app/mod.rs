@@ -179,7 +179,7 @@ struct Parts {
     /// Signs assertions; goes on over reloads while it makes its keys itself.
     assertions: Option<Arc<Issuer>>,
     audit: Arc<Audit>,
-    /// Seals tickets where no secret is configured.
+    /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
 }
 

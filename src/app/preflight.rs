@@ -83,6 +83,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     if let Some(secret) = config.digest.as_ref().and_then(|digest| digest.nonce_secret.as_ref()) {
         examiner.strong_secret("digest.nonce.secret", secret);
     }
+    if let Some(handover) = &config.handover {
+        examiner.handover(handover);
+    }
     if let Some(assertion) = &config.assertion {
         examiner.assertion(assertion);
     }

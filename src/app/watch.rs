@@ -185,6 +185,11 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
             files.extend(secret(&preauth.key));
         }
     }
+    if let Some(handover) = &config.handover {
+        files.extend(handover.signing.iter().chain(&handover.decryption).cloned());
+        files.extend(handover.session.secret.as_ref().and_then(&mut secret));
+        files.extend(handover.sites.values().map(|site| site.keys.clone()));
+    }
     if let Some(digest) = &config.digest {
         files.extend(digest.nonce_secret.as_ref().and_then(&mut secret));
     }

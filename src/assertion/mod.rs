@@ -101,10 +101,13 @@ impl Subject {
 }
 
 /// A method's name in `amr`.
-fn method_name(method: Method) -> &'static str {
+#[must_use]
+pub fn method_name(method: Method) -> &'static str {
     match method {
         Method::Certificate => "mtls",
         Method::Digest => "digest",
+        // Where the session came from says how they logged in.
+        Method::Session => "session",
     }
 }
 

@@ -71,6 +71,8 @@ pub enum CredentialEvidence {
     Wrong(Method),
     /// The header cannot be read.
     Malformed,
+    /// They were right once, and what they stand for was taken back since.
+    Refused(Reason),
 }
 
 /// What a request says of whose it is.
@@ -131,6 +133,12 @@ impl Policy {
                 | CertificateEvidence::Refused(_)
                 | CertificateEvidence::AccountsUnavailable => false,
             }
+    }
+
+    /// Whether the route lists a method whose credentials stand in `Authorization`, and are asked for by a challenge.
+    #[must_use]
+    pub fn is_challenged(&self) -> bool {
+        self.authenticate.iter().any(|method| !matches!(method, Method::Certificate | Method::Session))
     }
 
     /// Whether somebody passes who is nobody in particular.
@@ -270,12 +278,13 @@ fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
             Finding::Known(CredentialEvidence::Stale) => return Ok(challenge(Reason::DigestFailed, true)),
             Finding::Known(CredentialEvidence::Wrong(method)) => return Ok(challenge(failed(*method), false)),
             Finding::Known(CredentialEvidence::Malformed) => return Ok(Verdict::Refuse(Reason::BadRequest)),
+            Finding::Known(CredentialEvidence::Refused(reason)) => return Ok(Verdict::Refuse(*reason)),
         }
     }
     Ok(match &policy.anonymous {
         _ if policy.lets_anybody_pass() => Verdict::Permit(Permit { identity: None, client_verify }),
         Anonymous::Redirect(to) if !evidence.authorization_sent => Verdict::Redirect(to.clone()),
-        _ if asks_credentials => challenge(Reason::CertificateRequired, false),
+        _ if asks_credentials && policy.is_challenged() => challenge(Reason::CertificateRequired, false),
         _ => Verdict::Refuse(Reason::CertificateRequired),
     })
 }
@@ -293,7 +302,7 @@ fn refused(policy: &Policy, reason: Reason) -> Verdict {
 /// Why wrong credentials are turned away.
 fn failed(method: Method) -> Reason {
     match method {
-        Method::Certificate => Reason::CertificateRequired,
+        Method::Certificate | Method::Session => Reason::CertificateRequired,
         Method::Digest => Reason::DigestFailed,
     }
 }

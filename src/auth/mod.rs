@@ -1,15 +1,17 @@
 //! May this one pass? This module gathers the evidence, in an order that stops at the first refusal: path
 //! and dates, revocation lists, database, identity, account. So nothing that an untrusted certificate says
-//! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` holds the credentials of those without
-//! a certificate (RFC 7616), `trust` what stands behind a certificate.
+//! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` holds
+//! the credentials of those without a certificate (RFC 7616), `session` those of who was handed over to us, `trust`
+//! what stands behind a certificate.
 
 pub mod authorization;
 pub mod decision;
 pub mod digest;
+pub mod session;
 pub mod trust;
 
 use crate::account::cache::{Accounts, Fresh};
-use crate::account::{Account, Ha1, Lookup, Unavailable};
+use crate::account::{Account, CertificateKey, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::Presented;
@@ -36,6 +38,7 @@ pub struct Authenticator {
     rules: Rules,
     accounts: Arc<Accounts>,
     digest: Option<Arc<digest::Verifier>>,
+    sessions: Option<Arc<session::Sessions>>,
 }
 
 /// What is known of a connection's certificate, and for how long it may be taken as known.
@@ -111,7 +114,13 @@ pub struct Proof {
 /// What the store held of a password when it was right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stored {
-    Ha1 { realm: String, algorithm: DigestAlgorithm, ha1: Arc<Ha1> },
+    Ha1 {
+        realm: String,
+        algorithm: DigestAlgorithm,
+        ha1: Arc<Ha1>,
+    },
+    /// A session in place of a password: what it rests on.
+    Session(Arc<session::Session>),
 }
 
 impl Proof {
@@ -120,6 +129,34 @@ impl Proof {
     pub fn method(&self) -> Method {
         match self.stored {
             Stored::Ha1 { .. } => Method::Digest,
+            Stored::Session(_) => Method::Session,
+        }
+    }
+
+    /// The realm and the algorithm of the Digest credentials that were right.
+    #[must_use]
+    pub fn digest_realm(&self) -> Option<(&str, DigestAlgorithm)> {
+        match &self.stored {
+            Stored::Ha1 { realm, algorithm, .. } => Some((realm, *algorithm)),
+            Stored::Session(_) => None,
+        }
+    }
+
+    /// The session that was shown.
+    #[must_use]
+    pub fn session(&self) -> Option<&session::Session> {
+        match &self.stored {
+            Stored::Session(session) => Some(session),
+            Stored::Ha1 { .. } => None,
+        }
+    }
+
+    /// The certificates that it rests on besides the account.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateKey] {
+        match self.session().map(|session| &session.origin) {
+            Some(session::Origin::Certificates(keys)) => keys,
+            _ => &[],
         }
     }
 
@@ -128,6 +165,8 @@ impl Proof {
     pub fn is_of(&self, claimed: &Claimed) -> bool {
         match &self.stored {
             Stored::Ha1 { realm, .. } => claimed.is_user(&self.username, realm),
+            // It is of an account, and names no realm.
+            Stored::Session(_) => false,
         }
     }
 }
@@ -136,7 +175,7 @@ impl Authenticator {
     /// With these rules over these accounts.
     #[must_use]
     pub fn new(rules: Rules, accounts: Arc<Accounts>, digest: Option<Arc<digest::Verifier>>) -> Self {
-        Self { rules, accounts, digest }
+        Self { rules, accounts, digest, sessions: None }
     }
 
     /// The values of `WWW-Authenticate` for a challenge.
@@ -312,7 +351,10 @@ impl Authenticator {
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.
-    pub async fn credentials_again(&self, proof: &Proof) -> Finding<CredentialEvidence> {
+    pub async fn credentials_again(&self, proof: &Proof, at: Timestamp) -> Finding<CredentialEvidence> {
+        if let Some(session) = proof.session() {
+            return self.session_again(session, at).await;
+        }
         let lookup = Lookup { kind: LookupKind::Username, name: proof.username.clone() };
         let found = self.accounts.find(&lookup).await;
         let is_stored = match &proof.stored {
@@ -320,6 +362,8 @@ impl Authenticator {
                 let now = self.accounts.ha1(&proof.username, realm, *algorithm).await;
                 now.map(|now| now.as_ref() == Some(ha1))
             }
+            // Answered above.
+            Stored::Session(_) => Ok(false),
         };
         let (Ok(found), Ok(is_stored)) = (found, is_stored) else { return Finding::Unavailable };
         let method = proof.method();

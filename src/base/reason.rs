@@ -58,6 +58,8 @@ reasons! {
     NotAuthorized = "not_authorized",
     /// Digest credentials were wrong.
     DigestFailed = "digest_failed",
+    /// A hand-over from another site did not hold.
+    HandoverRefused = "handover_refused",
     /// Too many failures; locked for a while.
     LockedOut = "locked_out",
     /// Too many requests.

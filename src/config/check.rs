@@ -9,6 +9,7 @@ mod claim;
 mod fetching;
 mod foreign;
 mod forwarded;
+mod handover;
 mod identity;
 mod listeners;
 mod proxy_protocol;
@@ -75,6 +76,10 @@ impl Context<'_> {
             _ => None,
         };
         let routes = routes.and_then(|routes| self.routes_that_log_in_somebody(raw, routes));
+        let handover = self.handover(&raw.handover, accounts.as_ref(), listeners.as_ref());
+        if let (Some(routes), Some(handover)) = (&routes, &handover) {
+            self.sessions_of_nobody(raw, routes, handover.as_ref());
+        }
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let log = self.log(raw.log.value());
@@ -91,6 +96,7 @@ impl Context<'_> {
             accounts: accounts?,
             digest: digest?,
             assertion: assertion?,
+            handover: handover?,
             routes: routes?,
             upstreams: upstreams?,
             timeouts: timeouts?,

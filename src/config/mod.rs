@@ -11,6 +11,7 @@ mod fault;
 mod fetching;
 mod foreign;
 mod forwarded;
+mod handover;
 mod load;
 mod people;
 mod proxy_protocol;
@@ -30,6 +31,7 @@ pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
+pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use load::{Loaded, load, parse, schema};
 pub use people::{
     Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
@@ -64,6 +66,8 @@ pub struct Config {
     pub digest: Option<Digest>,
     /// Who signs assertions; present whenever an upstream gets any.
     pub assertion: Option<Assertion>,
+    /// Hand-over to and from other sites.
+    pub handover: Option<Handover>,
     /// What goes where, in the order of the file; the router orders them by how specific they are.
     pub routes: Vec<Route>,
     /// Named upstreams. Every name that a route mentions is here.
@@ -289,6 +293,8 @@ pub enum Method {
     Certificate,
     /// HTTP Digest.
     Digest,
+    /// A session that a hand-over from another site has begun.
+    Session,
 }
 
 impl Method {
@@ -298,6 +304,7 @@ impl Method {
         match self {
             Self::Certificate => "certificate",
             Self::Digest => "digest",
+            Self::Session => "session",
         }
     }
 }

@@ -15,6 +15,7 @@ mod foreign;
 mod forwarded;
 mod proxy_protocol;
 mod preauth;
+mod handover;
 mod trust;
 
 pub(super) use access::Access;
@@ -26,6 +27,7 @@ pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
 };
 pub(super) use forwarded::Forwarded;
+pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
@@ -59,6 +61,8 @@ pub(super) struct File {
     pub(super) digest: Field<Digest>,
     /// What the gate signs for upstreams of who is there; needed by upstreams that have an `assertion`.
     pub(super) assertion: Field<Assertion>,
+    /// Hand-over of people who have logged in, to and from other sites.
+    pub(super) handover: Field<Handover>,
     /// What happens to requests; the most specific host and path win.
     pub(super) routes: Field<Vec<Field<Route>>>,
     /// Named servers that answer requests.

@@ -2,7 +2,7 @@
 //! or a sentence that says what is wrong with the text and what a right one looks like.
 
 use super::read::short;
-use super::{HostPattern, IssuerPin, ServerName};
+use super::{HostPattern, IssuerPin, ServerName, SiteUrl};
 use crate::base::hex;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -91,6 +91,28 @@ pub(super) fn parse_host_pattern(text: &str) -> Result<HostPattern, String> {
         Some(parent) => parse_host(parent).map(HostPattern::Wildcard),
         None => parse_host(text).map(HostPattern::Exact),
     }
+}
+
+/// The origin of a site: `https://`, a host and perhaps a port, in the one form in which origins are compared.
+pub(super) fn parse_site_url(text: &str) -> Result<SiteUrl, String> {
+    let wrong = |why: &str| format!("`{}` is not the URL of a site: {why}", short(text));
+    let rest = text.strip_prefix("https://").ok_or_else(|| wrong("it begins with `https://`"))?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = match port {
+        None => None,
+        Some(port) => match port.parse::<u16>() {
+            Ok(number) if number != 0 && digits(port) => Some(number).filter(|number| *number != 443),
+            _ => return Err(wrong("the port is a number from 1 to 65535")),
+        },
+    };
+    let host = parse_host(host).map_err(|_| wrong("a host, and perhaps a port, is all that follows"))?;
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    Ok(SiteUrl { text: format!("https://{host}{port}"), host })
 }
 
 /// The same without wildcards; an IPv6 address stands in brackets.

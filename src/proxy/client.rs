@@ -85,6 +85,13 @@ struct Found {
 }
 
 impl Known {
+    /// The last second for which all that is known, and what runs by a session, says of itself that it is good.
+    fn date(&self) -> Timestamp {
+        let found = self.by_trust.iter().map(|found| found.standing.valid_until);
+        let sessions = self.passwords.iter().filter_map(|(proof, _)| Some(proof.session()?.expires));
+        found.chain(sessions).min().unwrap_or(Timestamp::FAR_FUTURE)
+    }
+
     fn found(&self, trust: Option<&str>, claim: Option<&Arc<Claim>>) -> Option<&Found> {
         self.by_trust.iter().find(|found| found.is_of(trust, claim))
     }
@@ -246,8 +253,7 @@ impl Client {
                 prepared: Vec::new(),
                 admitted: before.filter(|_| !lost).map(|before| before.admitted).unwrap_or_default(),
             });
-            let dates = known.by_trust.iter().map(|found| found.standing.valid_until);
-            self.registration.expires(dates.min().unwrap_or(Timestamp::FAR_FUTURE));
+            self.registration.expires(known.date());
         }
         lost
     }
@@ -267,10 +273,13 @@ impl Client {
     pub(super) fn begin_running(&self, proof: Option<&Arc<Proof>>) {
         self.running.fetch_add(1, Ordering::Relaxed);
         let Some(proof) = proof else { return };
-        let passwords = &mut self.known().passwords;
-        match passwords.iter_mut().find(|(known, _)| known == proof) {
+        let mut known = self.known();
+        match known.passwords.iter_mut().find(|(known, _)| known == proof) {
             Some((_, count)) => *count += 1,
-            None => passwords.push((Arc::clone(proof), 1)),
+            None => known.passwords.push((Arc::clone(proof), 1)),
+        }
+        if proof.session().is_some() {
+            self.registration.expires(known.date());
         }
     }
 

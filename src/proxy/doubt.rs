@@ -42,6 +42,7 @@ impl Running {
         if let Some(proof) = proof {
             // Known to the client before, so that whoever is woken by a doubt finds it.
             look.hold(&Key::Account(&proof.username));
+            proof.certificates().iter().for_each(|key| look.hold(&Key::Stored(key)));
         }
         Self { client: Arc::clone(client), proof: proof.map(Arc::clone) }
     }
@@ -51,6 +52,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(proof) = &self.proof {
             self.client.registration.give_back(&Key::Account(&proof.username));
+            proof.certificates().iter().for_each(|key| self.client.registration.give_back(&Key::Stored(key)));
         }
         self.client.end_running(self.proof.as_ref());
     }
@@ -89,6 +91,10 @@ impl Loss {
 /// What became of a password that was right.
 const NO_SUCH_PASSWORD: &str = "the account or its password is another one now";
 
+/// What became of a session.
+const SESSION_OVER: &str = "the session is over, or its password is another one now";
+const SESSION_REFUSED: &str = "what the session came from was taken back";
+
 /// What the sources say now.
 enum Found {
     Same,
@@ -123,6 +129,10 @@ fn compare_credentials(now: &Finding<CredentialEvidence>) -> Found {
             Found::Lost(Reason::AccountInactive, format!("{} ({})", account.username, account.status.as_str()))
         }
         Finding::Unavailable => Found::Unanswered("the store gave no answer".to_owned()),
+        Finding::Known(CredentialEvidence::Refused(reason)) => Found::Lost(*reason, SESSION_REFUSED.to_owned()),
+        Finding::Known(CredentialEvidence::Wrong(Method::Session)) => {
+            Found::Lost(Reason::CertificateRequired, SESSION_OVER.to_owned())
+        }
         Finding::Known(_) | Finding::NotAsked => Found::Lost(Reason::DigestFailed, NO_SUCH_PASSWORD.to_owned()),
     }
 }
@@ -158,7 +168,7 @@ pub(super) async fn look_again(client: Arc<Client>, gate: Arc<ArcSwap<Gate>>, ca
         }
         for proof in passwords {
             let (account, method) = (proof.username.clone(), proof.method());
-            match compare_credentials(&gate.authenticator.credentials_again(&proof).await) {
+            match compare_credentials(&gate.authenticator.credentials_again(&proof, Moment::now().timestamp()).await) {
                 Found::Same => {}
                 Found::Lost(reason, found) => {
                     return Some(Loss { reason, detail: told(&found, cause), account, method });
@@ -256,10 +266,12 @@ impl Terms {
         let (at, now) = (Moment::now().timestamp(), Instant::now());
         let standing = client.standing(look, gate, self.trust.as_deref(), self.claim.as_ref(), at, now).await;
         let credentials = match &self.running.proof {
-            Some(proof) => gate.authenticator.credentials_again(proof).await,
+            Some(proof) => gate.authenticator.credentials_again(proof, at).await,
             None => Finding::NotAsked,
         };
         let found = match &credentials {
+            Finding::Known(CredentialEvidence::Wrong(Method::Session)) => SESSION_OVER.to_owned(),
+            Finding::Known(CredentialEvidence::Refused(_)) => SESSION_REFUSED.to_owned(),
             Finding::Known(CredentialEvidence::Wrong(_)) => NO_SUCH_PASSWORD.to_owned(),
             _ => standing.last().to_owned(),
         };

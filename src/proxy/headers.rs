@@ -4,6 +4,7 @@
 //! Identity fields are set or removed, never passed through. Which requests pass is decided before (`auth`).
 
 pub mod claim;
+pub mod cookies;
 pub mod forwarded;
 pub mod identity;
 pub mod origin;
@@ -52,7 +53,7 @@ pub fn remove_authorization(headers: &mut HeaderMap, methods: &[Method]) {
         let scheme =
             value.as_bytes().trim_ascii_start().split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').next();
         methods.iter().any(|method| match method {
-            Method::Certificate => false,
+            Method::Certificate | Method::Session => false,
             Method::Digest => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Digest")),
         })
     };

@@ -26,11 +26,13 @@ pub use headers::Prepared;
 
 use crate::account::Status;
 use crate::auth::authorization::{Denied, Origin};
-use crate::auth::decision::{CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
+use crate::auth::decision::{
+    CertificateEvidence, ClaimEvidence, CredentialEvidence, Evidence, Finding, Permit, Policy, Verdict, decide, denied,
+};
 use crate::auth::{CredentialFinding, Standing};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
-use crate::config::OnRejected;
+use crate::config::{self, OnRejected};
 use crate::identity::claim::Claim;
 use crate::revocation::live::{Live, Look};
 use crate::telemetry::audit::Outcome;
@@ -42,6 +44,7 @@ use bytes::Bytes;
 use client::Serving;
 use forward::ForwardError;
 use gate::{Route, Target};
+use headers::cookies;
 use headers::origin::Unreadable;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -213,7 +216,7 @@ impl Exchange<'_> {
         let credentials = match policy.asks_credentials(&standing.evidence) {
             // A password of nobody in particular is tried by nobody.
             true if authorization_sent && unclaimed => None,
-            true => Some(Box::pin(self.credentials(&head, &target)).await),
+            true => Some(Box::pin(self.credentials(policy, &head, &target)).await),
             false => None,
         };
         let about = About { route: Some(route), standing: Some(&standing), credentials: credentials.as_ref(), ..about };
@@ -264,11 +267,24 @@ impl Exchange<'_> {
         self.origin().unwrap_or(self.client.connection.peer).ip()
     }
 
-    /// What the request's credentials say.
-    async fn credentials(&self, head: &http::request::Parts, target: &RequestTarget) -> CredentialFinding {
-        let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let (method, raw, at) = (head.method.as_str(), target.raw(), self.at.timestamp());
-        self.gate.authenticator.digest(authorization, method, raw, at).await
+    /// What the request's credentials say: those in `Authorization`, or else a session, as far as the route lists them.
+    async fn credentials(
+        &self,
+        policy: &Policy,
+        head: &http::request::Parts,
+        target: &RequestTarget,
+    ) -> CredentialFinding {
+        let at = self.at.timestamp();
+        if policy.is_challenged() {
+            let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+            let (method, raw) = (head.method.as_str(), target.raw());
+            let finding = self.gate.authenticator.digest(authorization, method, raw, at).await;
+            let absent = matches!(finding.evidence, Finding::Known(CredentialEvidence::Absent));
+            if !(absent && policy.authenticate.contains(&config::Method::Session)) {
+                return finding;
+            }
+        }
+        self.gate.authenticator.session(cookies::value(&head.headers, cookies::SESSION), at).await
     }
 
     /// Whether a refusal closes the connection without a response: where refused certificates were to fail

@@ -7,7 +7,7 @@ use super::forward::{ForwardError, forward};
 use super::gate::{Asserted, Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
 use super::headers::strip::{self, HopByHop};
-use super::headers::{forwarded, remove_authorization};
+use super::headers::{cookies, forwarded, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
@@ -98,6 +98,7 @@ impl Passage<'_> {
         remove_authorization(headers, self.route.methods());
         // The gate has answered it: the body is read as soon as the upstream takes it.
         headers.remove(EXPECT);
+        cookies::remove_from_request(headers);
         join_cookies(headers);
         let authority = self.target.authority();
         match permit.identity() {
@@ -156,6 +157,7 @@ where
 {
     let (mut parts, body) = response.into_parts();
     let hop = strip::strip_response(&mut parts.headers);
+    cookies::remove_from_response(&mut parts.headers);
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         hop.apply(&mut parts.headers);
     }

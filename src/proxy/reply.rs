@@ -40,7 +40,8 @@ pub fn status(reason: Reason) -> StatusCode {
         | Reason::AccountInactive
         | Reason::ClaimMismatch
         | Reason::NotAuthorized
-        | Reason::DigestFailed => StatusCode::FORBIDDEN,
+        | Reason::DigestFailed
+        | Reason::HandoverRefused => StatusCode::FORBIDDEN,
         Reason::LockedOut | Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Reason::BadRequest => StatusCode::BAD_REQUEST,
         Reason::NoRoute => StatusCode::NOT_FOUND,

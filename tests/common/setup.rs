@@ -117,6 +117,12 @@ impl Setup {
         self
     }
 
+    /// Adds no accounts: the store has them from somebody else.
+    pub(crate) fn without_accounts(mut self) -> Self {
+        self.accounts.clear();
+        self
+    }
+
     /// Puts a file beside the configuration.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         self.octets(name, text.as_bytes().to_vec())

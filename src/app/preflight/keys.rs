@@ -4,8 +4,10 @@
 use super::{Examiner, Named};
 use crate::assertion::keys::read_pkcs8;
 use crate::base::reach;
-use crate::config::{Assertion, AssertionKeys};
+use crate::config::{Assertion, AssertionKeys, Handover};
+use crate::handover::read_keys;
 use crate::jose::JoseError;
+use crate::jose::jwe::DecryptionKey;
 use crate::jose::jws::SigningKey;
 use std::path::Path;
 
@@ -23,6 +25,35 @@ impl Examiner {
                     let file = Named { path, key: "assertion.keys.directory" };
                     self.error("the folder cannot be used", file, obstacle.why, obstacle.what_to_do);
                 }
+            }
+        }
+    }
+
+    /// What signs and decrypts hand-overs, what seals sessions, and the keys of the other sites.
+    pub(super) fn handover(&mut self, handover: &Handover) {
+        for (index, path) in handover.signing.iter().enumerate() {
+            self.private_key(&format!("handover.signing[{index}]"), path, SigningKey::from_pkcs8);
+        }
+        for (index, path) in handover.decryption.iter().enumerate() {
+            self.private_key(&format!("handover.decryption[{index}]"), path, DecryptionKey::from_pkcs8);
+        }
+        match &handover.session.secret {
+            Some(secret) => self.strong_secret("handover.session.secret", secret),
+            None if handover.accepts() => {
+                let why = "it is random, and each node and each start has another one";
+                let what_to_do = "make one for all nodes with: openssl rand -hex 32";
+                self.warn("sessions end when the gate does", "handover.session.secret", why, what_to_do);
+            }
+            None => {}
+        }
+        for (name, site) in &handover.sites {
+            let key = format!("handover.sites.{name}.keys");
+            let file = Named { path: &site.keys, key: &key };
+            if self.readable(file)
+                && let Err(error) = read_keys(&site.keys)
+            {
+                let what_to_do = format!("fetch {}/.well-known/wicketgate/handover-keys.json", site.url.as_str());
+                self.error("the file holds no keys of a site", file, error.to_string(), what_to_do);
             }
         }
     }

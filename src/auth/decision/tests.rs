@@ -378,11 +378,9 @@ fn whoever_passes_by_name_has_shown_to_be_exactly_that_active_account() {
         };
         match method {
             Method::Certificate => assert!(Arc::ptr_eq(&account, holder.unwrap())),
-            Method::Digest => {
-                assert!(
-                    matches!(&evidence.credentials, Finding::Known(CredentialEvidence::Right(Method::Digest, shown))
-                    if Arc::ptr_eq(shown, &account))
-                );
+            method => {
+                assert!(matches!(&evidence.credentials, Finding::Known(CredentialEvidence::Right(by, shown))
+                    if *by == method && Arc::ptr_eq(shown, &account)));
                 assert!(holder.is_none_or(|holder| holder.username == account.username));
                 assert!(holder.is_none_or(|holder| holder.status == Status::Active));
             }
@@ -609,4 +607,44 @@ fn a_claim_lets_nobody_in_who_would_not_pass_without_it() {
             }
         }
     });
+}
+
+#[test]
+fn a_session_never_rescues_a_refused_certificate() {
+    let policy = policy(&[Method::Certificate, Method::Session], Anonymous::Deny);
+    let right = CredentialEvidence::Right(Method::Session, alice());
+    let of = |certificate: CertificateEvidence, credentials: &CredentialEvidence| {
+        // Asked or not, it is there.
+        let credentials_found = Finding::Known(credentials.clone());
+        decide(&policy, &Evidence { credentials: credentials_found, ..gathered(&policy, certificate, credentials) })
+    };
+    let revoked = CertificateEvidence::Refused(Reason::CertificateRevoked);
+    assert!(!policy.asks_credentials(&revoked));
+    assert_eq!(of(revoked, &right), Verdict::Refuse(Reason::CertificateRevoked));
+    let locked = CertificateEvidence::Account(account("bob", Status::Locked, &[]));
+    assert_eq!(of(locked, &right), Verdict::Refuse(Reason::AccountInactive));
+    assert_eq!(of(CertificateEvidence::AccountsUnavailable, &right), Verdict::Refuse(Reason::AccountsUnavailable));
+    assert_eq!(of(CertificateEvidence::None, &right), permit(Some((&alice(), Method::Session)), ClientVerify::None));
+}
+
+#[test]
+fn a_session_is_worth_what_it_stands_for_and_nothing_asks_for_one() {
+    let policy = policy(&[Method::Certificate, Method::Session], Anonymous::Deny);
+    let of = |sent: &CredentialEvidence| decide(&policy, &gathered(&policy, CertificateEvidence::None, sent));
+    let locked = account("alice", Status::Locked, &[]);
+    for (sent, expected) in [
+        (CredentialEvidence::Absent, Reason::CertificateRequired),
+        (CredentialEvidence::Refused(Reason::CertificateRevoked), Reason::CertificateRevoked),
+        (CredentialEvidence::Right(Method::Session, locked), Reason::AccountInactive),
+    ] {
+        assert_eq!(of(&sent), Verdict::Refuse(expected), "{sent:?}");
+    }
+    // Where Digest is listed beside it, that is asked for.
+    let both = Policy { authenticate: vec![Method::Session, Method::Digest], ..policy.clone() };
+    let nothing = gathered(&both, CertificateEvidence::None, &CredentialEvidence::Absent);
+    assert_eq!(decide(&both, &nothing), challenge(Reason::CertificateRequired, false));
+    // A route that does not list it takes none.
+    let digest = Policy { authenticate: vec![Method::Digest], ..policy.clone() };
+    let shown = gathered(&digest, CertificateEvidence::None, &CredentialEvidence::Right(Method::Session, alice()));
+    assert!(!matches!(decide(&digest, &shown), Verdict::Permit(_)));
 }

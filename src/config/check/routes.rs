@@ -245,9 +245,9 @@ impl Context<'_> {
             let asked =
                 surroundings.listeners.iter().any(|(name, asks)| *asks && (own.is_empty() || own.contains(name)));
             let methods = route.authenticate.value().into_iter().flatten().filter_map(Field::value);
-            let by_digest = methods.copied().any(|method| method == Method::Digest);
+            let otherwise = methods.copied().any(|method| method != Method::Certificate);
             let closed = matches!(route.anonymous.value(), None | Some(raw::Anonymous::Word(raw::AnonymousWord::Deny)));
-            if closed && !asked && !by_digest {
+            if closed && !asked && !otherwise {
                 let help = "set `client_certificate: want` on a listener, list `digest`, or write `anonymous: allow`";
                 let message = "nobody can pass: none of its listeners asks for the certificate that it wants";
                 self.warn(*place, message, help.to_owned());

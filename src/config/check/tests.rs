@@ -305,6 +305,42 @@ fn a_faulty_assertion_is_refused() {
 }
 
 #[test]
+fn a_faulty_handover_is_refused() {
+    let handover = |sites: &str| {
+        format!("handover: {{url: 'https://a.example', signing: [s], decryption: [d], sites: {{{sites}}}}}")
+    };
+    let site = |keys: &str| handover(&format!("b: {{url: 'https://b.example', keys: b.json, {keys}}}"));
+    let path = |key: &str| format!("handover.sites.b{key}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (site(""), &path(""), "nobody is handed over"),
+            (site("send: [//evil.example]"), &path(".send[0]"), "never matches"),
+            (site("accept: [mail]"), &path(".accept[0]"), "begins with"),
+            (site("accept: [/], lookup: alias"), &path(".lookup"), "not one of"),
+            (handover("b: {url: 'http://b.example', keys: k, send: [/]}"), &path(".url"), "https://"),
+            (handover("b: {url: 'https://b.example/x', keys: k, send: [/]}"), &path(".url"), "all that follows"),
+            (handover("b: {url: 'https://u@b.example', keys: k, send: [/]}"), &path(".url"), "all that follows"),
+            (handover("b: {url: 'https://b.example:0', keys: k, send: [/]}"), &path(".url"), "65535"),
+            (handover("b: {url: 'https://A.example:443/', keys: k, send: [/]}"), &path(""), "is this site"),
+            (
+                "handover: {url: 'https://a.example', signing: [k.pem], decryption: [d], \
+                 sites: {b: {url: 'https://b.example', keys: b.json, send: [/]}}}"
+                    .to_owned(),
+                "handover.signing[0]",
+                "the key of a listener",
+            ),
+            (
+                format!("{}\n{}", site("send: [/]"), route("upstream: app, authenticate: [session]")),
+                "routes[1]",
+                "no site may hand anybody over",
+            ),
+            (route("upstream: app, authenticate: [session]"), "routes[1]", "no site may hand anybody over"),
+        ],
+    );
+}
+
+#[test]
 fn a_faulty_route_is_refused() {
     assert_faults(
         Severity::Error,

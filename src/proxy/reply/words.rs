@@ -166,6 +166,14 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             administrator: "The Digest credentials are wrong, or made for another realm or algorithm.",
             choose_again: false,
         },
+        Reason::HandoverRefused => Words {
+            title: "You could not be taken over from the other site",
+            happened: "What your browser brought along from the site where you have logged in does not hold here: it \
+                       may be too old, used already, or meant for another page.",
+            advice: "Go back to that site and follow its link again. Do not reload this page.",
+            administrator: "The log has the request identifier and what exactly was wrong with the hand-over.",
+            choose_again: false,
+        },
         Reason::LockedOut => Words {
             title: "Too many wrong passwords",
             happened: "There were too many attempts with a wrong password, so that for a while none is accepted.",
