@@ -9,27 +9,25 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use wicketgate::account::ha1;
-use wicketgate::auth::digest::{Credentials, Outcome, Stale, Verifier, Wrong};
+use wicketgate::auth::digest::{Asked, Challenge, Credentials, Outcome, Stale, User, Verifier, Wrong};
 use wicketgate::base::clock::Timestamp;
 use wicketgate::base::secret::Secret;
-use wicketgate::config::{self, DigestAlgorithm};
+use wicketgate::config::{ChallengeAlgorithm, Digest};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_254_812);
 const PASSWORD: &str = "Zwölf \"Boxkämpfer\"";
-const BOTH: &[DigestAlgorithm] = &[DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
+const BOTH: &[ChallengeAlgorithm] = &[ChallengeAlgorithm::Sha256, ChallengeAlgorithm::Md5];
 
-fn verifier(realm: &str, algorithms: &[DigestAlgorithm]) -> Arc<Verifier> {
-    let config = config::Digest {
-        realm: realm.to_owned(),
-        algorithms: algorithms.to_vec(),
-        nonce_secret: None,
-        nonce_lifetime: Duration::from_secs(300),
-    };
-    Arc::new(Verifier::new(&config, Some(&Secret::from("a secret for tests alone"))).unwrap())
+fn verifier(realm: &str, algorithms: &[ChallengeAlgorithm]) -> Arc<Verifier> {
+    with(&Digest { algorithms: algorithms.to_vec(), ..Digest::of_realm(realm) })
+}
+
+fn with(config: &Digest) -> Arc<Verifier> {
+    Arc::new(Verifier::new(config, Some(&Secret::from("a secret for tests alone"))).unwrap())
 }
 
 /// What came of one request: `None` is one without credentials.
-type Seen = Option<(DigestAlgorithm, Outcome)>;
+type Seen = Option<(ChallengeAlgorithm, Outcome)>;
 
 /// A server that lets each request be judged by the next of `gates` at its time, and says at the end what came
 /// of them. It has one user, `username`, with [`PASSWORD`], and sends who has logged in from `/a` on to `/b?c`:
@@ -48,22 +46,31 @@ impl Server {
             for (verifier, now) in gates {
                 let (mut stream, _) = listener.accept().unwrap();
                 let Some((method, target, authorization)) = read_head(&stream) else { break };
+                let realm = verifier.realm([]).unwrap();
                 let outcome = authorization.map(|header| {
                     let credentials = Credentials::parse(header.as_bytes()).unwrap().unwrap();
-                    let examined = verifier.examine(&credentials, &method, &target, now);
+                    let client = address.ip();
+                    let asked = Asked { method: &method, target: &target, realm, client, now };
+                    let examined = verifier.examine(&credentials, &asked);
                     let outcome = examined.map_or_else(Outcome::Wrong, |examined| {
-                        let password = Secret::from(PASSWORD);
-                        let ha1 = ha1::compute(username, examined.realm(), &password, examined.algorithm());
-                        let known = examined.username() == username;
-                        examined.verify(known.then_some(&ha1))
+                        let ha1 = ha1::compute(username, realm, &Secret::from(PASSWORD), examined.hash());
+                        let known = match examined.user() {
+                            User::Named(name) => name == username,
+                            User::Hashed(hashed) => hashed == ha1::userhash(username, realm, examined.hash()),
+                        };
+                        examined.verify(known.then_some(&ha1), b"").outcome
                     });
                     (credentials.algorithm(), outcome)
                 });
+                let challenges = |stale| {
+                    let client = address.ip();
+                    verifier.challenges(&Challenge { realm, stale, body: Some(0), client, now })
+                };
                 let (status, challenges) = match outcome {
                     Some((_, Outcome::Right)) if target == "/a" => ("302 Found\r\nLocation: /b?c", Vec::new()),
                     Some((_, Outcome::Right)) => ("200 OK", Vec::new()),
-                    Some((_, Outcome::Stale(_))) => ("401 Unauthorized", verifier.challenges(true, now)),
-                    _ => ("401 Unauthorized", verifier.challenges(false, now)),
+                    Some((_, Outcome::Stale(_))) => ("401 Unauthorized", challenges(true)),
+                    _ => ("401 Unauthorized", challenges(false)),
                 };
                 let challenges: String =
                     challenges.iter().map(|challenge| format!("WWW-Authenticate: {challenge}\r\n")).collect();
@@ -112,14 +119,21 @@ fn read_head(stream: &TcpStream) -> Option<(String, String, Option<String>)> {
     Some((method, target, authorization))
 }
 
-fn right(algorithm: DigestAlgorithm) -> Seen {
+fn right(algorithm: ChallengeAlgorithm) -> Seen {
     Some((algorithm, Outcome::Right))
 }
 
 #[test]
-fn curl_logs_in_with_either_algorithm_and_takes_the_first_that_is_offered() {
-    use DigestAlgorithm::{Md5, Sha256};
-    let cases = [(&[Sha256][..], Sha256), (&[Md5], Md5), (BOTH, Sha256), (&[Md5, Sha256], Md5)];
+fn curl_logs_in_with_every_algorithm_that_it_knows_and_takes_the_strongest() {
+    use ChallengeAlgorithm::{Md5, Md5Session, Sha256, Sha256Session};
+    let cases = [
+        (&[Sha256][..], Sha256),
+        (&[Md5], Md5),
+        (BOTH, Sha256),
+        (&[Md5, Sha256], Sha256),
+        (&[Sha256Session], Sha256Session),
+        (&[Md5Session], Md5Session),
+    ];
     for (offered, chosen) in cases {
         let gate = verifier("wicketgate demo", offered);
         let server = Server::start("alice", vec![(gate, NOW); 9]);
@@ -134,7 +148,11 @@ fn names_and_realms_outside_plain_ascii_come_through() {
         for username in ["Jäsøn Doe", r#"J "the" \ D"#] {
             let server = Server::start(username, vec![(verifier(realm, BOTH), NOW); 9]);
             let status = server.curl(&format!("{username}:{PASSWORD}"), "/");
-            assert_eq!((status.as_str(), server.end()), ("200", vec![None, right(DigestAlgorithm::Sha256)]), "{realm}");
+            assert_eq!(
+                (status.as_str(), server.end()),
+                ("200", vec![None, right(ChallengeAlgorithm::Sha256)]),
+                "{realm}"
+            );
         }
     }
 }
@@ -143,14 +161,25 @@ fn names_and_realms_outside_plain_ascii_come_through() {
 fn one_nonce_serves_several_requests() {
     let server = Server::start("alice", vec![(verifier("r", BOTH), NOW); 9]);
     assert_eq!(server.curl(&format!("alice:{PASSWORD}"), "/a"), "200");
-    assert_eq!(server.end(), [None, right(DigestAlgorithm::Sha256), right(DigestAlgorithm::Sha256)]);
+    assert_eq!(server.end(), [None, right(ChallengeAlgorithm::Sha256), right(ChallengeAlgorithm::Sha256)]);
+}
+
+#[test]
+fn curl_hashes_its_name_where_that_is_offered() {
+    use ChallengeAlgorithm::{Md5, Md5Session, Sha256, Sha256Session};
+    for algorithm in [Sha256, Sha256Session, Md5, Md5Session] {
+        let config = Digest { algorithms: vec![algorithm], userhash: true, ..Digest::of_realm("r") };
+        let server = Server::start("Jäsøn Doe", vec![(with(&config), NOW); 9]);
+        assert_eq!(server.curl(&format!("Jäsøn Doe:{PASSWORD}"), "/"), "200");
+        assert_eq!(server.end(), [None, right(algorithm)]);
+    }
 }
 
 #[test]
 fn a_wrong_password_ends_in_401() {
     let server = Server::start("alice", vec![(verifier("r", BOTH), NOW); 9]);
     assert_eq!(server.curl("alice:guess", "/"), "401");
-    assert_eq!(server.end(), [None, Some((DigestAlgorithm::Sha256, Outcome::Wrong(Wrong::Response)))]);
+    assert_eq!(server.end(), [None, Some((ChallengeAlgorithm::Sha256, Outcome::Wrong(Wrong::Response)))]);
 }
 
 #[test]
@@ -167,8 +196,8 @@ fn a_stale_nonce_is_replaced_without_a_word_to_the_user() {
         let gates = vec![(first.clone(), NOW), (first.clone(), NOW), (gate.clone(), now), (gate, now)];
         let server = Server::start("alice", gates);
         assert_eq!(server.curl(&format!("alice:{PASSWORD}"), "/a"), "200");
-        let stale = Some((DigestAlgorithm::Sha256, Outcome::Stale(why)));
-        let right = right(DigestAlgorithm::Sha256);
+        let stale = Some((ChallengeAlgorithm::Sha256, Outcome::Stale(why)));
+        let right = right(ChallengeAlgorithm::Sha256);
         assert_eq!(server.end(), [None, right, stale, right]);
     }
 }

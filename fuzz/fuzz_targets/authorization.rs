@@ -4,22 +4,24 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 use wicketgate::account::ha1;
-use wicketgate::auth::digest::{Credentials, MAX_HEADER, MAX_USERNAME, Outcome, Verifier};
+use wicketgate::auth::digest::{Asked, Credentials, MAX_HEADER, MAX_USERNAME, Outcome, Verifier};
 use wicketgate::base::clock::Timestamp;
 use wicketgate::base::secret::Secret;
-use wicketgate::config::{self, DigestAlgorithm};
+use wicketgate::config::{ChallengeAlgorithm, Digest};
 
-const NOW: Timestamp = Timestamp::from_unix(1_795_254_812);
+const ASKED: Asked<'_> = Asked {
+    method: "GET",
+    target: "/",
+    realm: "r",
+    client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    now: Timestamp::from_unix(1_795_254_812),
+};
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let config = config::Digest {
-        realm: "r".to_owned(),
-        algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
-        nonce_secret: None,
-        nonce_lifetime: Duration::from_secs(300),
-    };
+    let algorithms = ChallengeAlgorithm::ALL.to_vec();
+    let config = Digest { algorithms, auth_int_limit: Some(1024), userhash: true, ..Digest::of_realm("r") };
     // Without a secret, so that a made-up nonce gets as far as the password.
     Verifier::new(&config, None).expect("this configuration is fit")
 });
@@ -31,8 +33,8 @@ fuzz_target!(|data: &[u8]| {
         assert!(header.trim_ascii().len() <= MAX_HEADER);
         let username = credentials.username();
         assert!(!username.is_empty() && username.len() <= MAX_USERNAME && !username.chars().any(char::is_control));
-        let Ok(examined) = VERIFIER.examine(&credentials, "GET", "/", NOW) else { continue };
-        let ha1 = ha1::compute(username, examined.realm(), &Secret::from("not in any input"), examined.algorithm());
-        assert!(matches!(examined.verify(Some(&ha1)), Outcome::Wrong(_)));
+        let Ok(examined) = VERIFIER.examine(&credentials, &ASKED) else { continue };
+        let ha1 = ha1::compute(username, examined.realm(), &Secret::from("not in any input"), examined.hash());
+        assert!(matches!(examined.verify(Some(&ha1), data).outcome, Outcome::Wrong(_)));
     }
 });

@@ -54,6 +54,8 @@ pub struct Accounts {
     negative_ttl: Duration,
     accounts: Answers<Lookup, Arc<[Arc<Account>]>>,
     credentials: Answers<Credential, Option<Arc<Ha1>>>,
+    /// User names by their hash, which stands in the place of the name.
+    hashed_names: Answers<Credential, Option<Arc<str>>>,
     revocations: Answers<CertificateKey, Option<Timestamp>>,
     changed: Arc<Changed>,
     freshness: Arc<Freshness>,
@@ -90,6 +92,7 @@ impl Accounts {
             negative_ttl,
             accounts: Answers::new(accounts, &freshness),
             credentials: Answers::new(credentials, &freshness),
+            hashed_names: Answers::new(credentials, &freshness),
             revocations: Answers::new(revocations, &freshness),
             changed: Arc::new(Changed::new(ttl.saturating_add(serve_stale).max(negative_ttl))),
             freshness,
@@ -145,6 +148,34 @@ impl Accounts {
         };
         let holds = |answer: &answers::Entry<_>| self.changed.holds(answer.asked, &Subject::Account(username));
         Ok(self.credentials.get(&credential, query, holds).await?.entry.value.clone())
+    }
+
+    /// The user name that a client sent hashed with the realm, if there is one. Found or not, it is good as an
+    /// account is.
+    ///
+    /// # Errors
+    /// When the answer is not in the cache and the directory gives none.
+    pub async fn username_of(
+        &self,
+        userhash: &str,
+        realm: &str,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Option<Arc<str>>, Unavailable> {
+        let hashed = Credential { username: userhash.to_owned(), realm: realm.to_owned(), algorithm };
+        let query = |_| {
+            let (asked, directory) = (hashed.clone(), Arc::clone(&self.directory));
+            let (ttl, negative_ttl) = (self.ttl, self.negative_ttl);
+            let query = async move {
+                let name = directory.username_of(&asked.username, &asked.realm, asked.algorithm).await?;
+                let life = if name.is_none() { Life::Short(negative_ttl) } else { Life::Lasting(ttl) };
+                Ok((name.map(Arc::from), life))
+            };
+            query.boxed()
+        };
+        let holds = |answer: &answers::Entry<Option<Arc<str>>>| {
+            self.changed.account_holds(answer.asked, answer.value.iter().map(|name| &**name))
+        };
+        Ok(self.hashed_names.get(&hashed, query, holds).await?.entry.value.clone())
     }
 
     /// Whether certificates were revoked, in the order in which they are given. Either answer is good for
@@ -230,6 +261,7 @@ impl Accounts {
     pub fn invalidate_all(&self) {
         self.accounts.invalidate_all();
         self.credentials.invalidate_all();
+        self.hashed_names.invalidate_all();
         self.revocations.invalidate_all();
     }
 }

@@ -8,7 +8,7 @@ use crate::config::DigestAlgorithm;
 use sha2::digest::Digest;
 use zeroize::Zeroizing;
 
-/// HA1 in lower-case hexadecimal: 64 digits for SHA-256, 32 for MD5. The user name and the realm go in
+/// HA1 in lower-case hexadecimal: 32 digits for MD5, 64 for the others. The user name and the realm go in
 /// as their UTF-8 octets, as `charset=UTF-8` promises to clients.
 ///
 /// A user name that holds `:` would share its hash with another user of another realm; the caller
@@ -16,11 +16,22 @@ use zeroize::Zeroizing;
 #[must_use]
 pub fn compute(username: &str, realm: &str, password: &Secret, algorithm: DigestAlgorithm) -> Ha1 {
     let parts = [username.as_bytes(), b":", realm.as_bytes(), b":", password.expose()];
-    let digits = match algorithm {
-        DigestAlgorithm::Sha256 => hash::<sha2::Sha256>(&parts),
-        DigestAlgorithm::Md5 => hash::<md5::Md5>(&parts),
-    };
-    Ha1(Secret::new(digits.into_bytes()))
+    Ha1(Secret::new(hash_with(algorithm, &parts).into_bytes()))
+}
+
+/// What a client sends in place of its user name where `userhash` is agreed upon (RFC 7616, section 3.4.4), in
+/// lower-case hexadecimal.
+#[must_use]
+pub fn userhash(username: &str, realm: &str, algorithm: DigestAlgorithm) -> String {
+    hash_with(algorithm, &[username.as_bytes(), b":", realm.as_bytes()])
+}
+
+fn hash_with(algorithm: DigestAlgorithm, parts: &[&[u8]]) -> String {
+    match algorithm {
+        DigestAlgorithm::Sha512_256 => hash::<sha2::Sha512_256>(parts),
+        DigestAlgorithm::Sha256 => hash::<sha2::Sha256>(parts),
+        DigestAlgorithm::Md5 => hash::<md5::Md5>(parts),
+    }
 }
 
 fn hash<D: Digest>(parts: &[&[u8]]) -> String {
@@ -36,7 +47,7 @@ fn hash<D: Digest>(parts: &[&[u8]]) -> String {
 mod tests {
     use super::*;
 
-    /// The user, realm and password of the example in RFC 7616, section 3.9.1.
+    /// The users, realms and passwords of the examples in RFC 7616, sections 3.9.1 and 3.9.2.
     #[test]
     fn ha1_is_the_hash_of_name_realm_and_password() {
         let cases = [
@@ -54,10 +65,24 @@ mod tests {
                 DigestAlgorithm::Sha256,
                 "7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232",
             ),
+            (
+                "Jäsøn Doe",
+                "api@example.org",
+                "Secret, or not?",
+                DigestAlgorithm::Sha512_256,
+                "2d3d9f12c9f3d30011259dc5fecee005ae24de40e3e1f61806d03e65f1e6024f",
+            ),
         ];
         for (username, realm, password, algorithm, expected) in cases {
             let ha1 = compute(username, realm, &Secret::from(password), algorithm);
             assert_eq!(ha1.0.expose_str(), Some(expected));
         }
+    }
+
+    /// RFC 7616, section 3.9.2, as erratum 4897 corrects it: the document's own values come from SHA-512 cut short.
+    #[test]
+    fn a_user_name_is_hashed_with_the_realm() {
+        let hash = userhash("Jäsøn Doe", "api@example.org", DigestAlgorithm::Sha512_256);
+        assert_eq!(hash, "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b");
     }
 }

@@ -205,6 +205,17 @@ pub trait Directory: Send + Sync + 'static {
         algorithm: DigestAlgorithm,
     ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>>;
 
+    /// The user name that a client sent hashed with the realm ([`ha1::userhash`]), if there is one and the store
+    /// knows its hash. A store that keeps no such hashes knows none.
+    fn username_of<'a>(
+        &'a self,
+        _userhash: &'a str,
+        _realm: &'a str,
+        _algorithm: DigestAlgorithm,
+    ) -> BoxFuture<'a, Result<Option<String>, Unavailable>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// What has changed in the store since a position of its feed. Without one, it tells the position to begin
     /// from.
     fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>>;
@@ -291,7 +302,7 @@ pub trait Registry: Directory {
     /// All accounts, by user name; `after` and `limit` page through them.
     fn list<'a>(&'a self, after: Option<&'a str>, limit: u32) -> BoxFuture<'a, Result<Vec<Account>, RegistryError>>;
 
-    /// Sets (or with `None` removes) the HA1 of an account in a realm.
+    /// Sets (or with `None` removes) the HA1 of an account in a realm, and with it the hash of its name there.
     fn set_ha1<'a>(
         &'a self,
         username: &'a str,

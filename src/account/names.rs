@@ -95,12 +95,13 @@ pub fn realm(name: &str) -> Result<(), RegistryError> {
 /// # Errors
 /// [`RegistryError::Unacceptable`] when it is not; the hash is not shown.
 pub fn ha1(ha1: &Ha1, algorithm: DigestAlgorithm) -> Result<(), RegistryError> {
-    let (length, why) = match algorithm {
-        DigestAlgorithm::Sha256 => (64, "it is not 64 lower-case hexadecimal digits"),
-        DigestAlgorithm::Md5 => (32, "it is not 32 lower-case hexadecimal digits"),
+    let why = match algorithm {
+        DigestAlgorithm::Sha512_256 | DigestAlgorithm::Sha256 => "it is not 64 lower-case hexadecimal digits",
+        DigestAlgorithm::Md5 => "it is not 32 lower-case hexadecimal digits",
     };
     let digits = ha1.0.expose();
-    if digits.len() != length || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+    if digits.len() != 2 * algorithm.length() || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return Err(unacceptable("the HA1", "[secret]", why));
     }
     Ok(())

@@ -86,6 +86,15 @@ impl Directory for Reopening {
         async move { self.directory().await?.ha1(username, realm, algorithm).await }.boxed()
     }
 
+    fn username_of<'a>(
+        &'a self,
+        userhash: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+    ) -> BoxFuture<'a, Result<Option<String>, Unavailable>> {
+        async move { self.directory().await?.username_of(userhash, realm, algorithm).await }.boxed()
+    }
+
     fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
         async move { self.directory().await?.changes(since).await }.boxed()
     }

@@ -7,6 +7,7 @@
 
 pub(super) mod statements;
 
+use super::ha1::userhash;
 use super::names;
 use super::{
     Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
@@ -84,6 +85,22 @@ impl Directory for Store {
             let credential = (username.to_owned(), realm.to_owned(), algorithm);
             let found = self.database.read(credential, |session, credential| Box::pin(ha1(session, credential))).await;
             self.answer("looking up a digest credential", found)
+        })
+    }
+
+    fn username_of<'a>(
+        &'a self,
+        userhash: &'a str,
+        realm: &'a str,
+        algorithm: DigestAlgorithm,
+    ) -> BoxFuture<'a, Result<Option<String>, Unavailable>> {
+        Box::pin(async move {
+            if !names::is_plausible(userhash) || !names::is_plausible(realm) {
+                return Ok(None);
+            }
+            let asked = (userhash.to_owned(), realm.to_owned(), algorithm);
+            let found = self.database.read(asked, |session, asked| Box::pin(username_of(session, asked))).await;
+            self.answer("looking up a hashed user name", found)
         })
     }
 
@@ -323,6 +340,24 @@ async fn ha1(
     Ok(None)
 }
 
+async fn username_of(
+    session: &mut dyn Session,
+    (hashed, realm, algorithm): &(String, String, DigestAlgorithm),
+) -> Result<Option<String>, Abort<Infallible>> {
+    let asked = [hashed.as_str(), realm.as_str(), algorithm.as_str()];
+    let mut found = Vec::new();
+    for row in session.query(statements::USERNAME_OF, asked.map(Value::from).to_vec()).await? {
+        let username = row.text(0)?;
+        // Somebody may have been renamed by hand since.
+        if self::userhash(&username, realm, *algorithm) == *hashed {
+            found.push(username);
+        }
+    }
+    // Two names of one hash would be a choice of who that is.
+    let sole = if found.len() > 1 { None } else { found.pop() };
+    Ok(sole)
+}
+
 async fn revoked(
     session: &mut dyn Session,
     certificates: &[CertificateKey],
@@ -400,8 +435,11 @@ async fn set_ha1(session: &mut dyn Session, credential: &Credential) -> Written<
     let id = require_account(session, &credential.username).await?;
     let key = vec![Value::Integer(id), text(&credential.realm), text(credential.algorithm.as_str())];
     session.execute(statements::DELETE_HA1, key.clone()).await?;
+    session.execute(statements::DELETE_USERHASH, key.clone()).await?;
     if let Some(ha1) = credential.ha1.as_ref().and_then(|ha1| ha1.0.expose_str()) {
-        session.execute(statements::INSERT_HA1, key.into_iter().chain([text(ha1)]).collect()).await?;
+        let hashed = userhash(&credential.username, &credential.realm, credential.algorithm);
+        session.execute(statements::INSERT_HA1, key.iter().cloned().chain([text(ha1)]).collect()).await?;
+        session.execute(statements::INSERT_USERHASH, key.into_iter().chain([text(&hashed)]).collect()).await?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
     let authenticator = crate::auth::Authenticator::new(
         Rules::new(&config.identity, |file| issuer_keys(file).context("identity"))?,
         Arc::clone(&parts.accounts),
-        parts.digest.clone().map(|(verifier, _)| verifier),
+        parts.digest.clone(),
     )
     .with_sessions(sessions.clone());
     let routes = config.routes.iter().enumerate().map(route_parts).collect::<anyhow::Result<Vec<_>>>()?;
@@ -305,14 +305,18 @@ pub(super) async fn accounts_that_answer(settings: &config::Accounts) -> anyhow:
     Ok(behind_cache(directory, settings))
 }
 
-/// The verifier of Digest credentials, and the secret that it was made with.
+/// The verifier of Digest credentials; it takes the place of the one before, if there was one.
 pub(super) fn digest(
     settings: Option<&config::Digest>,
-) -> anyhow::Result<Option<(Arc<digest::Verifier>, Option<Secret>)>> {
+    before: Option<&digest::Verifier>,
+) -> anyhow::Result<Option<Arc<digest::Verifier>>> {
     let Some(settings) = settings else { return Ok(None) };
     let secret = settings.nonce_secret.as_ref().map(SecretSource::read).transpose().context("digest.nonce.secret")?;
-    let verifier = digest::Verifier::new(settings, secret.as_ref()).context("digest")?;
-    Ok(Some((Arc::new(verifier), secret)))
+    let verifier = match before {
+        Some(before) => before.succeed(settings, secret.as_ref(), Timestamp::now()),
+        None => digest::Verifier::new(settings, secret.as_ref()),
+    };
+    Ok(Some(Arc::new(verifier.context("digest")?)))
 }
 
 /// Where audit records go.

@@ -174,8 +174,7 @@ struct Parts {
     live: Arc<Live>,
     /// Those whose settings and files stay as they are go on over reloads.
     trust: TrustSets,
-    /// With the secret that it was made with.
-    digest: Option<(Arc<digest::Verifier>, Option<Secret>)>,
+    digest: Option<Arc<digest::Verifier>>,
     /// Signs assertions; goes on over reloads while it makes its keys itself.
     assertions: Option<Arc<Issuer>>,
     audit: Arc<Audit>,
@@ -192,7 +191,7 @@ impl Parts {
             accounts: build::accounts(&config.accounts).await,
             trust: trust::build(config, &TrustSets::new(), around)?,
             live,
-            digest: build::digest(config.digest.as_ref())?,
+            digest: build::digest(config.digest.as_ref(), None)?,
             assertions: build::assertions(config)?,
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
@@ -209,12 +208,8 @@ impl Parts {
         let around = Surroundings { live: &self.live, control: &Handle::current() };
         // Lists of a million entries may have to be read.
         parts.trust = tokio::task::block_in_place(|| trust::build(new, &self.trust, around))?;
-        let digest = build::digest(new.digest.as_ref())?;
-        let secret = |digest: &Option<(_, Option<Secret>)>| digest.as_ref().map(|(_, secret)| secret.clone());
-        // A verifier is kept with its counts while its configuration and its secret's content are the same.
-        if new.digest != old.digest || secret(&digest) != secret(&self.digest) {
-            parts.digest = digest;
-        }
+        // What was issued stays good, with its counts, whatever has changed.
+        parts.digest = build::digest(new.digest.as_ref(), self.digest.as_deref())?;
         if !assertion::goes_on(old, new) {
             parts.assertions = tokio::task::block_in_place(|| build::assertions(new))?;
         }

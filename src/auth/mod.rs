@@ -5,6 +5,7 @@
 //! what stands behind a certificate.
 
 pub mod authorization;
+mod by_digest;
 pub mod decision;
 pub mod digest;
 pub mod session;
@@ -25,7 +26,7 @@ use crate::revocation::{
     live::{Key, Look},
 };
 use decision::{CertificateEvidence, CredentialEvidence, Finding};
-use digest::{Credentials, Outcome};
+use digest::Challenge;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::TrustSet;
@@ -97,10 +98,21 @@ pub struct CredentialFinding {
     pub evidence: Finding<CredentialEvidence>,
     /// Why they are wrong, for the log alone.
     pub why: Option<String>,
-    /// The user name that they are for, as the client sent it.
+    /// The user name that they are for, as the client sent it; of a hash the name that it stands for, if there is one.
     pub username: Option<String>,
+    /// The realm that they are for, if they could be read.
+    pub realm: Option<String>,
     /// What they were right by, if they were.
     pub proof: Option<Arc<Proof>>,
+    /// The value of `Authentication-Info` for the response, if they were right.
+    pub authentication_info: Option<String>,
+}
+
+impl CredentialFinding {
+    /// Nothing else is known.
+    fn of(evidence: Finding<CredentialEvidence>) -> Self {
+        Self { evidence, why: None, username: None, realm: None, proof: None, authentication_info: None }
+    }
 }
 
 /// By which password somebody showed who they are. What was let in by it ends with it.
@@ -180,8 +192,8 @@ impl Authenticator {
 
     /// The values of `WWW-Authenticate` for a challenge.
     #[must_use]
-    pub fn challenges(&self, stale: bool, at: Timestamp) -> Vec<String> {
-        self.digest.as_ref().map(|digest| digest.challenges(stale, at)).unwrap_or_default()
+    pub fn challenges(&self, challenge: &Challenge<'_>) -> Vec<String> {
+        self.digest.as_ref().map(|digest| digest.challenges(challenge)).unwrap_or_default()
     }
 
     /// Follows a connection's certificate as far as it gets. What the result rests on is added to `look`. A `claim`, which
@@ -371,59 +383,6 @@ impl Authenticator {
             Some(account) => CredentialEvidence::Right(method, Arc::clone(account)),
             None => CredentialEvidence::Wrong(method),
         })
-    }
-
-    /// Verifies a request's Digest credentials: `authorization` holds the values of its `Authorization`
-    /// headers, `target` the request target exactly as it came.
-    pub async fn digest<'a>(
-        &self,
-        authorization: impl IntoIterator<Item = &'a [u8]>,
-        method: &str,
-        target: &str,
-        at: Timestamp,
-    ) -> CredentialFinding {
-        const WRONG: Finding<CredentialEvidence> = Finding::Known(CredentialEvidence::Wrong(Method::Digest));
-        let finding = |evidence, why: Option<&str>, username: Option<&str>| CredentialFinding {
-            evidence,
-            why: why.map(str::to_owned),
-            username: username.map(str::to_owned),
-            proof: None,
-        };
-        let Some(verifier) = &self.digest else { return finding(Finding::NotAsked, None, None) };
-        let credentials = match Credentials::parse_all(authorization) {
-            Ok(Some(credentials)) => credentials,
-            Ok(None) => return finding(Finding::Known(CredentialEvidence::Absent), None, None),
-            Err(error) => {
-                return finding(Finding::Known(CredentialEvidence::Malformed), Some(&error.to_string()), None);
-            }
-        };
-        let name = Some(credentials.username());
-        let examined = match verifier.examine(&credentials, method, target, at) {
-            Ok(examined) => examined,
-            Err(wrong) => return finding(WRONG, Some(wrong.as_str()), name),
-        };
-        let lookup = Lookup { kind: LookupKind::Username, name: examined.username().to_owned() };
-        // Both are asked whatever the first says, so that a user who does not exist takes as long.
-        let account = self.accounts.find(&lookup).await;
-        let ha1 = self.accounts.ha1(examined.username(), examined.realm(), examined.algorithm()).await;
-        let (account, ha1) = match (account, ha1) {
-            (Ok(account), Ok(ha1)) => (sole(&account.accounts).cloned(), ha1),
-            (Err(error), _) | (_, Err(error)) => {
-                return finding(Finding::Unavailable, Some(&error.to_string()), name);
-            }
-        };
-        let (realm, algorithm) = (examined.realm().to_owned(), examined.algorithm());
-        match (examined.verify(ha1.as_deref()), account) {
-            (Outcome::Right, Some(account)) => {
-                let username = account.username.clone();
-                let proof = ha1.map(|ha1| Proof { username, stored: Stored::Ha1 { realm, algorithm, ha1 } });
-                let right = finding(Finding::Known(CredentialEvidence::Right(Method::Digest, account)), None, name);
-                CredentialFinding { proof: proof.map(Arc::new), ..right }
-            }
-            (Outcome::Right, None) => finding(WRONG, Some("unknown_user"), name),
-            (Outcome::Stale(why), _) => finding(Finding::Known(CredentialEvidence::Stale), Some(why.as_str()), name),
-            (Outcome::Wrong(why), _) => finding(WRONG, Some(why.as_str()), name),
-        }
     }
 }
 

@@ -219,10 +219,9 @@ impl Authenticator {
     /// shows it may log in. One whose certificate is revoked is refused.
     pub async fn session(&self, text: Option<&str>, at: Timestamp) -> CredentialFinding {
         let finding = |evidence, why: Option<String>, username: Option<String>| CredentialFinding {
-            evidence,
             why,
             username,
-            proof: None,
+            ..CredentialFinding::of(evidence)
         };
         let absent = Finding::Known(CredentialEvidence::Absent);
         let (Some(sessions), Some(text)) = (&self.sessions, text) else { return finding(absent, None, None) };
@@ -242,7 +241,7 @@ impl Authenticator {
         match evidence {
             Finding::Known(CredentialEvidence::Wrong(_)) => finding(absent, why, Some(username)),
             right @ Finding::Known(CredentialEvidence::Right(..)) => {
-                CredentialFinding { evidence: right, why, username: Some(username), proof: Some(proof) }
+                CredentialFinding { proof: Some(proof), ..finding(right, why, Some(username)) }
             }
             other => finding(other, why, Some(username)),
         }

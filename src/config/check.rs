@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod assertion;
 mod claim;
+mod digest;
 mod fetching;
 mod foreign;
 mod forwarded;

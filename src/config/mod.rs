@@ -7,6 +7,7 @@ mod access;
 mod assertion;
 mod check;
 pub mod claim;
+mod digest;
 mod fault;
 mod fetching;
 mod foreign;
@@ -27,6 +28,7 @@ mod values;
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use claim::Claim;
+pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
 pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
@@ -34,8 +36,8 @@ pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use load::{Loaded, load, parse, schema};
 pub use people::{
-    Accounts, Cache, Digest, DigestAlgorithm, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql,
-    MySqlTls, MySqlTlsMode, ServerName, Store,
+    Accounts, Cache, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql, MySqlTls, MySqlTlsMode,
+    ServerName, Store,
 };
 pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use proxy_protocol::ProxyProtocol;

@@ -1,5 +1,4 @@
-//! Part of the checked model: whom a certificate means, where people are on record, and passwords for
-//! those who have no certificate.
+//! Part of the checked model: whom a certificate means, and where people are on record.
 
 use super::{CertificateFiles, Foreign};
 use crate::base::secret::SecretSource;
@@ -248,42 +247,4 @@ pub struct Cache {
     pub capacity: u64,
     /// For how long answers are used after the store was last heard of.
     pub serve_stale: Duration,
-}
-
-/// HTTP Digest (RFC 7616).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Digest {
-    /// The realm.
-    pub realm: String,
-    /// In order of preference; at least one, none twice.
-    pub algorithms: Vec<DigestAlgorithm>,
-    /// The secret that nonces are authenticated with; random if absent.
-    pub nonce_secret: Option<SecretSource>,
-    /// How long a nonce is good.
-    pub nonce_lifetime: Duration,
-}
-
-/// The hash of a Digest (RFC 7616, section 6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
-pub enum DigestAlgorithm {
-    /// SHA-256.
-    #[serde(rename = "SHA-256")]
-    Sha256,
-    /// MD5.
-    #[serde(rename = "MD5")]
-    Md5,
-}
-
-impl DigestAlgorithm {
-    /// All of them, the strongest first.
-    pub const ALL: [Self; 2] = [Self::Sha256, Self::Md5];
-
-    /// The name that stands in the header and in the database: `SHA-256`, `MD5`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SHA-256",
-            Self::Md5 => "MD5",
-        }
-    }
 }

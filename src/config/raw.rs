@@ -10,6 +10,7 @@ mod access;
 mod assertion;
 mod claim;
 mod cache;
+mod digest;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -22,6 +23,7 @@ pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
+pub(super) use digest::{AuthInt, Bind, Digest, Nonce, Realm};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
@@ -35,8 +37,8 @@ pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 use super::read::Field;
 use super::values::{parse_duration, parse_size};
 use super::{
-    ClientCertificate, DigestAlgorithm, IdentitySource, IfUnknown, LogFormat, LookupKind, Method, MySqlTlsMode,
-    OnMissing, OnRejected, TlsVersion,
+    ClientCertificate, IdentitySource, IfUnknown, LogFormat, LookupKind, Method, MySqlTlsMode, OnMissing, OnRejected,
+    TlsVersion,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -281,29 +283,6 @@ pub(super) struct MySqlTls {
     pub(super) certificate: Field<String>,
     /// Its key.
     pub(super) key: Field<String>,
-}
-
-/// HTTP Digest (RFC 7616).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["realm"]))]
-pub(super) struct Digest {
-    /// The realm that passwords are for.
-    pub(super) realm: Field<String>,
-    /// In order of preference. Default: `[SHA-256, MD5]`.
-    pub(super) algorithms: Field<Vec<Field<DigestAlgorithm>>>,
-    /// Nonces.
-    pub(super) nonce: Field<Nonce>,
-}
-
-/// Nonces of HTTP Digest.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Nonce {
-    /// What they are authenticated with; the same on every node. Default: random.
-    pub(super) secret: Field<Secret>,
-    /// How long one is good. Default: `5m`.
-    pub(super) lifetime: Field<Duration>,
 }
 
 /// What happens to requests for a host and a path.

@@ -1,5 +1,5 @@
 //! Bodies on their way through: the client's, counted and watched, and the gate's answers. They are
-//! streamed; nothing is held but the piece that is on its way.
+//! streamed; nothing is held but the piece that is on its way, and what credentials cover until they are verified.
 
 use super::client::Serving;
 use super::doubt::Running;
@@ -8,7 +8,7 @@ use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
@@ -55,10 +55,53 @@ impl Upload {
     }
 }
 
+/// A request's body as the stages before admission leave it.
+#[derive(Debug)]
+pub enum Received {
+    /// Nothing of it was read.
+    Streaming(Incoming),
+    /// It was read whole, because credentials cover it. Its trailers, which they do not cover, are gone.
+    Whole(Bytes),
+}
+
+impl Received {
+    /// All of it, of at most `limit` octets, read for no longer than `deadline`. Nothing of it is believed yet: it may
+    /// be anybody's.
+    ///
+    /// # Errors
+    /// When it is larger or does not come.
+    pub async fn whole(self, limit: u64, deadline: Duration) -> Result<Bytes, UploadFault> {
+        let incoming = match self {
+            Self::Streaming(incoming) => incoming,
+            Self::Whole(octets) if octets.len() as u64 > limit => return Err(UploadFault::TooLarge),
+            Self::Whole(octets) => return Ok(octets),
+        };
+        if incoming.size_hint().lower() > limit {
+            return Err(UploadFault::TooLarge);
+        }
+        let limited = Limited::new(incoming, usize::try_from(limit).unwrap_or(usize::MAX));
+        match tokio::time::timeout(deadline, limited.collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(UploadFault::TooLarge),
+            Ok(Err(_)) => Err(UploadFault::Broken),
+            Err(_) => Err(UploadFault::Paused),
+        }
+    }
+
+    /// Its length, if that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Streaming(incoming) => incoming.size_hint().exact(),
+            Self::Whole(octets) => Some(octets.len() as u64),
+        }
+    }
+}
+
 /// The body of a client's request.
 #[derive(Debug)]
 pub struct ClientBody {
-    incoming: Option<Incoming>,
+    incoming: Option<Received>,
     /// Octets that may still come; `None` is any number.
     left: Option<u64>,
     upload: Option<Arc<Upload>>,
@@ -78,8 +121,12 @@ impl ClientBody {
 
     /// A body of at most `limit` octets, which may pause for `pause`.
     #[must_use]
-    pub fn new(incoming: Incoming, limit: Option<u64>, pause: Duration, stripper: &Arc<Stripper>) -> Self {
-        if incoming.is_end_stream() {
+    pub fn new(incoming: Received, limit: Option<u64>, pause: Duration, stripper: &Arc<Stripper>) -> Self {
+        let is_empty = match &incoming {
+            Received::Streaming(incoming) => incoming.is_end_stream(),
+            Received::Whole(octets) => octets.is_empty(),
+        };
+        if is_empty {
             return Self::none();
         }
         let (upload, stripper) = (Some(Arc::default()), Some(Arc::clone(stripper)));
@@ -126,8 +173,16 @@ impl Body for ClientBody {
     type Error = UploadFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        match Pin::new(incoming).poll_frame(cx) {
+        let polled = match &mut self.incoming {
+            None => return Poll::Ready(None),
+            Some(Received::Streaming(incoming)) => Pin::new(incoming).poll_frame(cx),
+            Some(Received::Whole(octets)) => {
+                let frame = Frame::data(std::mem::take(octets));
+                self.incoming = None;
+                Poll::Ready(Some(Ok(frame)))
+            }
+        };
+        match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.pausing = None;
                 if let (Some(trailers), Some(stripper)) = (frame.trailers_mut(), &self.stripper) {
@@ -159,11 +214,19 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        match &self.incoming {
+            None => true,
+            Some(Received::Streaming(incoming)) => incoming.is_end_stream(),
+            Some(Received::Whole(_)) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.incoming {
+            None => SizeHint::with_exact(0),
+            Some(Received::Streaming(incoming)) => incoming.size_hint(),
+            Some(Received::Whole(octets)) => SizeHint::with_exact(octets.len() as u64),
+        }
     }
 }
 

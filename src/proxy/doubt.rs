@@ -19,6 +19,7 @@ use crate::identity::claim::Claim;
 use crate::revocation::live::{Cause, Key, Look};
 use crate::telemetry::audit::{Event, Outcome, Record};
 use arc_swap::ArcSwap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -206,6 +207,8 @@ pub(super) struct Terms {
     pub(super) epoch: u64,
     /// The trust set that decided.
     pub(super) trust: Option<String>,
+    /// Where the request came from.
+    pub(super) address: IpAddr,
     /// Whose the request said it was, where the route asks for it.
     pub(super) claim: Option<Arc<Claim>>,
     pub(super) policy: Policy,
@@ -275,7 +278,7 @@ impl Terms {
             Finding::Known(CredentialEvidence::Wrong(_)) => NO_SUCH_PASSWORD.to_owned(),
             _ => standing.last().to_owned(),
         };
-        let origin = Origin::new(client.connection.peer.ip(), standing.path.as_deref());
+        let origin = Origin::new(self.address, standing.path.as_deref());
         let claim = ClaimEvidence::of(self.claim.as_deref(), self.running.proof.as_deref());
         let certificate = standing.evidence.clone();
         let evidence = Evidence { certificate, credentials, authorization_sent: false, claim, origin };

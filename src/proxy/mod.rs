@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod client;
+mod credentials;
 mod doubt;
 pub mod forward;
 pub mod framing;
@@ -25,29 +26,26 @@ pub use gate::{Gate, GateParts, RouteParts};
 pub use headers::Prepared;
 
 use crate::account::Status;
+use crate::auth::Standing;
 use crate::auth::authorization::{Denied, Origin};
-use crate::auth::decision::{
-    CertificateEvidence, ClaimEvidence, CredentialEvidence, Evidence, Finding, Permit, Policy, Verdict, decide, denied,
-};
-use crate::auth::{CredentialFinding, Standing};
+use crate::auth::decision::{CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
-use crate::config::{self, OnRejected};
+use crate::config::OnRejected;
 use crate::identity::claim::Claim;
 use crate::revocation::live::{Live, Look};
 use crate::telemetry::audit::Outcome;
 use crate::telemetry::request_id::RequestId;
 use crate::upstream::pool::Pools;
 use arc_swap::ArcSwap;
-use body::{ClientBody, ReplyBody, UploadFault};
+use body::{ClientBody, Received, ReplyBody, UploadFault};
 use bytes::Bytes;
 use client::Serving;
 use forward::ForwardError;
 use gate::{Route, Target};
-use headers::cookies;
 use headers::origin::Unreadable;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use passage::Passage;
 use path::RequestTarget;
@@ -60,6 +58,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// Says that the password was right, and what goes on from there (RFC 7616, section 3.5).
+const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 /// When to try again after the database gave no answer.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -198,7 +198,7 @@ impl Exchange<'_> {
             }
         };
         let came_under = &self.client.connection.policy;
-        let (policy, address) = (route.policy(came_under), self.client.connection.peer.ip());
+        let (policy, address) = (route.policy(came_under), self.address());
         if let Err(denied) = policy.authorization.judge_address(address) {
             // Where nobody may pass, nobody is made out.
             return Ok(self.deny(&About { route: Some(route), ..about }, &denied));
@@ -213,11 +213,17 @@ impl Exchange<'_> {
         let authorization_sent = head.headers.contains_key(AUTHORIZATION);
         let unclaimed = claim.as_ref().is_some_and(|claim| claim.said.is_err());
         // In a box of its own: most requests have none, and all would be larger by it.
-        let credentials = match policy.asks_credentials(&standing.evidence) {
+        let (credentials, received) = match policy.asks_credentials(&standing.evidence) {
             // A password of nobody in particular is tried by nobody.
-            true if authorization_sent && unclaimed => None,
-            true => Some(Box::pin(self.credentials(policy, &head, &target)).await),
-            false => None,
+            true if authorization_sent && unclaimed => (None, Received::Streaming(incoming)),
+            true => match Box::pin(self.credentials(policy, &head, &target, route, incoming)).await {
+                Ok((credentials, received)) => (Some(credentials), received),
+                Err(fault) => {
+                    let about = About { route: Some(route), detail: Some(fault.to_string()), ..about };
+                    return Ok(self.refuse(&about, refusal_of(fault)));
+                }
+            },
+            false => (None, Received::Streaming(incoming)),
         };
         let about = About { route: Some(route), standing: Some(&standing), credentials: credentials.as_ref(), ..about };
         let evidence = Evidence {
@@ -234,9 +240,17 @@ impl Exchange<'_> {
             Verdict::Permit(permit) => {
                 let claim = claim.as_ref();
                 let routed = Routed { target: &target, route, service, claim, standing: &standing };
-                Ok(self.admit(worker, &permit, &routed, &about, Request::from_parts(head, incoming)).await)
+                let request = Request::from_parts(head, received);
+                let mut response = self.admit(worker, &permit, &routed, &about, request).await;
+                let info = credentials.as_ref().and_then(|credentials| credentials.authentication_info.clone());
+                if let Some(info) = info.and_then(|info| HeaderValue::from_maybe_shared(Bytes::from(info)).ok()) {
+                    response.headers_mut().insert(AUTHENTICATION_INFO, info);
+                }
+                Ok(response)
             }
-            Verdict::Challenge { reason, stale } => Ok(self.challenge(&about, reason, stale)),
+            Verdict::Challenge { reason, stale } => {
+                Ok(self.challenge(&about, &head.headers, received.length(), reason, stale))
+            }
             Verdict::Redirect(to) => {
                 self.record(&about, Outcome::Redirect, None, Some(StatusCode::FOUND), None);
                 Ok(reply::redirect(&to, &page.method, self.id.as_str()).map(ReplyBody::from))
@@ -267,26 +281,6 @@ impl Exchange<'_> {
         self.origin().unwrap_or(self.client.connection.peer).ip()
     }
 
-    /// What the request's credentials say: those in `Authorization`, or else a session, as far as the route lists them.
-    async fn credentials(
-        &self,
-        policy: &Policy,
-        head: &http::request::Parts,
-        target: &RequestTarget,
-    ) -> CredentialFinding {
-        let at = self.at.timestamp();
-        if policy.is_challenged() {
-            let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-            let (method, raw) = (head.method.as_str(), target.raw());
-            let finding = self.gate.authenticator.digest(authorization, method, raw, at).await;
-            let absent = matches!(finding.evidence, Finding::Known(CredentialEvidence::Absent));
-            if !(absent && policy.authenticate.contains(&config::Method::Session)) {
-                return finding;
-            }
-        }
-        self.gate.authenticator.session(cookies::value(&head.headers, cookies::SESSION), at).await
-    }
-
     /// Whether a refusal closes the connection without a response: where refused certificates were to fail
     /// the handshake, and this one was refused only now. What an accepted one may do is another matter.
     fn closes(&self, evidence: &Evidence) -> bool {
@@ -305,7 +299,7 @@ impl Exchange<'_> {
         permit: &Permit,
         routed: &Routed<'_>,
         about: &About<'_>,
-        request: Request<Incoming>,
+        request: Request<Received>,
     ) -> Response<ReplyBody> {
         let Routed { target, route, service, claim, standing } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
@@ -359,15 +353,6 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks for credentials, and puts that on record.
-    fn challenge(&self, about: &About<'_>, reason: Reason, stale: bool) -> Response<ReplyBody> {
-        let challenges = self.gate.authenticator.challenges(stale, self.at.timestamp()).into_iter();
-        let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
-        let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());
-        self.record(about, Outcome::Challenge, Some(reason), Some(refusal.status()), None);
-        refusal.response(&about.page.method, &about.page.headers).map(ReplyBody::from)
-    }
-
     /// Turns the request away, and puts that on record.
     fn refuse(&self, about: &About<'_>, reason: Reason) -> Response<ReplyBody> {
         let mut refusal = Refusal::new(reason, self.id.as_str());
@@ -390,14 +375,21 @@ impl Exchange<'_> {
     fn failed(&self, about: &About<'_>, error: &ForwardError) -> Response<ReplyBody> {
         let reason = match error {
             ForwardError::TimedOut { .. } => Reason::UpstreamTimeout,
-            ForwardError::Upload(UploadFault::TooLarge) => Reason::TooLarge,
-            ForwardError::Upload(_) => Reason::BadRequest,
+            ForwardError::Upload(fault) => refusal_of(*fault),
             ForwardError::Connect { .. } | ForwardError::Broken { .. } | ForwardError::Unasked { .. } => {
                 Reason::UpstreamUnavailable
             }
         };
         tracing::warn!(request = %self.id, %reason, %error, "no answer for a permitted request");
         self.refuse(&About { detail: Some(error.to_string()), ..about.clone() }, reason)
+    }
+}
+
+/// Why a request with such a body is turned away.
+fn refusal_of(fault: UploadFault) -> Reason {
+    match fault {
+        UploadFault::TooLarge => Reason::TooLarge,
+        UploadFault::Broken | UploadFault::Paused => Reason::BadRequest,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The way through: a permitted request as its application is to see it, and the answer as its client is.
 
-use super::body::{ClientBody, ReplyBody};
+use super::body::{ClientBody, Received, ReplyBody};
 use super::client::Told;
 use super::doubt::{Running, Terms, no_longer_permitted};
 use super::forward::{ForwardError, forward};
@@ -24,7 +24,6 @@ use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 
@@ -51,7 +50,7 @@ impl Passage<'_> {
         &self,
         worker: &Worker,
         head: Parts,
-        incoming: Incoming,
+        incoming: Received,
     ) -> Result<Response<ReplyBody>, ForwardError> {
         let Self { exchange, permit, upstream, route, target, .. } = self;
         let Parts { method, version, mut headers, mut extensions, .. } = head;
@@ -78,6 +77,7 @@ impl Passage<'_> {
                 number: exchange.look.number(),
                 epoch: exchange.gate.epoch,
                 trust: route.trust(came_under).map(str::to_owned),
+                address: exchange.address(),
                 claim: self.claim.map(Arc::clone),
                 policy: route.policy(came_under).clone(),
                 identity: permit.identity().cloned(),

@@ -6,7 +6,7 @@
 pub mod jwks;
 
 use super::Exchange;
-use super::body::{ClientBody, ReplyBody, UploadFault};
+use super::body::{ClientBody, Received, ReplyBody, UploadFault};
 use super::gate::Route;
 use super::path::RequestTarget;
 use super::record::About;
@@ -22,7 +22,6 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -192,7 +191,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Has the service answer.
-    pub(super) async fn run(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+    pub(super) async fn run(&self, request: Request<Received>) -> Response<ReplyBody> {
         let (head, incoming) = request.into_parts();
         let Self { exchange, permit, service, about, target, standing } = self;
         let body = match self.body(&head, incoming).await {
@@ -225,7 +224,7 @@ impl Call<'_> {
     }
 
     /// The whole body. It has one deadline, so that a client that drips it gains nothing.
-    async fn body(&self, head: &Parts, incoming: Incoming) -> Result<Bytes, UploadFault> {
+    async fn body(&self, head: &Parts, incoming: Received) -> Result<Bytes, UploadFault> {
         let limit = self.service.body_limit();
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > limit) {

@@ -32,6 +32,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0003_handovers.sql"),
         mysql: include_str!("migrations/mysql/0003_handovers.sql"),
     },
+    Migration {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/0004_digest.sql"),
+        mysql: include_str!("migrations/mysql/0004_digest.sql"),
+    },
 ];
 
 /// The version that this program works with.
@@ -120,7 +125,9 @@ mod tests {
                 let rest = statement.strip_prefix("CREATE TABLE ")?;
                 rest.trim_start_matches("IF NOT EXISTS ").split(' ').next().map(str::to_owned)
             };
-            statements(sql).filter_map(name).collect()
+            // A table that takes another's name once it is filled is that one.
+            let renamed = |name: &String| sql.contains(&format!("ALTER TABLE {name} RENAME TO "));
+            statements(sql).filter_map(name).filter(|name| !renamed(name)).collect()
         };
         for migration in ALL {
             assert_eq!(tables(migration.sqlite), tables(migration.mysql), "version {}", migration.version);

@@ -104,6 +104,11 @@ pub const TABLES: &[Table] = &[
         rights: [READ, REPLACE, NONE, REPLACE],
     },
     Table {
+        name: "digest_userhashes",
+        columns: &["account_id", "realm", "algorithm", "userhash"],
+        rights: [READ, REPLACE, NONE, REPLACE],
+    },
+    Table {
         name: "certificates",
         columns: &[
             "issuer",

@@ -57,12 +57,17 @@ pub(super) static INSERT_GROUPS: Many = Many::insert("INSERT INTO account_groups
 /// Rows: account id, realm, algorithm, HA1.
 pub(super) static INSERT_CREDENTIALS: Many =
     Many::insert("INSERT INTO digest_credentials (account_id, realm, algorithm, ha1) VALUES ", "(?, ?, ?, ?)");
+/// Rows: account id, realm, algorithm, hash of the user name.
+pub(super) static INSERT_USERHASHES: Many =
+    Many::insert("INSERT INTO digest_userhashes (account_id, realm, algorithm, userhash) VALUES ", "(?, ?, ?, ?)");
 /// By account ids.
 pub(super) static DELETE_ALIASES: Many = Many::among("DELETE FROM aliases WHERE account_id IN (", ")");
 /// By account ids.
 pub(super) static DELETE_GROUPS: Many = Many::among("DELETE FROM account_groups WHERE account_id IN (", ")");
 /// By account ids.
 pub(super) static DELETE_CREDENTIALS: Many = Many::among("DELETE FROM digest_credentials WHERE account_id IN (", ")");
+/// By account ids.
+pub(super) static DELETE_USERHASHES: Many = Many::among("DELETE FROM digest_userhashes WHERE account_id IN (", ")");
 
 /// The next ids of a range. Parameters: the first and the last, how many.
 pub(super) const IDS: &str = "SELECT id FROM accounts WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?";

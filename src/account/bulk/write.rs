@@ -13,6 +13,7 @@ use super::read::{Line, Part, ReadError, read};
 use super::record::{Person, Record, Refusal};
 use super::survey::{Fate, Survey};
 use super::{APPLYING, ImportError, Options, PENDING, Phase, Rejection, Watch, jsonl, statements};
+use crate::account::ha1::userhash;
 use crate::account::sql;
 use crate::account::sql::statements::UPDATE_ACCOUNT;
 use crate::base::clock::Timestamp;
@@ -306,20 +307,23 @@ async fn insert_belongings<'a>(
     session: &mut dyn Session,
     people: impl Iterator<Item = (i64, &'a Person)>,
 ) -> Result<(), Fault> {
-    let (mut aliases, mut groups, mut credentials) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut aliases, mut groups, mut credentials, mut userhashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, Person { account, credentials: all }) in people {
         let id = Value::Integer(id);
         aliases.extend(account.aliases.iter().flat_map(|alias| [Value::from(alias.as_str()), id.clone()]));
         groups.extend(account.groups.iter().flat_map(|group| [id.clone(), Value::from(group.as_str())]));
-        credentials.extend(all.iter().flat_map(|credential| {
+        for credential in all {
             let ha1 = credential.ha1.0.expose_str().unwrap_or_default();
-            let [realm, algorithm, ha1] = [&credential.realm, credential.algorithm.as_str(), ha1].map(Value::from);
-            [id.clone(), realm, algorithm, ha1]
-        }));
+            let hashed = userhash(&account.username, &credential.realm, credential.algorithm);
+            let [realm, algorithm] = [&credential.realm, credential.algorithm.as_str()].map(Value::from);
+            credentials.extend([id.clone(), realm.clone(), algorithm.clone(), Value::from(ha1)]);
+            userhashes.extend([id.clone(), realm, algorithm, Value::from(hashed.as_str())]);
+        }
     }
     statements::INSERT_ALIASES.run(session, 2, aliases).await?;
     statements::INSERT_GROUPS.run(session, 2, groups).await?;
-    statements::INSERT_CREDENTIALS.run(session, 4, credentials).await
+    statements::INSERT_CREDENTIALS.run(session, 4, credentials).await?;
+    statements::INSERT_USERHASHES.run(session, 4, userhashes).await
 }
 
 fn refuse(rejections: Vec<Rejection>) -> Result<(), Abort<Stop>> {
@@ -418,5 +422,6 @@ pub(super) async fn change(session: &mut dyn Session, changed: &[(i64, Person, P
     statements::DELETE_ALIASES.execute(session, &ids).await?;
     statements::DELETE_GROUPS.execute(session, &ids).await?;
     statements::DELETE_CREDENTIALS.execute(session, &ids).await?;
+    statements::DELETE_USERHASHES.execute(session, &ids).await?;
     insert_belongings(session, changed.iter().map(|(id, _, after)| (*id, after))).await
 }

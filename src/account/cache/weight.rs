@@ -61,6 +61,12 @@ impl Weigh for Option<Arc<Ha1>> {
     }
 }
 
+impl Weigh for Option<Arc<str>> {
+    fn octets(&self) -> usize {
+        self.as_ref().map_or(0, |name| name.len())
+    }
+}
+
 impl Weigh for Option<Timestamp> {
     fn octets(&self) -> usize {
         0

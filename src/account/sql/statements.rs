@@ -67,6 +67,13 @@ pub(super) const HA1: &str = concat!(
     present!()
 );
 
+/// Parameters: the hash of a user name, realm, algorithm. Column: the user name.
+pub(super) const USERNAME_OF: &str = concat!(
+    "SELECT a.username FROM digest_userhashes h JOIN accounts a ON a.id = h.account_id \
+     WHERE h.userhash = ? AND h.realm = ? AND h.algorithm = ? AND ",
+    present!()
+);
+
 /// Parameters: issuer and serial, twice. Columns: issuer, serial, the time.
 pub(super) const REVOKED: &str = "SELECT issuer, serial, revoked_at FROM revocations WHERE issuer = ? AND serial = ? \
     UNION ALL SELECT issuer, serial, revoked_at FROM certificates \
@@ -106,6 +113,13 @@ pub(super) const INSERT_HA1: &str =
 /// Parameters: account id, realm, algorithm.
 pub(super) const DELETE_HA1: &str =
     "DELETE FROM digest_credentials WHERE account_id = ? AND realm = ? AND algorithm = ?";
+
+/// Parameters: account id, realm, algorithm, the hash of the user name.
+pub(super) const INSERT_USERHASH: &str =
+    "INSERT INTO digest_userhashes (account_id, realm, algorithm, userhash) VALUES (?, ?, ?, ?)";
+/// Parameters: account id, realm, algorithm.
+pub(super) const DELETE_USERHASH: &str =
+    "DELETE FROM digest_userhashes WHERE account_id = ? AND realm = ? AND algorithm = ?";
 
 /// Parameters: issuer, serial, issuer name, user name, subject, notBefore, notAfter, fingerprint, profile.
 pub(super) const INSERT_CERTIFICATE: &str = "INSERT INTO certificates \

@@ -3,7 +3,9 @@
 //! the requests of a browser that come over several connections may overtake each other and yet none
 //! passes twice.
 //!
-//! Memory is fixed: [`SHARDS`] × [`NONCES_PER_SHARD`] entries of 32 octets, 3.8 MiB. An entry is made only for a count whose response was right, so guessing fills nothing. When
+//! Memory is fixed: [`SHARDS`] × [`NONCES_PER_SHARD`] entries of 48 octets, 5.7 MiB; the session forms add the
+//! client's first cnonce to theirs, of [`LONGEST_CNONCE`] octets at most. An entry is made only for a count whose
+//! response was right, so guessing fills nothing. When
 //! a shard is full its oldest nonce goes and the shard's floor rises to it: a nonce at or below the floor that
 //! is not in the table may have been used before and is never good again. Its user's client is told that it
 //! is stale, and asks anew without a word to the user.
@@ -18,6 +20,9 @@ pub const SHARDS: usize = 61;
 pub const NONCES_PER_SHARD: usize = 2048;
 /// How many counts of a nonce, the highest and those next below it, are known one by one.
 pub const WINDOW: u32 = 128;
+
+/// The longest cnonce that is kept with a nonce of a session form, in octets.
+pub const LONGEST_CNONCE: usize = 64;
 
 /// The counts that were used, of nonces of this process.
 pub(super) struct Counts {
@@ -45,13 +50,15 @@ struct Shard {
     capacity: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Entry {
     sequence: u64,
     /// The highest count seen.
     highest: u32,
     /// Bit n is whether `highest - n` was seen; bit 0 is always set.
     seen: u128,
+    /// The cnonce that came with the first count that was right, of a session.
+    cnonce: Option<Box<str>>,
 }
 
 impl Counts {
@@ -66,24 +73,38 @@ impl Counts {
     }
 
     /// Uses a count of the nonce with this sequence number up. Only for nonces of this process, and only
-    /// after the response was found right.
-    pub(super) fn use_up(&self, sequence: u64, count: u32) -> Count {
-        let index = usize::try_from(sequence % self.shards.len().max(1) as u64).ok();
-        match index.and_then(|index| self.shards.get(index)) {
-            // Nothing in a shard is ever half done, so a thread that died holding the lock left it whole.
-            Some(shard) => shard.lock().unwrap_or_else(PoisonError::into_inner).use_up(sequence, count),
-            None => Count::Forgotten,
-        }
+    /// after the response was found right. For a session, `cnonce` is the client's, which is kept if it is the
+    /// first.
+    pub(super) fn use_up(&self, sequence: u64, count: u32, cnonce: Option<&str>) -> Count {
+        self.with_shard(sequence, |shard| shard.use_up(sequence, count, cnonce)).unwrap_or(Count::Forgotten)
+    }
+
+    /// The cnonce that a session with this nonce began with, if it is known.
+    pub(super) fn first_cnonce(&self, sequence: u64) -> Option<Box<str>> {
+        self.with_shard(sequence, |shard| shard.get(sequence).and_then(|entry| entry.cnonce.clone())).flatten()
+    }
+
+    fn with_shard<T>(&self, sequence: u64, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+        let index = usize::try_from(sequence % self.shards.len().max(1) as u64).ok()?;
+        // Nothing in a shard is ever half done, so a thread that died holding the lock left it whole.
+        let mut shard = self.shards.get(index)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(work(&mut shard))
     }
 }
 
 impl Shard {
-    fn use_up(&mut self, sequence: u64, count: u32) -> Count {
+    fn get(&self, sequence: u64) -> Option<&Entry> {
+        let at = self.entries.binary_search_by_key(&sequence, |entry| entry.sequence).ok()?;
+        self.entries.get(at)
+    }
+
+    fn use_up(&mut self, sequence: u64, count: u32, cnonce: Option<&str>) -> Count {
         match self.entries.binary_search_by_key(&sequence, |entry| entry.sequence) {
             Ok(at) => self.entries.get_mut(at).map_or(Count::Forgotten, |entry| entry.use_up(count)),
             Err(_) if sequence <= self.floor => Count::Forgotten,
             Err(at) => {
-                let entry = Entry { sequence, highest: count, seen: 1 };
+                let cnonce = cnonce.filter(|cnonce| cnonce.len() <= LONGEST_CNONCE).map(Box::from);
+                let entry = Entry { sequence, highest: count, seen: 1, cnonce };
                 if self.entries.len() < self.capacity {
                     self.entries.insert(at, entry);
                     return Count::New;

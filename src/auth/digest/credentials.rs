@@ -1,17 +1,15 @@
 //! The `Authorization` header of HTTP Digest, read (RFC 7616, section 3.4, over the grammar of RFC 9110,
-//! sections 5.6 and 11.2). The header is the attacker's own text: everything in it is bounded, nothing in
-//! it is believed, and what cannot mean one thing only is refused. Whether it is right is `digest`'s to
-//! say.
+//! sections 5.6 and 11.2, which `parameters` reads). The header is the attacker's own text: everything in it is
+//! bounded, nothing in it is believed, and what cannot mean one thing only is refused. Whether it is right, and
+//! whether it was offered at all, is `digest`'s to say.
 
+use super::parameters::{Parameters, ParametersError, Value, excerpt, is_token_octet};
 use crate::base::hex;
 use crate::base::secret::Secret;
-use crate::config::DigestAlgorithm;
-use std::borrow::Cow;
+use crate::config::ChallengeAlgorithm;
 
 /// The longest header that is read, in octets.
 pub const MAX_HEADER: usize = 8 * 1024;
-/// The largest number of parameters in it. RFC 7616 knows twelve.
-pub const MAX_PARAMETERS: usize = 32;
 /// The longest user name, in octets of UTF-8.
 pub const MAX_USERNAME: usize = 256;
 
@@ -20,11 +18,15 @@ pub const MAX_USERNAME: usize = 256;
 /// `Debug` does not show the response: who sees it can guess at the password at leisure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
+    /// The name, or its hash in lower-case hexadecimal.
     pub(super) username: String,
+    /// Whether `username` is a hash.
+    pub(super) hashed: bool,
     pub(super) realm: String,
     pub(super) nonce: String,
     pub(super) uri: String,
-    pub(super) algorithm: DigestAlgorithm,
+    pub(super) algorithm: ChallengeAlgorithm,
+    pub(super) quality: Quality,
     /// The octets that the hexadecimal digits write, as many as the algorithm makes.
     pub(super) response: Secret,
     pub(super) cnonce: String,
@@ -32,6 +34,26 @@ pub struct Credentials {
     pub(super) count_digits: String,
     /// The nonce count, at least 1.
     pub(super) count: u32,
+}
+
+/// What a response covers (RFC 7616, section 3.4, `qop`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// `auth`: method and target.
+    Auth,
+    /// `auth-int`: these and the body.
+    AuthInt,
+}
+
+impl Quality {
+    /// As it stands in headers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::AuthInt => "auth-int",
+        }
+    }
 }
 
 /// An `Authorization` header with the scheme Digest cannot be used.
@@ -45,21 +67,12 @@ pub enum Malformed {
     /// It is longer than [`MAX_HEADER`].
     #[error("it is longer than {MAX_HEADER} octets")]
     TooLong,
-    /// It has more than [`MAX_PARAMETERS`] parameters.
-    #[error("it has more than {MAX_PARAMETERS} parameters")]
-    TooManyParameters,
     /// It is not UTF-8, which `charset=UTF-8` in the challenge asks for.
     #[error("it is not UTF-8")]
     NotUtf8,
-    /// It is not a list of `name=value`.
-    #[error("it is not a list of name=value: {0}")]
-    Syntax(&'static str),
-    /// A value holds a control character, escaped or not.
-    #[error("a value holds a control character")]
-    ControlCharacter,
-    /// A parameter stands in it twice, and so has no value to rely on.
-    #[error("the parameter {0:?} stands in it twice")]
-    Duplicate(String),
+    /// It is not a list of parameters.
+    #[error(transparent)]
+    Parameters(#[from] ParametersError),
     /// A parameter is missing that we need.
     #[error("the parameter {0} is missing")]
     Missing(&'static str),
@@ -76,25 +89,22 @@ pub enum Malformed {
     #[error("nc is not a count of eight hexadecimal digits")]
     Count,
     /// `response` is not as many hexadecimal digits as the algorithm makes.
-    #[error("response is not the {} hexadecimal digits of {}", 2 * super::hash::length(*.0), .0.as_str())]
-    Response(DigestAlgorithm),
-    /// The user name is hashed, which the challenge did not offer.
-    #[error("userhash is not offered")]
+    #[error("response is not the {} hexadecimal digits of {}", 2 * .0.hash().length(), .0.as_str())]
+    Response(ChallengeAlgorithm),
+    /// `userhash` is something else than `true` or `false`.
+    #[error("userhash is neither true nor false")]
     Userhash,
-    /// The user name is written as RFC 8187 has it, which only `userhash` makes needful.
-    #[error("username* is not offered")]
-    ExtendedUsername,
-    /// The body is hashed with the rest, which the challenge did not offer.
-    #[error("qop=auth-int is not offered")]
-    AuthInt,
+    /// The user name is said to be a hash of the algorithm, and is none.
+    #[error("the user name is not the {} hexadecimal digits of {}", 2 * .0.hash().length(), .0.as_str())]
+    HashedUsername(ChallengeAlgorithm),
+    /// `username*` is not as RFC 8187 has it, stands beside `username`, or is said to be a hash.
+    #[error("username* cannot be used: {0}")]
+    ExtendedUsername(&'static str),
     /// A quality of protection that nobody knows.
     #[error("there is no qop {0:?}")]
     Qop(String),
-    /// A session form of an algorithm, which the challenge did not offer.
-    #[error("the session form {0:?} of an algorithm is not offered")]
-    Session(String),
-    /// An algorithm that the challenge did not offer or nobody knows.
-    #[error("the algorithm {0:?} is not offered")]
+    /// An algorithm that nobody knows.
+    #[error("there is no algorithm {0:?}")]
     Algorithm(String),
 }
 
@@ -114,7 +124,7 @@ impl Credentials {
             return Err(Malformed::TooLong);
         }
         if !rest.is_empty() && !rest.starts_with(b" ") {
-            return Err(Malformed::Syntax("no space follows the scheme"));
+            return Err(ParametersError::Syntax("no space follows the scheme").into());
         }
         let text = std::str::from_utf8(rest).map_err(|_| Malformed::NotUtf8)?;
         Self::from_parameters(&Parameters::read(text)?).map(Some)
@@ -137,10 +147,22 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Who the client says it is.
+    /// Who the client says it is: a name, or its hash if [`is_hashed`](Self::is_hashed).
     #[must_use]
     pub fn username(&self) -> &str {
         &self.username
+    }
+
+    /// Whether the user name is hashed with the realm (RFC 7616, section 3.4.4).
+    #[must_use]
+    pub fn is_hashed(&self) -> bool {
+        self.hashed
+    }
+
+    /// What the response covers.
+    #[must_use]
+    pub fn quality(&self) -> Quality {
+        self.quality
     }
 
     /// The realm that it answers for.
@@ -151,212 +173,136 @@ impl Credentials {
 
     /// The algorithm that it chose.
     #[must_use]
-    pub fn algorithm(&self) -> DigestAlgorithm {
+    pub fn algorithm(&self) -> ChallengeAlgorithm {
         self.algorithm
     }
 
     fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Malformed> {
-        // What was not offered comes first: it explains why something else may be missing.
-        if parameters.get("username*").is_some() {
-            return Err(Malformed::ExtendedUsername);
-        }
-        match parameters.get("userhash") {
-            Some(value) if value.text.eq_ignore_ascii_case("true") => return Err(Malformed::Userhash),
-            Some(value) if !value.text.eq_ignore_ascii_case("false") => {
-                return Err(Malformed::Syntax("userhash is neither true nor false"));
-            }
-            _ => {}
-        }
         let algorithm = match parameters.get("algorithm") {
             Some(value) => algorithm(&value.text)?,
             // RFC 7616, section 3.3: without the parameter, it is MD5.
-            None => DigestAlgorithm::Md5,
+            None => ChallengeAlgorithm::Md5,
         };
-        match parameters.required("qop")? {
-            "auth" => {}
-            "auth-int" => return Err(Malformed::AuthInt),
+        let quality = match required(parameters, "qop")? {
+            "auth" => Quality::Auth,
+            "auth-int" => Quality::AuthInt,
             other => return Err(Malformed::Qop(excerpt(other))),
-        }
-        let username = parameters.required_quoted("username")?;
-        if username.is_empty() {
-            return Err(Malformed::NoUsername);
-        }
-        if username.len() > MAX_USERNAME {
-            return Err(Malformed::UsernameTooLong);
-        }
-        let count_digits = parameters.required("nc")?;
+        };
+        let hashed = match parameters.get("userhash") {
+            Some(value) if value.text.eq_ignore_ascii_case("true") => true,
+            Some(value) if !value.text.eq_ignore_ascii_case("false") => return Err(Malformed::Userhash),
+            _ => false,
+        };
+        let username = username(parameters, algorithm, hashed)?;
+        let count_digits = required(parameters, "nc")?;
         let count = match u32::from_str_radix(count_digits, 16) {
             // `from_str_radix` takes a sign, and so would let `+1234567` pass.
             Ok(count) if count > 0 && count_digits.len() == 8 && is_hexadecimal(count_digits) => count,
             _ => return Err(Malformed::Count),
         };
-        let response = parameters.required_quoted("response")?;
+        let response = required_quoted(parameters, "response")?;
         let response = match hex::decode(response) {
             // `decode` takes colons, which have no place here.
-            Some(octets) if octets.len() == super::hash::length(algorithm) && is_hexadecimal(response) => octets,
+            Some(octets) if octets.len() == algorithm.hash().length() && is_hexadecimal(response) => octets,
             _ => return Err(Malformed::Response(algorithm)),
         };
         Ok(Self {
-            username: username.to_owned(),
-            realm: parameters.required_quoted("realm")?.to_owned(),
-            nonce: parameters.required_quoted("nonce")?.to_owned(),
-            uri: parameters.required_quoted("uri")?.to_owned(),
+            username,
+            hashed,
+            realm: required_quoted(parameters, "realm")?.to_owned(),
+            nonce: required_quoted(parameters, "nonce")?.to_owned(),
+            uri: required_quoted(parameters, "uri")?.to_owned(),
             algorithm,
+            quality,
             response: Secret::new(response),
-            cnonce: parameters.required_quoted("cnonce")?.to_owned(),
+            cnonce: required_quoted(parameters, "cnonce")?.to_owned(),
             count_digits: count_digits.to_owned(),
             count,
         })
     }
 }
 
-fn algorithm(name: &str) -> Result<DigestAlgorithm, Malformed> {
-    let known = [DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
-    if let Some(algorithm) = known.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name)) {
-        return Ok(algorithm);
-    }
-    let session = name.to_ascii_lowercase().ends_with("-sess");
-    Err(if session { Malformed::Session(excerpt(name)) } else { Malformed::Algorithm(excerpt(name)) })
+/// A value that may be quoted or not: RFC 7616 says not, python-requests quotes `qop` and
+/// `algorithm` all the same, and RFC 9110, section 11.2 has both forms mean the same.
+fn required<'p>(parameters: &'p Parameters<'_>, name: &'static str) -> Result<&'p str, Malformed> {
+    parameters.get(name).map(|value| value.text.as_ref()).ok_or(Malformed::Missing(name))
 }
 
-/// The parameters of the header, none twice.
-struct Parameters<'a>(Vec<(&'a str, Value<'a>)>);
-
-struct Value<'a> {
-    text: Cow<'a, str>,
-    quoted: bool,
-}
-
-impl<'a> Parameters<'a> {
-    fn read(text: &'a str) -> Result<Self, Malformed> {
-        let mut reader = Reader { rest: text };
-        let mut found: Vec<(&str, Value<'_>)> = Vec::with_capacity(12);
-        loop {
-            // Empty elements of a list are to be passed over (RFC 9110, section 5.6.1.2).
-            reader.skip(&[' ', '\t', ',']);
-            if reader.rest.is_empty() {
-                return Ok(Self(found));
-            }
-            let name = reader.token();
-            if name.is_empty() {
-                return Err(Malformed::Syntax("a name is expected"));
-            }
-            if found.len() == MAX_PARAMETERS {
-                return Err(Malformed::TooManyParameters);
-            }
-            if found.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                return Err(Malformed::Duplicate(excerpt(name)));
-            }
-            reader.skip(BLANK);
-            if !reader.take('=') {
-                return Err(Malformed::Syntax("no = follows a name"));
-            }
-            reader.skip(BLANK);
-            found.push((name, reader.value()?));
-            reader.skip(BLANK);
-            if !reader.rest.is_empty() && !reader.rest.starts_with(',') {
-                return Err(Malformed::Syntax("no comma follows a value"));
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.0.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// A value that may be quoted or not: RFC 7616 says not, python-requests quotes `qop` and
-    /// `algorithm` all the same, and RFC 9110, section 11.2 has both forms mean the same.
-    fn required(&self, name: &'static str) -> Result<&str, Malformed> {
-        self.get(name).map(|value| value.text.as_ref()).ok_or(Malformed::Missing(name))
-    }
-
-    /// A value that must be quoted (RFC 7616, section 3.4).
-    fn required_quoted(&self, name: &'static str) -> Result<&str, Malformed> {
-        match self.get(name) {
-            Some(value) if value.quoted => Ok(&value.text),
-            Some(_) => Err(Malformed::NotQuoted(name)),
-            None => Err(Malformed::Missing(name)),
-        }
+/// A value that must be quoted (RFC 7616, section 3.4).
+fn required_quoted<'p>(parameters: &'p Parameters<'_>, name: &'static str) -> Result<&'p str, Malformed> {
+    match parameters.get(name) {
+        Some(value) if value.quoted => Ok(&value.text),
+        Some(_) => Err(Malformed::NotQuoted(name)),
+        None => Err(Malformed::Missing(name)),
     }
 }
 
-const BLANK: &[char] = &[' ', '\t'];
-
-/// What is left of the text.
-struct Reader<'a> {
-    rest: &'a str,
+fn algorithm(name: &str) -> Result<ChallengeAlgorithm, Malformed> {
+    let known = ChallengeAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name));
+    known.ok_or_else(|| Malformed::Algorithm(excerpt(name)))
 }
 
-impl<'a> Reader<'a> {
-    fn skip(&mut self, any: &[char]) {
-        self.rest = self.rest.trim_start_matches(any);
+/// The user name from whichever parameter it stands in (RFC 7616, section 3.4).
+fn username(parameters: &Parameters<'_>, algorithm: ChallengeAlgorithm, hashed: bool) -> Result<String, Malformed> {
+    let mut username = match (parameters.get("username"), parameters.get("username*")) {
+        (_, None) => required_quoted(parameters, "username")?.to_owned(),
+        (Some(_), Some(_)) => return Err(Malformed::ExtendedUsername("it stands beside username")),
+        (None, Some(_)) if hashed => return Err(Malformed::ExtendedUsername("a hash needs no other alphabet")),
+        (None, Some(value)) => extended(value)?,
+    };
+    if username.is_empty() {
+        return Err(Malformed::NoUsername);
     }
-
-    fn take(&mut self, expected: char) -> bool {
-        let rest = self.rest.strip_prefix(expected);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+    if username.len() > MAX_USERNAME {
+        return Err(Malformed::UsernameTooLong);
     }
-
-    /// The token that the rest begins with (RFC 9110, section 5.6.2); empty if it begins with none.
-    fn token(&mut self) -> &'a str {
-        let end = self.rest.bytes().position(|octet| !is_token_octet(octet)).unwrap_or(self.rest.len());
-        let (token, rest) = self.rest.split_at_checked(end).unwrap_or(("", self.rest));
-        self.rest = rest;
-        token
-    }
-
-    fn value(&mut self) -> Result<Value<'a>, Malformed> {
-        if self.take('"') {
-            return Ok(Value { text: self.quoted()?, quoted: true });
+    if hashed {
+        if username.len() != 2 * algorithm.hash().length() || !is_hexadecimal(&username) {
+            return Err(Malformed::HashedUsername(algorithm));
         }
-        match self.token() {
-            "" => Err(Malformed::Syntax("a value is expected")),
-            token => Ok(Value { text: Cow::Borrowed(token), quoted: false }),
-        }
+        username.make_ascii_lowercase();
     }
+    Ok(username)
+}
 
-    /// What stands before the closing quote, its escapes undone (RFC 9110, section 5.6.4).
-    fn quoted(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        let mut unescaped: Option<String> = None;
-        let mut characters = self.rest.char_indices();
-        while let Some((at, character)) = characters.next() {
-            let character = match character {
-                '"' => {
-                    let raw = self.rest.get(..at).unwrap_or_default();
-                    self.rest = characters.as_str();
-                    return Ok(unescaped.map_or(Cow::Borrowed(raw), Cow::Owned));
+/// An ext-value (RFC 8187, section 3.2.1) in UTF-8, the one character encoding that RFC 7616 allows here.
+fn extended(value: &Value<'_>) -> Result<String, Malformed> {
+    let fault = |why| Malformed::ExtendedUsername(why);
+    if value.quoted {
+        return Err(fault("it is quoted"));
+    }
+    let mut parts = value.text.splitn(3, '\'');
+    let (Some(charset), Some(_language), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(fault("it is not charset'language'value"));
+    };
+    if !charset.eq_ignore_ascii_case("UTF-8") {
+        return Err(fault("it is not in UTF-8"));
+    }
+    let mut octets = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'%' => {
+                let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                match (digit(rest.next()), digit(rest.next())) {
+                    (Some(high), Some(low)) => u8::try_from(high << 4 | low).unwrap_or_default(),
+                    _ => return Err(fault("a % is not followed by two hexadecimal digits")),
                 }
-                '\\' => {
-                    unescaped.get_or_insert_with(|| self.rest.get(..at).unwrap_or_default().to_owned());
-                    characters.next().map(|(_, escaped)| escaped).ok_or(UNCLOSED)?
-                }
-                plain => plain,
-            };
-            if character.is_control() {
-                return Err(Malformed::ControlCharacter);
             }
-            if let Some(text) = &mut unescaped {
-                text.push(character);
-            }
-        }
-        Err(UNCLOSED)
+            // The two token characters that may not stand for themselves here.
+            b'*' | b'\'' => return Err(fault("it holds what must be encoded")),
+            plain => plain,
+        });
     }
-}
-
-const UNCLOSED: Malformed = Malformed::Syntax("a quoted value has no end");
-
-fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+    let name = String::from_utf8(octets).map_err(|_| fault("it is not in UTF-8"))?;
+    match name.chars().any(char::is_control) {
+        true => Err(fault("it holds a control character")),
+        false => Ok(name),
+    }
 }
 
 fn is_hexadecimal(text: &str) -> bool {
     text.bytes().all(|octet| octet.is_ascii_hexdigit())
-}
-
-/// Enough of a hostile text to recognise it by.
-fn excerpt(text: &str) -> String {
-    text.chars().take(32).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! HTTP Digest, the server's side (RFC 7616): the challenge that a client is given, and whether what it
-//! answers is right. Algorithms SHA-256 and MD5, quality of protection `auth`. Pure but for the
+//! answers is right. Algorithms SHA-512-256, SHA-256 and MD5 and their session forms, qualities of protection `auth`
+//! and `auth-int`, user names as they are, encoded or hashed. Pure but for the
 //! record of used nonce counts, which one [`Verifier`] shares among all threads.
 //!
 //! A request is checked in two steps, so that no credentials cause a query that could not succeed:
 //! [`Verifier::examine`] looks at all that can be judged without the password (realm, algorithm, nonce,
-//! uri), then the caller fetches HA1, then [`Examined::verify`] compares the response and uses the nonce
-//! count up. Who may have credentials at all, and what becomes of the account, is for `auth` to say;
-//! what a client is told is the same for every [`Wrong`], which is for the log.
+//! uri), then the caller fetches HA1, and the body if it is covered, then [`Examined::verify`] compares the response
+//! and uses the nonce count up. Who may have credentials at all, and what becomes of the account, is for `auth` to
+//! say; what a client is told is the same for every [`Wrong`], which is for the log.
 //!
 //! **Downgrade.** Each challenge has a nonce of its own, made for its algorithm. A client answers the
 //! challenge that it likes best; an answer whose algorithm is not the nonce's, or is not configured
@@ -24,36 +25,49 @@
 
 mod counts;
 mod credentials;
+mod examined;
 mod hash;
 mod nonce;
+mod outcome;
+mod parameters;
+mod realm;
 
-pub use counts::{NONCES_PER_SHARD, SHARDS, WINDOW};
-pub use credentials::{Credentials, MAX_HEADER, MAX_PARAMETERS, MAX_USERNAME, Malformed};
-pub use hash::{Parts, length, response};
+pub use counts::{LONGEST_CNONCE, NONCES_PER_SHARD, SHARDS, WINDOW};
+pub use credentials::{Credentials, MAX_HEADER, MAX_USERNAME, Malformed, Quality};
+pub use examined::{Examined, User, Verified};
+pub use hash::{Digits, Hash, Parts, answer, of_body, response, response_of_server, session_key};
 pub use nonce::MIN_SECRET;
+pub use outcome::{Outcome, Stale, Wrong};
+pub use parameters::{MAX_PARAMETERS, ParametersError};
+pub use realm::{MAX_ADDRESS, NoRealm};
 
 use crate::account::Ha1;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::config::{self, DigestAlgorithm};
-use counts::{Count, Counts};
+use crate::config::{self, ChallengeAlgorithm, DigestRealm};
+use counts::Counts;
+use examined::{Standing, escaped};
 use nonce::{Nonces, Opened};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Gives challenges and verifies what comes back. One for each realm's configuration, shared by all
-/// threads; making a new one at a reload costs each client one `stale=true`.
+/// Gives challenges and verifies what comes back, shared by all threads. One [`succeeds`](Self::succeed) another at
+/// a reload, so that nobody has to try again.
 pub struct Verifier {
-    realm: String,
-    /// The realm as a quoted string has it.
-    escaped_realm: String,
-    algorithms: Vec<DigestAlgorithm>,
+    realm: DigestRealm,
+    /// The strongest first.
+    algorithms: Vec<ChallengeAlgorithm>,
     lifetime: Duration,
+    for_one_address: bool,
+    auth_int_limit: Option<u64>,
+    userhash: bool,
+    /// Items of `domain` with spaces between, empty for none.
+    domain: String,
     nonces: Nonces,
-    /// Whether other processes, and this one after a restart, have the same key.
-    key_is_shared: bool,
-    counts: Counts,
+    counts: Arc<Counts>,
 }
 
 /// A [`Verifier`] cannot be made.
@@ -70,92 +84,34 @@ pub enum SetupError {
     Realm(String),
 }
 
-/// Whether credentials are right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// They are, and this nonce count is used up.
-    Right,
-    /// The response is right and the nonce is not good any more: the client may try again with
-    /// a fresh nonce without asking its user. It has no leave to pass.
-    Stale(Stale),
-    /// They are not.
-    Wrong(Wrong),
+/// What a request is, as far as credentials rest on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its method: `GET`.
+    pub method: &'a str,
+    /// Its target exactly as it came: over HTTP/2 the `:path`.
+    pub target: &'a str,
+    /// Its realm: [`Verifier::realm`].
+    pub realm: &'a str,
+    /// The client's address.
+    pub client: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
 }
 
-/// Why a nonce is not good any more; for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stale {
-    /// It is older than its lifetime, or dated after now (the clock was set back).
-    Expired,
-    /// Another process issued it, so its counts are not known here.
-    OtherProcess,
-    /// Its HMAC is not ours, and our key does not outlive a restart.
-    UnknownKey,
-    /// Its counts had to make room for newer ones.
-    Forgotten,
-    /// The count is so far below the highest that it cannot be told whether it was used.
-    CountBehind,
-}
-
-/// Why credentials are wrong; for the log. The client is never told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
-    /// They are for another realm.
-    Realm,
-    /// They use an algorithm that is not configured.
-    AlgorithmNotOffered,
-    /// The nonce was not made with our secret for this realm.
-    NonceForged,
-    /// The nonce was made for another algorithm than the one they use.
-    AlgorithmSwapped,
-    /// The `uri` parameter is not the target of the request.
-    Uri,
-    /// The user has no HA1 for this realm and algorithm, or does not exist.
-    UnknownUser,
-    /// The stored HA1 is not as many lower-case hexadecimal digits as the algorithm makes.
-    UnusableHa1,
-    /// The response is not the one that the password makes.
-    Response,
-    /// The nonce count was used before: a replay.
-    Replayed,
-}
-
-macro_rules! names {
-    ($type:ty: $($variant:ident = $name:literal,)+) => {
-        impl $type {
-            /// The name in the log.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-names! { Stale:
-    Expired = "nonce_expired",
-    OtherProcess = "nonce_of_another_process",
-    UnknownKey = "nonce_of_an_unknown_key",
-    Forgotten = "nonce_forgotten",
-    CountBehind = "count_behind",
-}
-
-names! { Wrong:
-    Realm = "wrong_realm",
-    AlgorithmNotOffered = "algorithm_not_offered",
-    NonceForged = "nonce_forged",
-    AlgorithmSwapped = "algorithm_swapped",
-    Uri = "uri_differs",
-    UnknownUser = "unknown_user",
-    UnusableHa1 = "unusable_ha1",
-    Response = "wrong_response",
-    Replayed = "count_replayed",
+/// What a challenge is an answer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Challenge<'a> {
+    /// The realm that is asked for: [`Verifier::realm`].
+    pub realm: &'a str,
+    /// Whether the credentials were right, but for the nonce.
+    pub stale: bool,
+    /// How large the body of the request is, if that is known.
+    pub body: Option<u64>,
+    /// The client's address.
+    pub client: IpAddr,
+    /// When it is made.
+    pub now: Timestamp,
 }
 
 impl Verifier {
@@ -164,57 +120,111 @@ impl Verifier {
     /// # Errors
     /// When the realm or the secret is unfit, or the system has no randomness.
     pub fn new(config: &config::Digest, secret: Option<&Secret>) -> Result<Self, SetupError> {
-        if config.realm.chars().any(char::is_control) {
-            return Err(SetupError::Realm(config.realm.clone()));
+        Self::with(config, Nonces::new(secret)?, Arc::new(Counts::new()))
+    }
+
+    /// In the place of this one, under a configuration that may be another: nonces that were issued before stay as
+    /// good as they were, with their counts. If the secret is another one now, what was made with the old one is
+    /// known for the longer of the two lifetimes, counted from now.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn succeed(
+        &self,
+        config: &config::Digest,
+        secret: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        let until = now.plus(self.lifetime.max(config.nonce_lifetime));
+        Self::with(config, self.nonces.succeed(secret, until)?, Arc::clone(&self.counts))
+    }
+
+    fn with(config: &config::Digest, nonces: Nonces, counts: Arc<Counts>) -> Result<Self, SetupError> {
+        if let Some(realm) = config.realm.names().iter().find(|realm| realm.chars().any(char::is_control)) {
+            return Err(SetupError::Realm(realm.clone()));
         }
+        let mut algorithms = config.algorithms.clone();
+        algorithms.sort();
         Ok(Self {
-            escaped_realm: config.realm.replace('\\', r"\\").replace('"', r#"\""#),
             realm: config.realm.clone(),
-            algorithms: config.algorithms.clone(),
+            algorithms,
             lifetime: config.nonce_lifetime,
-            nonces: Nonces::new(secret)?,
-            key_is_shared: secret.is_some(),
-            counts: Counts::new(),
+            for_one_address: config.nonce_for_one_address,
+            auth_int_limit: config.auth_int_limit,
+            userhash: config.userhash,
+            domain: config.domain.join(" "),
+            nonces,
+            counts,
         })
     }
 
-    /// The values of the `WWW-Authenticate` headers, one for each algorithm in the order of the
-    /// configuration, each with a fresh nonce. UTF-8: a realm outside ASCII stays as it is.
+    /// The name of the header that holds the realm, if the realm is not always the same.
     #[must_use]
-    pub fn challenges(&self, stale: bool, now: Timestamp) -> Vec<String> {
-        let challenge = |algorithm: &DigestAlgorithm| {
-            let nonce = self.nonces.issue(&self.realm, *algorithm, now);
+    pub fn realm_header(&self) -> Option<&str> {
+        match &self.realm {
+            DigestRealm::Fixed(_) => None,
+            DigestRealm::FromHeader { header, .. } => Some(header),
+        }
+    }
+
+    /// The realm of a request; `values` are those of its [`realm_header`](Self::realm_header), if there is one.
+    ///
+    /// # Errors
+    /// When it is taken from the header and the header names none of ours.
+    pub fn realm<'h>(&self, values: impl IntoIterator<Item = &'h [u8]>) -> Result<&str, NoRealm> {
+        match &self.realm {
+            DigestRealm::Fixed(realm) => Ok(realm),
+            DigestRealm::FromHeader { allowed, .. } => realm::among(allowed, values),
+        }
+    }
+
+    /// The values of the `WWW-Authenticate` headers, one for each algorithm, the strongest first (RFC 7616, section
+    /// 3.7), each with a fresh nonce. UTF-8: a realm outside ASCII stays as it is. `auth-int` is offered
+    /// where it is configured and the body that came with the request would be within the limit.
+    #[must_use]
+    pub fn challenges(&self, challenge: &Challenge<'_>) -> Vec<String> {
+        let Challenge { realm, stale, body, client, now } = *challenge;
+        let covers = self.auth_int_limit.is_some_and(|limit| body.is_some_and(|body| body <= limit));
+        let quality = if covers { "auth,auth-int" } else { "auth" };
+        let domain = if self.domain.is_empty() { String::new() } else { format!(r#"domain="{}", "#, self.domain) };
+        let userhash = if self.userhash { ", userhash=true" } else { "" };
+        let stale = if stale { ", stale=true" } else { "" };
+        let realm_escaped = escaped(realm);
+        let challenge = |algorithm: &ChallengeAlgorithm| {
+            let nonce = self.nonce(realm, *algorithm, client, now);
             format!(
                 // `opaque` says nothing, and what comes back as it is not looked at: all that we need to know
                 // again stands in the nonce. It is sent for clients that rely on there being one.
-                r#"Digest realm="{}", qop="auth", algorithm={}, nonce="{nonce}", opaque="wicketgate", charset=UTF-8{}"#,
-                self.escaped_realm,
+                r#"Digest realm="{realm_escaped}", {domain}qop="{quality}", algorithm={}, nonce="{nonce}", opaque="wicketgate", charset=UTF-8{userhash}{stale}"#,
                 algorithm.as_str(),
-                if stale { ", stale=true" } else { "" },
             )
         };
         self.algorithms.iter().map(challenge).collect()
     }
 
-    /// Judges all that can be judged without HA1, cheapest first. `method` and `target` are the
-    /// request's, the target exactly as it came: over HTTP/2 the `:path`.
+    fn nonce(&self, realm: &str, algorithm: ChallengeAlgorithm, client: IpAddr, now: Timestamp) -> String {
+        self.nonces.issue(realm, algorithm, self.for_one_address.then_some(client), now)
+    }
+
+    /// Judges all that can be judged without HA1, cheapest first.
     ///
     /// # Errors
     /// Why the credentials are wrong whatever HA1 is.
-    pub fn examine<'a>(
-        &'a self,
-        credentials: &'a Credentials,
-        method: &'a str,
-        target: &str,
-        now: Timestamp,
-    ) -> Result<Examined<'a>, Wrong> {
-        if credentials.realm != self.realm {
+    pub fn examine<'a>(&'a self, credentials: &'a Credentials, asked: &Asked<'a>) -> Result<Examined<'a>, Wrong> {
+        let Asked { method, target, realm, client, now } = *asked;
+        if credentials.realm != realm {
             return Err(Wrong::Realm);
         }
         if !self.algorithms.contains(&credentials.algorithm) {
             return Err(Wrong::AlgorithmNotOffered);
         }
-        let standing = match self.nonces.open(&credentials.nonce, &self.realm) {
+        if credentials.quality == Quality::AuthInt && self.auth_int_limit.is_none() {
+            return Err(Wrong::AuthIntNotOffered);
+        }
+        if credentials.hashed && !self.userhash {
+            return Err(Wrong::UserhashNotOffered);
+        }
+        let standing = match self.nonces.open(&credentials.nonce, realm, client, now) {
             Opened::Authentic(nonce) if nonce.algorithm != credentials.algorithm => {
                 return Err(Wrong::AlgorithmSwapped);
             }
@@ -222,27 +232,21 @@ impl Verifier {
             Opened::Authentic(nonce) if nonce.issued > now || now.since(nonce.issued) > self.lifetime => {
                 Standing::Stale(Stale::Expired)
             }
-            Opened::Authentic(nonce) => Standing::Good { sequence: nonce.sequence },
-            Opened::Unauthentic if !self.key_is_shared => Standing::Stale(Stale::UnknownKey),
+            Opened::Authentic(nonce) if nonce.elsewhere => Standing::Stale(Stale::OtherAddress),
+            Opened::Authentic(nonce) => Standing::Good { sequence: nonce.sequence, issued: nonce.issued },
+            Opened::Unauthentic if !self.nonces.key_is_shared() => Standing::Stale(Stale::UnknownKey),
             Opened::Unauthentic | Opened::Unlike => return Err(Wrong::NonceForged),
         };
         if !names_target(&credentials.uri, target) {
             return Err(Wrong::Uri);
         }
-        Ok(Examined { verifier: self, credentials, method, standing })
+        Ok(Examined { verifier: self, credentials, realm, method, client, now, standing })
     }
 
-    /// Both steps in one, for callers that have HA1 at hand.
-    pub fn verify(
-        &self,
-        credentials: &Credentials,
-        method: &str,
-        target: &str,
-        ha1: Option<&Ha1>,
-        now: Timestamp,
-    ) -> Outcome {
-        match self.examine(credentials, method, target, now) {
-            Ok(examined) => examined.verify(ha1),
+    /// Both steps in one, for callers that have HA1 at hand and no body.
+    pub fn verify(&self, credentials: &Credentials, asked: &Asked<'_>, ha1: Option<&Ha1>) -> Outcome {
+        match self.examine(credentials, asked) {
+            Ok(examined) => examined.verify(ha1, b"").outcome,
             Err(wrong) => Outcome::Wrong(wrong),
         }
     }
@@ -256,79 +260,6 @@ impl fmt::Debug for Verifier {
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
-}
-
-/// Credentials of which only the password is still in question.
-#[derive(Debug)]
-#[must_use = "nothing has been verified yet"]
-pub struct Examined<'a> {
-    verifier: &'a Verifier,
-    credentials: &'a Credentials,
-    method: &'a str,
-    standing: Standing,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Standing {
-    Good { sequence: u64 },
-    Stale(Stale),
-}
-
-impl Examined<'_> {
-    /// Whose HA1 is wanted, for [`realm`](Self::realm) and [`algorithm`](Self::algorithm).
-    #[must_use]
-    pub fn username(&self) -> &str {
-        &self.credentials.username
-    }
-
-    /// The realm: the verifier's own.
-    #[must_use]
-    pub fn realm(&self) -> &str {
-        &self.verifier.realm
-    }
-
-    /// The algorithm: one that is configured.
-    #[must_use]
-    pub fn algorithm(&self) -> DigestAlgorithm {
-        self.credentials.algorithm
-    }
-
-    /// Compares the response with what HA1 makes of the request, and uses the nonce count up if it is
-    /// right. `None` is a user without HA1, and takes as long as one who has it.
-    #[must_use]
-    pub fn verify(self, ha1: Option<&Ha1>) -> Outcome {
-        let Credentials { nonce, uri, algorithm, response, cnonce, count_digits, count, .. } = self.credentials;
-        let parts = Parts { method: self.method, uri, nonce, count: count_digits, cnonce };
-        let digits = 2 * length(*algorithm);
-        let usable = ha1.map(|ha1| ha1.0.expose()).filter(|ha1| is_ha1(ha1, digits));
-        let nobody = NOBODY.get(..digits).unwrap_or(NOBODY);
-        let expected = Secret::new(hash::response(*algorithm, usable.unwrap_or(nobody), &parts));
-        let right = expected == *response;
-        match (usable, self.standing) {
-            // Whatever came out: NOBODY is no secret.
-            (None, _) if ha1.is_none() => Outcome::Wrong(Wrong::UnknownUser),
-            (None, _) => Outcome::Wrong(Wrong::UnusableHa1),
-            (Some(_), _) if !right => Outcome::Wrong(match self.standing {
-                Standing::Stale(Stale::UnknownKey) => Wrong::NonceForged,
-                _ => Wrong::Response,
-            }),
-            (Some(_), Standing::Stale(why)) => Outcome::Stale(why),
-            (Some(_), Standing::Good { sequence }) => match self.verifier.counts.use_up(sequence, *count) {
-                Count::New => Outcome::Right,
-                Count::Used => Outcome::Wrong(Wrong::Replayed),
-                Count::Behind => Outcome::Stale(Stale::CountBehind),
-                Count::Forgotten => Outcome::Stale(Stale::Forgotten),
-            },
-        }
-    }
-}
-
-/// The HA1 that is hashed where there is none.
-const NOBODY: &[u8] = &[b'0'; 64];
-
-/// Whether a stored HA1 can be one. An empty or truncated one would be a password that anybody knows.
-fn is_ha1(ha1: &[u8], digits: usize) -> bool {
-    ha1.len() == digits && ha1.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether `uri` means the target of the request (RFC 7616, section 3.4.6). A client that believes it

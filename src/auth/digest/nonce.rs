@@ -4,51 +4,65 @@
 //!
 //! | octets | what |
 //! |---|---|
-//! | 1 | version of this layout: 1 |
+//! | 1 | version of this layout: 2 |
 //! | 1 | algorithm |
 //! | 8 | seconds since the epoch, big-endian |
 //! | 8 | process: random, drawn at start |
 //! | 8 | sequence: counts the nonces of the process from 1 |
-//! | 22 | the first 176 bits of HMAC-SHA-256 over the 26 octets above and the realm |
+//! | 6 | zero, or the first 48 bits of HMAC-SHA-256 over the 26 octets above and the client's address |
+//! | 16 | the first 128 bits of HMAC-SHA-256 over the 32 octets above and the realm |
 //!
 //! All together 48 octets, so that base64url writes them as 64 characters with no bit to spare: one
 //! nonce has one spelling.
+//!
+//! When the secret changes, nonces of the old one are known for one lifetime more ([`Nonces::succeed`]).
 
 use super::SetupError;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::config::DigestAlgorithm;
+use crate::config::ChallengeAlgorithm;
 use aws_lc_rs::{hkdf, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq;
 
 /// The shortest secret that nonces may be authenticated with, in octets.
 pub const MIN_SECRET: usize = 16;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// What the mark of an address is made over.
 const PAYLOAD: usize = 26;
-const TAG: usize = 22;
+const MARK: usize = 6;
+const TAG: usize = 16;
 
 /// Makes nonces and knows them again.
 pub(super) struct Nonces {
+    /// The configured secret, by which a new configuration is seen to have the same.
+    secret: Option<Secret>,
     key: hmac::Key,
+    /// The key before this one, and until when its nonces are known.
+    previous: Option<(hmac::Key, Timestamp)>,
     process: u64,
-    last: AtomicU64,
+    /// Shared with whoever succeeds, so that no number is given out twice.
+    last: Arc<AtomicU64>,
 }
 
 /// What an authentic nonce says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nonce {
     /// What it was issued for.
-    pub(super) algorithm: DigestAlgorithm,
+    pub(super) algorithm: ChallengeAlgorithm,
     /// When.
     pub(super) issued: Timestamp,
     /// The process that did.
     pub(super) process: u64,
     /// Which one of that process's it is.
     pub(super) sequence: u64,
+    /// Whether it is bound to another address than the one it came from.
+    pub(super) elsewhere: bool,
 }
 
 /// What a text turned out to be.
@@ -68,13 +82,24 @@ impl Nonces {
     pub(super) fn new(secret: Option<&Secret>) -> Result<Self, SetupError> {
         let mut process = [0; 8];
         rand::fill(&mut process).map_err(|_| SetupError::NoRandomness)?;
-        let key = match secret {
-            Some(secret) if secret.expose().len() < MIN_SECRET => return Err(SetupError::ShortSecret),
-            Some(secret) => derive(secret).map_err(|_| SetupError::NoRandomness)?,
-            None => hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
-                .map_err(|_| SetupError::NoRandomness)?,
+        let (key, process) = (key(secret)?, u64::from_be_bytes(process));
+        Ok(Self { secret: secret.cloned(), key, previous: None, process, last: Arc::new(AtomicU64::new(0)) })
+    }
+
+    /// Those of the same process under a configuration that may have another secret. Nonces of the secret before
+    /// are known until then.
+    pub(super) fn succeed(&self, secret: Option<&Secret>, until: Timestamp) -> Result<Self, SetupError> {
+        let same = self.secret.as_ref() == secret;
+        let (key, previous) = match same {
+            true => (self.key.clone(), self.previous.clone()),
+            false => (key(secret)?, Some((self.key.clone(), until))),
         };
-        Ok(Self { key, process: u64::from_be_bytes(process), last: AtomicU64::new(0) })
+        Ok(Self { secret: secret.cloned(), key, previous, process: self.process, last: Arc::clone(&self.last) })
+    }
+
+    /// Whether other processes, and this one after a restart, have the same key.
+    pub(super) fn key_is_shared(&self) -> bool {
+        self.secret.is_some()
     }
 
     /// The process whose nonces these are.
@@ -82,43 +107,88 @@ impl Nonces {
         self.process
     }
 
-    /// A new nonce.
-    pub(super) fn issue(&self, realm: &str, algorithm: DigestAlgorithm, now: Timestamp) -> String {
+    /// A new nonce, for one address alone if there is one.
+    pub(super) fn issue(
+        &self,
+        realm: &str,
+        algorithm: ChallengeAlgorithm,
+        client: Option<IpAddr>,
+        now: Timestamp,
+    ) -> String {
         // The number only has to be new; nothing else is ordered by it.
         let sequence = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut octets = Vec::with_capacity(PAYLOAD + TAG);
+        let mut octets = Vec::with_capacity(PAYLOAD + MARK + TAG);
         octets.extend([VERSION, code(algorithm)]);
         octets.extend(now.as_unix().to_be_bytes());
         octets.extend(self.process.to_be_bytes());
         octets.extend(sequence.to_be_bytes());
-        let tag = self.tag(&octets, realm);
+        let mark = client.map_or([0; MARK], |client| mark(&self.key, &octets, client));
+        octets.extend(mark);
+        let tag = tag(&self.key, &octets, realm);
         octets.extend(tag.as_ref().iter().take(TAG));
         URL_SAFE_NO_PAD.encode(octets)
     }
 
-    /// What a text is that came back as a nonce for this realm.
-    pub(super) fn open(&self, text: &str, realm: &str) -> Opened {
-        let mut octets = [0; PAYLOAD + TAG];
+    /// What a text is that came back from this address as a nonce for this realm.
+    pub(super) fn open(&self, text: &str, realm: &str, client: IpAddr, now: Timestamp) -> Opened {
+        let mut octets = [0; PAYLOAD + MARK + TAG];
         if URL_SAFE_NO_PAD.decode_slice(text, &mut octets) != Ok(octets.len()) {
             return Opened::Unlike;
         }
-        let Some((payload, tag)) = octets.split_first_chunk::<PAYLOAD>() else { return Opened::Unlike };
+        let Some((signed, proof)) = octets.split_first_chunk::<{ PAYLOAD + MARK }>() else { return Opened::Unlike };
+        let Some((payload, bound_to)) = signed.split_first_chunk::<PAYLOAD>() else { return Opened::Unlike };
         let Some(nonce) = read(payload) else { return Opened::Unlike };
-        let expected = self.tag(payload, realm);
-        let right = expected.as_ref().get(..TAG).is_some_and(|expected| expected.ct_eq(tag).into());
-        if right { Opened::Authentic(nonce) } else { Opened::Unauthentic }
-    }
-
-    fn tag(&self, payload: &[u8], realm: &str) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.key);
-        // The payload has one length, so that no realm can be taken for a part of it.
-        context.update(payload);
-        context.update(realm.as_bytes());
-        context.sign()
+        let previous = self.previous.as_ref().filter(|(_, until)| now <= *until).map(|(key, _)| key);
+        let made_with = |key: &&hmac::Key| {
+            let expected = tag(key, signed, realm);
+            expected.as_ref().get(..TAG).is_some_and(|expected| expected.ct_eq(proof).into())
+        };
+        match [Some(&self.key), previous].into_iter().flatten().find(made_with) {
+            Some(key) => {
+                let elsewhere = *bound_to != [0; MARK] && mark(key, payload, client) != *bound_to;
+                Opened::Authentic(Nonce { elsewhere, ..nonce })
+            }
+            None => Opened::Unauthentic,
+        }
     }
 }
 
+// The two begin with different words, and what follows has one length, so that neither can be taken for the other
+// and no realm for a part of a nonce.
+
+fn tag(key: &hmac::Key, signed: &[u8], realm: &str) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    context.update(b"nonce");
+    context.update(signed);
+    context.update(realm.as_bytes());
+    context.sign()
+}
+
+fn mark(key: &hmac::Key, payload: &[u8], client: IpAddr) -> [u8; MARK] {
+    let mut context = hmac::Context::with_key(key);
+    context.update(b"client");
+    context.update(payload);
+    match client.to_canonical() {
+        IpAddr::V4(address) => context.update(&address.octets()),
+        // A machine may change its address within its network at any time (RFC 8981).
+        IpAddr::V6(address) => context.update(address.octets().get(..8).unwrap_or_default()),
+    }
+    let mut mark = [0; MARK];
+    mark.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    mark
+}
+
 /// A key for this purpose alone: the same secret may serve another.
+fn key(secret: Option<&Secret>) -> Result<hmac::Key, SetupError> {
+    match secret {
+        Some(secret) if secret.expose().len() < MIN_SECRET => Err(SetupError::ShortSecret),
+        Some(secret) => derive(secret).map_err(|_| SetupError::NoRandomness),
+        None => {
+            hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).map_err(|_| SetupError::NoRandomness)
+        }
+    }
+}
+
 fn derive(secret: &Secret) -> Result<hmac::Key, aws_lc_rs::error::Unspecified> {
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"wicketgate");
     let derived = salt.extract(secret.expose());
@@ -126,10 +196,14 @@ fn derive(secret: &Secret) -> Result<hmac::Key, aws_lc_rs::error::Unspecified> {
     Ok(hmac::Key::from(key))
 }
 
-fn code(algorithm: DigestAlgorithm) -> u8 {
+fn code(algorithm: ChallengeAlgorithm) -> u8 {
     match algorithm {
-        DigestAlgorithm::Sha256 => 1,
-        DigestAlgorithm::Md5 => 2,
+        ChallengeAlgorithm::Sha256 => 1,
+        ChallengeAlgorithm::Md5 => 2,
+        ChallengeAlgorithm::Sha512_256 => 3,
+        ChallengeAlgorithm::Sha256Session => 4,
+        ChallengeAlgorithm::Md5Session => 5,
+        ChallengeAlgorithm::Sha512_256Session => 6,
     }
 }
 
@@ -138,13 +212,13 @@ fn read(payload: &[u8; PAYLOAD]) -> Option<Nonce> {
     let (issued, rest) = rest.split_first_chunk::<8>()?;
     let (process, rest) = rest.split_first_chunk::<8>()?;
     let (sequence, _) = rest.split_first_chunk::<8>()?;
-    let known = [DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
     (*version == VERSION).then_some(())?;
     Some(Nonce {
-        algorithm: known.into_iter().find(|known| code(*known) == *algorithm)?,
+        algorithm: ChallengeAlgorithm::ALL.into_iter().find(|known| code(*known) == *algorithm)?,
         issued: Timestamp::from_unix(i64::from_be_bytes(*issued)),
         process: u64::from_be_bytes(*process),
         sequence: u64::from_be_bytes(*sequence),
+        elsewhere: false,
     })
 }
 

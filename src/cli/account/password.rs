@@ -20,7 +20,7 @@ const MAX_LENGTH: u64 = 1024;
 pub(super) struct Args {
     /// The account's user name
     username: String,
-    /// The realm that the password is for (default: `digest.realm` of the configuration)
+    /// The realm that the password is for (default: the realm of `digest` in the configuration, if it is one)
     #[arg(long)]
     realm: Option<String>,
     /// Read the password from the first line of standard input, instead of asking for it
@@ -46,11 +46,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let realm = realm(args, config)?;
         let algorithms = match (&config.digest, args.remove) {
             (_, true) => Vec::new(),
-            (Some(digest), false) => digest.algorithms.clone(),
+            (Some(digest), false) => digest.hashes(),
             (None, false) => vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
         };
         let password = if args.remove { None } else { Some(password(args)?) };
-        for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Md5] {
+        for algorithm in DigestAlgorithm::ALL {
             // An algorithm that is not offered today may be offered again: the old password goes there, too.
             let offered = password.as_ref().filter(|_| algorithms.contains(&algorithm));
             let ha1 = offered.map(|password| ha1::compute(username, realm, password, algorithm));
@@ -63,18 +63,32 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         } else if args.remove {
             format!("{username} has no password in the realm {realm:?} any more\n")
         } else {
-            format!("set the password of {username} in the realm {realm:?}, for {}\n", algorithms.join(" and "))
+            format!("set the password of {username} in the realm {realm:?}, for {}\n", in_words(&algorithms))
         })?;
         Ok(Exit::Success)
     })
 }
 
+/// `a`, `a and b`, `a, b and c`.
+fn in_words(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
+}
+
 fn realm<'a>(args: &'a Args, config: &'a Config) -> Result<&'a str, Failure> {
-    let configured = config.digest.as_ref().map(|digest| digest.realm.as_str());
-    args.realm.as_deref().or(configured).ok_or_else(|| {
-        let why = "the configuration has no `digest`, and so no realm that the password could be for";
-        Failure::new("setting the password", &args.username, why, "name one by --realm").bad()
-    })
+    let configured = config.digest.as_ref().map_or(&[][..], |digest| digest.realm.names());
+    let fail = |why: &str| Failure::new("setting the password", &args.username, why, "name one by --realm").bad();
+    match (&args.realm, configured) {
+        (Some(realm), _) => Ok(realm),
+        (None, [realm]) => Ok(realm),
+        (None, []) => Err(fail("the configuration has no `digest`, and so no realm that the password could be for")),
+        (None, several) => Err(fail(&format!(
+            "the configuration has several realms, and a password is for one: {}",
+            several.join(", ")
+        ))),
+    }
 }
 
 fn password(args: &Args) -> Result<Secret, Failure> {

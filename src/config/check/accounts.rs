@@ -1,12 +1,10 @@
-//! `accounts` and `digest`: where people are on record, and passwords for those without a certificate.
+//! `accounts`: where people are on record.
 
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::values::parse_server;
-use crate::config::{
-    Accounts, Cache, CertificateFiles, Digest, DigestAlgorithm, MySql, MySqlTls, MySqlTlsMode, ServerName, Store,
-};
+use crate::config::{Accounts, Cache, CertificateFiles, MySql, MySqlTls, MySqlTlsMode, ServerName, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,37 +125,6 @@ impl Context<'_> {
             _ => {}
         }
         Some(MySqlTls { mode, ca, client })
-    }
-
-    /// HTTP Digest; the outer `None` is a fault.
-    pub(super) fn digest(&mut self, digest: &Field<raw::Digest>) -> Option<Option<Digest>> {
-        let At { place, value: raw } = match digest {
-            Field::Absent => return Some(None),
-            Field::Faulty => return None,
-            Field::Given(digest) => digest,
-        };
-        let realm = self.required(&raw.realm, *place, "realm").and_then(|realm| self.realm(realm));
-        let algorithms = self.distinct(&raw.algorithms, &[DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
-        let absent = raw::Nonce::default();
-        let nonce = raw.nonce.value().unwrap_or(&absent);
-        let nonce_secret = self.secret(&nonce.secret);
-        let nonce_lifetime = self.period(&nonce.lifetime, 300);
-        Some(Some(Digest {
-            realm: realm?,
-            algorithms: algorithms?,
-            nonce_secret: nonce_secret?,
-            nonce_lifetime: nonce_lifetime?,
-        }))
-    }
-
-    /// Passwords are hashed with the realm, so what clients might send back in another spelling is out.
-    fn realm(&mut self, realm: &At<String>) -> Option<String> {
-        let printable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        if realm.value.trim().is_empty() || realm.value.trim() != realm.value || !realm.value.bytes().all(printable) {
-            let message = "a realm is made of ASCII letters, digits, spaces and signs other than `\"` and `\\`";
-            return self.error(realm.place, message, None);
-        }
-        Some(realm.value.clone())
     }
 }
 

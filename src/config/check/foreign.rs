@@ -152,6 +152,11 @@ impl Context<'_> {
             let help = "add `ha1`, or leave `digest` out".to_owned();
             let _: Option<()> = self.error(place, "`digest` needs what `ha1` finds, and there is none", help);
         }
+        if let (Some(Digest { userhash: true, .. }), Some(digest)) = (digest, file.digest.value()) {
+            let at = digest.userhash.given().map_or(place, |userhash| userhash.place);
+            let message = "accounts in tables of your own cannot be found by the hash of a name";
+            let _: Option<()> = self.error(at, message, "leave `userhash` out".to_owned());
+        }
         for (name, set) in trust {
             let raw = file.trust.value().and_then(|sets| sets.get(name)).and_then(Field::value);
             let asked = raw.and_then(|set| set.revocation.value()).and_then(|revocation| revocation.database.given());

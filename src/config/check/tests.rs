@@ -272,6 +272,25 @@ fn faulty_accounts_and_digest_are_refused() {
             ("digest: {realm: a, algorithms: []}".to_owned(), "digest.algorithms", "empty"),
             ("digest: {realm: a, algorithms: [MD5, MD5]}".to_owned(), "digest.algorithms[1]", "twice"),
             ("digest: {realm: a, algorithms: [sha256]}".to_owned(), "digest.algorithms[0]", "not one of"),
+            ("digest: {realm: {from_header: From}}".to_owned(), "digest.realm.allowed", "missing"),
+            ("digest: {realm: {allowed: [a.example]}}".to_owned(), "digest.realm.from_header", "missing"),
+            ("digest: {realm: {from_header: From, allowed: []}}".to_owned(), "digest.realm.allowed", "empty"),
+            (
+                "digest: {realm: {from_header: From, allowed: [a..example]}}".to_owned(),
+                "digest.realm.allowed[0]",
+                "not the name of a domain",
+            ),
+            (
+                "digest: {realm: {from_header: 'From:', allowed: [a.example]}}".to_owned(),
+                "digest.realm.from_header",
+                "not the name of a header",
+            ),
+            ("digest: {realm: a, auth_int: {limit: 0B}}".to_owned(), "digest.auth_int.limit", "from 1B to 16MiB"),
+            ("digest: {realm: a, auth_int: {limit: 17MiB}}".to_owned(), "digest.auth_int.limit", "from 1B to 16MiB"),
+            ("digest: {realm: a, userhash: maybe}".to_owned(), "digest.userhash", "true"),
+            ("digest: {realm: a, domain: [a]}".to_owned(), "digest.domain[0]", "neither a path"),
+            ("digest: {realm: a, domain: ['/a b']}".to_owned(), "digest.domain[0]", "neither a path"),
+            ("digest: {realm: a, nonce: {bind: name}}".to_owned(), "digest.nonce.bind", "not one of"),
             ("digest: {realm: a, nonce: {lifetime: 0s}}".to_owned(), "digest.nonce.lifetime", "no time at all"),
             ("digest: {realm: a, nonce: {lifetime: 5}}".to_owned(), "digest.nonce.lifetime", "not a duration"),
         ],
@@ -338,6 +357,24 @@ fn a_faulty_handover_is_refused() {
             (route("upstream: app, authenticate: [session]"), "routes[1]", "no site may hand anybody over"),
         ],
     );
+}
+
+#[test]
+fn digest_is_read_whole() {
+    let config = config(
+        "digest: {realm: {from_header: From, allowed: [A.example, b.example]}, algorithms: [MD5-sess, SHA-512-256, \
+         SHA-256-sess, MD5], nonce: {bind: address}, auth_int: {}, userhash: true, domain: [/app, 'https://b.example/']}",
+    );
+    let digest = config.digest.unwrap();
+    assert_eq!(digest.realm.names(), ["a.example", "b.example"]);
+    use ChallengeAlgorithm::{Md5, Md5Session, Sha256Session, Sha512_256};
+    assert_eq!(digest.algorithms, [Sha512_256, Sha256Session, Md5, Md5Session], "the strongest first");
+    assert_eq!(digest.hashes(), DigestAlgorithm::ALL);
+    assert_eq!(digest.auth_int_limit, Some(64 * 1024));
+    assert!(digest.nonce_for_one_address && digest.userhash);
+    assert_eq!(digest.domain, ["/app", "https://b.example/"]);
+    let plain = self::config("digest: {realm: example.org}").digest.unwrap();
+    assert_eq!(plain, Digest::of_realm("example.org"));
 }
 
 #[test]
@@ -774,7 +811,8 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(mysql.tls.mode, MySqlTlsMode::Verify);
     assert_eq!(mysql.password, Some(SecretSource::File("/etc/gate/db.password".into())));
     let digest = config.digest.as_ref().unwrap();
-    assert_eq!(digest.algorithms, [DigestAlgorithm::Md5]);
+    assert_eq!(digest.algorithms, [ChallengeAlgorithm::Md5]);
+    assert_eq!(digest.realm, DigestRealm::Fixed("example.org".to_owned()));
     assert_eq!(digest.nonce_secret, Some(SecretSource::Environment("NONCE".to_owned())));
     assert_eq!(config.routes[0].authenticate, [Method::Digest, Method::Certificate]);
     assert_eq!(config.routes[0].host, Some(HostPattern::Exact("mail.example.org".to_owned())));

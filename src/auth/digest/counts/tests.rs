@@ -6,63 +6,63 @@ use std::collections::{HashMap, HashSet};
 fn counts_may_overtake_each_other_and_none_passes_twice() {
     let counts = Counts::new();
     for count in [3, 1, 2, 5, 4] {
-        assert_eq!(counts.use_up(7, count), Count::New, "{count}");
+        assert_eq!(counts.use_up(7, count, None), Count::New, "{count}");
     }
     for count in 1..=5 {
-        assert_eq!(counts.use_up(7, count), Count::Used, "{count}");
+        assert_eq!(counts.use_up(7, count, None), Count::Used, "{count}");
     }
-    assert_eq!(counts.use_up(7 + SHARDS as u64, 1), Count::New, "another nonce of the same shard");
+    assert_eq!(counts.use_up(7 + SHARDS as u64, 1, None), Count::New, "another nonce of the same shard");
 }
 
 #[test]
 fn the_window_ends_where_it_is_said_to() {
     let counts = Counts::new();
-    assert_eq!(counts.use_up(1, 1000), Count::New);
-    assert_eq!(counts.use_up(1, 1000 - WINDOW), Count::Behind);
-    assert_eq!(counts.use_up(1, 1000 - WINDOW + 1), Count::New);
-    assert_eq!(counts.use_up(1, 1000 - WINDOW + 1), Count::Used);
-    assert_eq!(counts.use_up(1, u32::MAX), Count::New);
-    assert_eq!(counts.use_up(1, 1001), Count::Behind);
-    assert_eq!(counts.use_up(1, u32::MAX), Count::Used);
+    assert_eq!(counts.use_up(1, 1000, None), Count::New);
+    assert_eq!(counts.use_up(1, 1000 - WINDOW, None), Count::Behind);
+    assert_eq!(counts.use_up(1, 1000 - WINDOW + 1, None), Count::New);
+    assert_eq!(counts.use_up(1, 1000 - WINDOW + 1, None), Count::Used);
+    assert_eq!(counts.use_up(1, u32::MAX, None), Count::New);
+    assert_eq!(counts.use_up(1, 1001, None), Count::Behind);
+    assert_eq!(counts.use_up(1, u32::MAX, None), Count::Used);
 }
 
 #[test]
 fn a_full_shard_forgets_its_oldest_nonce_for_good() {
     let counts = Counts::with_capacity(1, 3);
     for sequence in [10, 12, 11] {
-        assert_eq!(counts.use_up(sequence, 1), Count::New);
+        assert_eq!(counts.use_up(sequence, 1, None), Count::New);
     }
-    assert_eq!(counts.use_up(13, 1), Count::New, "10 makes room");
-    assert_eq!(counts.use_up(10, 2), Count::Forgotten, "the one that made room");
-    assert_eq!(counts.use_up(9, 1), Count::Forgotten, "an older one that was never used");
-    assert_eq!(counts.use_up(11, 2), Count::New, "one that is still known");
-    assert_eq!(counts.use_up(11, 1), Count::Used);
+    assert_eq!(counts.use_up(13, 1, None), Count::New, "10 makes room");
+    assert_eq!(counts.use_up(10, 2, None), Count::Forgotten, "the one that made room");
+    assert_eq!(counts.use_up(9, 1, None), Count::Forgotten, "an older one that was never used");
+    assert_eq!(counts.use_up(11, 2, None), Count::New, "one that is still known");
+    assert_eq!(counts.use_up(11, 1, None), Count::Used);
     for sequence in [14, 15] {
-        assert_eq!(counts.use_up(sequence, 1), Count::New, "11 and 12 make room");
+        assert_eq!(counts.use_up(sequence, 1, None), Count::New, "11 and 12 make room");
     }
-    assert_eq!(counts.use_up(11, 3), Count::Forgotten);
-    assert_eq!(counts.use_up(12, 2), Count::Forgotten);
+    assert_eq!(counts.use_up(11, 3, None), Count::Forgotten);
+    assert_eq!(counts.use_up(12, 2, None), Count::Forgotten);
 }
 
 #[test]
 fn a_nonce_older_than_all_of_a_full_shard_makes_room_itself() {
     let counts = Counts::with_capacity(1, 2);
     for sequence in [20, 30] {
-        assert_eq!(counts.use_up(sequence, 1), Count::New);
+        assert_eq!(counts.use_up(sequence, 1, None), Count::New);
     }
-    assert_eq!(counts.use_up(15, 1), Count::Forgotten);
-    assert_eq!(counts.use_up(15, 2), Count::Forgotten);
-    assert_eq!(counts.use_up(20, 2), Count::New, "those in the table stay");
-    assert_eq!(counts.use_up(30, 2), Count::New);
+    assert_eq!(counts.use_up(15, 1, None), Count::Forgotten);
+    assert_eq!(counts.use_up(15, 2, None), Count::Forgotten);
+    assert_eq!(counts.use_up(20, 2, None), Count::New, "those in the table stay");
+    assert_eq!(counts.use_up(30, 2, None), Count::New);
 }
 
 #[test]
 fn one_shards_floor_is_not_anothers() {
     let counts = Counts::with_capacity(2, 1);
-    assert_eq!(counts.use_up(2, 1), Count::New);
-    assert_eq!(counts.use_up(4, 1), Count::New);
-    assert_eq!(counts.use_up(2, 2), Count::Forgotten);
-    assert_eq!(counts.use_up(1, 1), Count::New);
+    assert_eq!(counts.use_up(2, 1, None), Count::New);
+    assert_eq!(counts.use_up(4, 1, None), Count::New);
+    assert_eq!(counts.use_up(2, 2, None), Count::Forgotten);
+    assert_eq!(counts.use_up(1, 1, None), Count::New);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn the_table_keeps_to_its_memory() {
     let octets = |counts: &Counts| -> usize {
         counts.shards.iter().map(|shard| shard.lock().unwrap().entries.capacity() * size_of::<Entry>()).sum()
     };
-    let all = SHARDS * NONCES_PER_SHARD * 32;
+    let all = SHARDS * NONCES_PER_SHARD * 48;
     assert_eq!(octets(&counts), all);
     let (shards, room) = (SHARDS as u64, (SHARDS * NONCES_PER_SHARD) as u64);
     // In order, and then with each two of a shard swapped, which puts entries in before the end.
@@ -80,7 +80,7 @@ fn the_table_keeps_to_its_memory() {
         [first + shards, first]
     });
     for sequence in (1..=2 * room).chain(swapped) {
-        assert_eq!(counts.use_up(sequence, 1), Count::New, "{sequence}");
+        assert_eq!(counts.use_up(sequence, 1, None), Count::New, "{sequence}");
     }
     assert_eq!(octets(&counts), all);
     assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().entries.len() == NONCES_PER_SHARD));
@@ -91,7 +91,7 @@ fn the_nonces_of_one_algorithm_find_the_whole_table() {
     for algorithms in 1..=3 {
         let counts = Counts::new();
         for number in 0..SHARDS * NONCES_PER_SHARD {
-            assert_eq!(counts.use_up((1 + number * algorithms) as u64, 1), Count::New);
+            assert_eq!(counts.use_up((1 + number * algorithms) as u64, 1, None), Count::New);
         }
         assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().floor == 0), "none had to make room");
     }
@@ -101,7 +101,7 @@ fn the_nonces_of_one_algorithm_find_the_whole_table() {
 fn of_many_threads_with_one_count_one_passes() {
     let counts = Counts::new();
     let passed: Vec<u32> = std::thread::scope(|scope| {
-        let one = || -> Vec<u32> { (1..=500).filter(|count| counts.use_up(1, *count) == Count::New).collect() };
+        let one = || -> Vec<u32> { (1..=500).filter(|count| counts.use_up(1, *count, None) == Count::New).collect() };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
@@ -123,7 +123,7 @@ proptest! {
         let counts = Counts::with_capacity(2, 3);
         let mut model = Model::default();
         for (sequence, count) in uses {
-            match counts.use_up(sequence, count) {
+            match counts.use_up(sequence, count, None) {
                 Count::New => prop_assert!(model.0.entry(sequence).or_default().insert(count), "{sequence} {count}"),
                 Count::Used => prop_assert!(model.0[&sequence].contains(&count)),
                 Count::Behind => prop_assert!(model.0[&sequence].iter().any(|seen| *seen >= count + WINDOW)),
@@ -149,7 +149,20 @@ proptest! {
             } else {
                 Count::Used
             };
-            prop_assert_eq!(counts.use_up(sequence, count), expected, "{} {}", sequence, count);
+            prop_assert_eq!(counts.use_up(sequence, count, None), expected, "{} {}", sequence, count);
         }
     }
+}
+
+#[test]
+fn a_session_is_known_by_the_cnonce_that_it_began_with() {
+    let counts = Counts::new();
+    assert_eq!(counts.first_cnonce(1), None);
+    assert_eq!(counts.use_up(1, 1, Some("first")), Count::New);
+    assert_eq!(counts.use_up(1, 2, Some("second")), Count::New);
+    assert_eq!(counts.first_cnonce(1).as_deref(), Some("first"));
+    assert_eq!(counts.use_up(2, 1, Some(&"x".repeat(LONGEST_CNONCE + 1))), Count::New);
+    assert_eq!(counts.first_cnonce(2), None, "one that is too long to keep");
+    assert_eq!(counts.use_up(3, 1, None), Count::New);
+    assert_eq!(counts.first_cnonce(3), None);
 }

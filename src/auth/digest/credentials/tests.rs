@@ -1,3 +1,4 @@
+use super::super::MAX_PARAMETERS;
 use super::*;
 use proptest::prelude::*;
 
@@ -30,6 +31,14 @@ fn parse(header: &str) -> Result<Option<Credentials>, Malformed> {
     Credentials::parse(header.as_bytes())
 }
 
+fn syntax(why: &'static str) -> Malformed {
+    ParametersError::Syntax(why).into()
+}
+
+fn duplicate(name: &str) -> Malformed {
+    ParametersError::Duplicate(name.to_owned()).into()
+}
+
 fn right(header: &str) -> Credentials {
     parse(header).expect(header).expect(header)
 }
@@ -41,7 +50,7 @@ fn a_header_is_read_whole() {
     assert_eq!(credentials.realm(), "http-auth@example.org");
     assert_eq!(credentials.nonce, "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v");
     assert_eq!(credentials.uri, "/dir/index.html?a=b,c");
-    assert_eq!(credentials.algorithm(), DigestAlgorithm::Sha256);
+    assert_eq!(credentials.algorithm(), ChallengeAlgorithm::Sha256);
     assert_eq!(credentials.response, Secret::new(hex::decode(RESPONSE).unwrap()));
     assert_eq!(credentials.cnonce, "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
     assert_eq!((credentials.count_digits.as_str(), credentials.count), ("0000000a", 10));
@@ -105,7 +114,7 @@ fn escapes_in_quotes_are_undone() {
 #[test]
 fn a_header_without_an_algorithm_is_md5() {
     let md5 = r#""8ca523f5e9506fed4657c9700eebdbec""#;
-    assert_eq!(right(&header(&[("algorithm", ""), ("response", md5)])).algorithm(), DigestAlgorithm::Md5);
+    assert_eq!(right(&header(&[("algorithm", ""), ("response", md5)])).algorithm(), ChallengeAlgorithm::Md5);
 }
 
 #[test]
@@ -114,37 +123,35 @@ fn what_cannot_be_used_says_what_is_wrong() {
     let cases: Vec<(String, Malformed)> = vec![
         ("Digest".into(), Malformed::Missing("qop")),
         ("Digest ,".into(), Malformed::Missing("qop")),
-        ("Digest\tqop=auth".into(), Malformed::Syntax("no space follows the scheme")),
-        ("Digest,qop=auth".into(), Malformed::Syntax("no space follows the scheme")),
-        ("Digest dTpw".into(), Malformed::Syntax("no = follows a name")),
-        ("Digest \"a\"=b".into(), Malformed::Syntax("a name is expected")),
-        ("Digest a=".into(), Malformed::Syntax("a value is expected")),
-        ("Digest a=,b=c".into(), Malformed::Syntax("a value is expected")),
-        ("Digest a=b c=d".into(), Malformed::Syntax("no comma follows a value")),
-        ("Digest a=\"b\"c".into(), Malformed::Syntax("no comma follows a value")),
-        ("Digest a=\"b".into(), UNCLOSED),
-        ("Digest a=\"b\\".into(), UNCLOSED),
-        ("Digest a=\"b\\\"".into(), UNCLOSED),
-        (header(&[("REALM", r#""other""#)]), Malformed::Duplicate("REALM".into())),
-        (header(&[("x", "1"), ("X", "1")]), Malformed::Duplicate("X".into())),
-        (header(&[("username", "\"a\tb\"")]), Malformed::ControlCharacter),
-        (header(&[("username", "\"a\\\nb\"")]), Malformed::ControlCharacter),
-        (header(&[("username", "\"a\0b\"")]), Malformed::ControlCharacter),
-        (header(&[("username", "\"a\u{85}b\"")]), Malformed::ControlCharacter),
+        ("Digest\tqop=auth".into(), syntax("no space follows the scheme")),
+        ("Digest,qop=auth".into(), syntax("no space follows the scheme")),
+        ("Digest dTpw".into(), syntax("no = follows a name")),
+        ("Digest \"a\"=b".into(), syntax("a name is expected")),
+        ("Digest a=".into(), syntax("a value is expected")),
+        ("Digest a=,b=c".into(), syntax("a value is expected")),
+        ("Digest a=b c=d".into(), syntax("no comma follows a value")),
+        ("Digest a=\"b\"c".into(), syntax("no comma follows a value")),
+        ("Digest a=\"b".into(), syntax("a quoted value has no end")),
+        ("Digest a=\"b\\".into(), syntax("a quoted value has no end")),
+        ("Digest a=\"b\\\"".into(), syntax("a quoted value has no end")),
+        (header(&[("REALM", r#""other""#)]), duplicate("REALM")),
+        (header(&[("x", "1"), ("X", "1")]), duplicate("X")),
+        (header(&[("username", "\"a\tb\"")]), Malformed::Parameters(ParametersError::ControlCharacter)),
+        (header(&[("username", "\"a\\\nb\"")]), Malformed::Parameters(ParametersError::ControlCharacter)),
+        (header(&[("username", "\"a\0b\"")]), Malformed::Parameters(ParametersError::ControlCharacter)),
+        (header(&[("username", "\"a\u{85}b\"")]), Malformed::Parameters(ParametersError::ControlCharacter)),
         (header(&[("username", "\"\"")]), Malformed::NoUsername),
         (header(&[("username", &long)]), Malformed::UsernameTooLong),
-        (header(&[("username", ""), ("username*", "UTF-8''J%C3%A4")]), Malformed::ExtendedUsername),
-        (header(&[("userhash", "true")]), Malformed::Userhash),
-        (header(&[("userhash", "maybe")]), Malformed::Syntax("userhash is neither true nor false")),
-        (header(&[("qop", "auth-int")]), Malformed::AuthInt),
+        (header(&[("userhash", "true")]), Malformed::HashedUsername(ChallengeAlgorithm::Sha256)),
+        (header(&[("userhash", "maybe")]), Malformed::Userhash),
         (header(&[("qop", "AUTH")]), Malformed::Qop("AUTH".into())),
-        (header(&[("algorithm", "SHA-256-sess")]), Malformed::Session("SHA-256-sess".into())),
-        (header(&[("algorithm", "SHA-512-256")]), Malformed::Algorithm("SHA-512-256".into())),
+        (header(&[("algorithm", "SHA-512")]), Malformed::Algorithm("SHA-512".into())),
+        (header(&[("algorithm", "SHA-256-Session")]), Malformed::Algorithm("SHA-256-Session".into())),
         (header(&[("algorithm", &"x".repeat(99))]), Malformed::Algorithm("x".repeat(32))),
-        (header(&[("algorithm", "MD5")]), Malformed::Response(DigestAlgorithm::Md5)),
-        (header(&[("response", "\"\"")]), Malformed::Response(DigestAlgorithm::Sha256)),
-        (header(&[("response", &format!("\"{RESPONSE}:\""))]), Malformed::Response(DigestAlgorithm::Sha256)),
-        (header(&[("response", &format!("\"{}x\"", &RESPONSE[1..]))]), Malformed::Response(DigestAlgorithm::Sha256)),
+        (header(&[("algorithm", "MD5")]), Malformed::Response(ChallengeAlgorithm::Md5)),
+        (header(&[("response", "\"\"")]), Malformed::Response(ChallengeAlgorithm::Sha256)),
+        (header(&[("response", &format!("\"{RESPONSE}:\""))]), Malformed::Response(ChallengeAlgorithm::Sha256)),
+        (header(&[("response", &format!("\"{}x\"", &RESPONSE[1..]))]), Malformed::Response(ChallengeAlgorithm::Sha256)),
     ];
     for (header, expected) in cases {
         assert_eq!(parse(&header), Err(expected), "{header}");
@@ -153,6 +160,62 @@ fn what_cannot_be_used_says_what_is_wrong() {
         assert_eq!(parse(&header(&[("nc", count)])), Err(Malformed::Count), "{count}");
     }
     assert_eq!(Credentials::parse(b"Digest username=\"\xff\""), Err(Malformed::NotUtf8));
+}
+
+#[test]
+fn all_that_rfc_7616_has_is_read() {
+    for algorithm in ChallengeAlgorithm::ALL {
+        let digits = "0F".repeat(algorithm.hash().length());
+        let quoted = format!("\"{digits}\"");
+        let changes = [("algorithm", algorithm.as_str()), ("response", &quoted), ("qop", "auth-int")];
+        let credentials = right(&header(&changes));
+        assert_eq!((credentials.algorithm(), credentials.quality()), (algorithm, Quality::AuthInt));
+        assert!(!credentials.is_hashed());
+        let hashed = right(&header(&[&changes[..], &[("username", &*quoted), ("userhash", "true")]].concat()));
+        assert!(hashed.is_hashed());
+        assert_eq!(hashed.username(), digits.to_lowercase());
+    }
+}
+
+#[test]
+fn a_name_may_come_encoded() {
+    let name = |value: &str| parse(&header(&[("username", ""), ("username*", value)]));
+    let cases = [
+        // The example of RFC 7616, section 3.9.2.
+        ("UTF-8''J%C3%A4s%C3%B8n%20Doe", "Jäsøn Doe"),
+        ("utf-8'en'a%c3%a4", "aä"),
+        ("UTF-8''a%27b%2A", "a'b*"),
+        ("UTF-8''!#$&+-.^_`|~", "!#$&+-.^_`|~"),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(name(value).unwrap().unwrap().username(), expected, "{value}");
+    }
+    let extended = |why| Err(Malformed::ExtendedUsername(why));
+    let long = format!("UTF-8''{}", "%41".repeat(MAX_USERNAME + 1));
+    let cases = [
+        ("\"UTF-8''a\"", extended("it is quoted")),
+        ("a", extended("it is not charset'language'value")),
+        ("UTF-8'a", extended("it is not charset'language'value")),
+        ("ISO-8859-1''%E4", extended("it is not in UTF-8")),
+        ("UTF-8''%E4", extended("it is not in UTF-8")),
+        ("UTF-8''%C3", extended("it is not in UTF-8")),
+        ("UTF-8''a%4", extended("a % is not followed by two hexadecimal digits")),
+        ("UTF-8''a%+4", extended("a % is not followed by two hexadecimal digits")),
+        ("UTF-8''a*", extended("it holds what must be encoded")),
+        ("UTF-8''a'b", extended("it holds what must be encoded")),
+        ("UTF-8''a%00", extended("it holds a control character")),
+        ("UTF-8''a%0D%0A", extended("it holds a control character")),
+        ("UTF-8''a%C2%85", extended("it holds a control character")),
+        ("UTF-8''", Err(Malformed::NoUsername)),
+        (&long, Err(Malformed::UsernameTooLong)),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(name(value), expected, "{value}");
+    }
+    let beside = parse(&header(&[("username*", "UTF-8''a")]));
+    assert_eq!(beside, extended("it stands beside username"));
+    let hashed = parse(&header(&[("username", ""), ("username*", "UTF-8''a"), ("userhash", "true")]));
+    assert_eq!(hashed, extended("a hash needs no other alphabet"));
 }
 
 #[test]
@@ -177,7 +240,7 @@ fn a_header_is_bounded_in_length_and_in_parameters() {
     assert_eq!(parse(&filled(MAX_HEADER + 1)), Err(Malformed::TooLong));
     let with = |more: usize| (0..more).fold(base.clone(), |header, number| format!("{header}, x{number}=y"));
     assert!(parse(&with(MAX_PARAMETERS - 9)).is_ok_and(|credentials| credentials.is_some()));
-    assert_eq!(parse(&with(MAX_PARAMETERS - 8)), Err(Malformed::TooManyParameters));
+    assert_eq!(parse(&with(MAX_PARAMETERS - 8)), Err(ParametersError::TooMany.into()));
 }
 
 #[test]
@@ -212,6 +275,8 @@ fn format(credentials: &Credentials) -> String {
         ("response", &quote(&hex::encode(credentials.response.expose()))),
         ("cnonce", &quote(&credentials.cnonce)),
         ("nc", &credentials.count_digits),
+        ("qop", credentials.quality.as_str()),
+        ("userhash", if credentials.hashed { "true" } else { "" }),
     ])
 }
 
@@ -219,15 +284,18 @@ prop_compose! {
     fn credentials()(
         username in r#"\PC{1,60}"#,
         texts in prop::array::uniform4(r#"[ -~äλ日]{0,40}"#),
-        md5 in any::<bool>(),
+        algorithm in prop::sample::select(ChallengeAlgorithm::ALL.to_vec()),
+        covers in any::<bool>(),
+        hashed in any::<bool>(),
         octets in prop::collection::vec(any::<u8>(), 32),
         count in 1_u32..,
     ) -> Credentials {
-        let algorithm = if md5 { DigestAlgorithm::Md5 } else { DigestAlgorithm::Sha256 };
+        let quality = if covers { Quality::AuthInt } else { Quality::Auth };
+        let username = if hashed { "0a".repeat(algorithm.hash().length()) } else { username };
         let [realm, nonce, uri, cnonce] = texts;
         Credentials {
-            username, realm, nonce, uri, algorithm, cnonce, count,
-            response: Secret::new(octets[..crate::auth::digest::length(algorithm)].to_vec()),
+            username, hashed, realm, nonce, uri, algorithm, quality, cnonce, count,
+            response: Secret::new(octets[..algorithm.hash().length()].to_vec()),
             count_digits: format!("{count:08x}"),
         }
     }

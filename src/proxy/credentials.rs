@@ -1,0 +1,114 @@
+//! What a request's `Authorization` says, and how a client is asked for one: `auth` judges, this hands it the pieces
+//! of the request, and reads the body where credentials cover it.
+
+use super::Exchange;
+use super::body::{Received, ReplyBody, UploadFault};
+use super::gate::Route;
+use super::headers::cookies;
+use super::path::RequestTarget;
+use super::record::About;
+use super::reply::Refusal;
+use crate::auth::CredentialFinding;
+use crate::auth::decision::{CredentialEvidence, Finding, Policy};
+use crate::auth::digest::{Asked, Challenge, NoRealm, Verifier};
+use crate::base::reason::Reason;
+use crate::config::Method;
+use crate::telemetry::audit::Outcome;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Response};
+use hyper::body::Incoming;
+
+impl Exchange<'_> {
+    /// What the request's credentials say, those in `Authorization` or else a session, as far as the route lists them; and
+    /// its body, which was read if they cover it.
+    pub(super) async fn credentials(
+        &self,
+        policy: &Policy,
+        head: &http::request::Parts,
+        target: &RequestTarget,
+        route: &Route,
+        incoming: Incoming,
+    ) -> Result<(CredentialFinding, Received), UploadFault> {
+        let mut received = Received::Streaming(incoming);
+        if policy.is_challenged() {
+            let (finding, left) = self.digest(head, target, route, received).await?;
+            let absent = matches!(finding.evidence, Finding::Known(CredentialEvidence::Absent));
+            if !(absent && policy.authenticate.contains(&Method::Session)) {
+                return Ok((finding, left));
+            }
+            received = left;
+        }
+        let session = cookies::value(&head.headers, cookies::SESSION);
+        Ok((self.gate.authenticator.session(session, self.at.timestamp()).await, received))
+    }
+
+    /// What the request's Digest credentials say.
+    async fn digest(
+        &self,
+        head: &http::request::Parts,
+        target: &RequestTarget,
+        route: &Route,
+        received: Received,
+    ) -> Result<(CredentialFinding, Received), UploadFault> {
+        let authenticator = &self.gate.authenticator;
+        let realm = self.realm(&head.headers);
+        let authorization = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let credentials = match authenticator.read_digest(authorization, &realm) {
+            Ok(credentials) => credentials,
+            Err(finding) => return Ok((finding, received)),
+        };
+        let asked = Asked {
+            method: head.method.as_str(),
+            target: target.raw(),
+            realm: realm.unwrap_or_default(),
+            client: self.address(),
+            now: self.at.timestamp(),
+        };
+        let examined = match authenticator.examine_digest(&credentials, &asked) {
+            Ok(examined) => examined,
+            Err(finding) => return Ok((finding, received)),
+        };
+        let Some(limit) = examined.covers_body() else {
+            return Ok((authenticator.verify_digest(examined, b"").await, received));
+        };
+        let limit = route.body_limit.map_or(limit, |most| most.min(limit));
+        let body = received.whole(limit, self.gate.timeouts.idle).await?;
+        Ok((authenticator.verify_digest(examined, &body).await, Received::Whole(body)))
+    }
+
+    /// The realm of a request, which a header may name.
+    fn realm(&self, headers: &HeaderMap) -> Result<&str, NoRealm> {
+        let Some(verifier) = self.gate.authenticator.digest() else { return Ok("") };
+        match verifier.realm_header() {
+            Some(name) => verifier.realm(headers.get_all(name).iter().map(HeaderValue::as_bytes)),
+            None => verifier.realm([]),
+        }
+    }
+
+    /// Asks for credentials, and puts that on record. A request that says not which realm it is for can be asked
+    /// for none.
+    pub(super) fn challenge(
+        &self,
+        about: &About<'_>,
+        headers: &HeaderMap,
+        body: Option<u64>,
+        reason: Reason,
+        stale: bool,
+    ) -> Response<ReplyBody> {
+        let (client, now) = (self.address(), self.at.timestamp());
+        let challenge = match self.realm(headers) {
+            Ok(realm) => Challenge { realm, stale, body, client, now },
+            Err(error) => {
+                let name = self.gate.authenticator.digest().and_then(Verifier::realm_header).unwrap_or_default();
+                let about = About { detail: Some(format!("{name}: {error}")), ..about.clone() };
+                return self.refuse(&about, Reason::BadRequest);
+            }
+        };
+        let challenges = self.gate.authenticator.challenges(&challenge).into_iter();
+        let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
+        let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());
+        self.record(about, Outcome::Challenge, Some(reason), Some(refusal.status()), None);
+        refusal.response(&about.page.method, &about.page.headers).map(ReplyBody::from)
+    }
+}
