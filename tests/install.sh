@@ -13,7 +13,6 @@ NEEDED=(
   openssl:openssl
   c++:g++
   chromium:chromium
-  haproxy:haproxy
   ip:iproute2
   unshare:util-linux
   nsenter:util-linux
@@ -21,6 +20,7 @@ NEEDED=(
   pk12util:libnss3-tools
   pip3:python3-pip
   node:nodejs
+  haproxy:haproxy
 )
 
 # Servers live in sbin, which is not on everybody's path.

@@ -124,3 +124,6 @@ impl Authenticator {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,16 @@ impl Browser {
 
     /// Opens a page of the gate and gives the document as it stands after loading.
     pub(crate) fn open(&self, gate: &Gate, path: &str) -> String {
-        let url = format!("https://gate.example.org:{}{path}", gate.address.port());
+        self.open_by(gate, "", path)
+    }
+
+    /// The same for somebody who gives user name and password (`user:password`) when asked for them.
+    pub(crate) fn open_as(&self, gate: &Gate, user: &str, path: &str) -> String {
+        self.open_by(gate, &format!("{user}@"), path)
+    }
+
+    fn open_by(&self, gate: &Gate, user: &str, path: &str) -> String {
+        let url = format!("https://{user}gate.example.org:{}{path}", gate.address.port());
         self.visit(&[("gate.example.org", gate.address.ip())], &url)
     }
 

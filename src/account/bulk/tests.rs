@@ -127,7 +127,7 @@ fn a_bad_line_is_named_with_its_field_and_the_next_one_is_read() {
         (10, "aliases: a backslash stands before something other than a semicolon or a backslash"),
         (11, "aliases: the alias \"\" is not acceptable: it is empty"),
         (12, "digest: the HA1 \"[secret]\" is not acceptable: it is not 32 lower-case hexadecimal digits"),
-        (13, "digest: an algorithm is none of SHA-256, MD5"),
+        (13, "digest: an algorithm is none of SHA-512-256, SHA-256, MD5"),
         (14, "digest: a value is not ALGORITHM:HA1:REALM"),
         (15, "the line: it is not UTF-8"),
         (16, "username: the user name \"two\\nlines\" is not acceptable: it holds a control character"),

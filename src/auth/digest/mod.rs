@@ -1,4 +1,4 @@
-//! HTTP Digest, the server's side (RFC 7616): the challenge that a client is given, and whether what it
+//! HTTP Digest, the server's side (RFC 7616; the client's is in [`client`]): the challenge that a client is given, and whether what it
 //! answers is right. Algorithms SHA-512-256, SHA-256 and MD5 and their session forms, qualities of protection `auth`
 //! and `auth-int`, user names as they are, encoded or hashed. Pure but for the
 //! record of used nonce counts, which one [`Verifier`] shares among all threads.
@@ -23,6 +23,7 @@
 //! a database. Without one the key is random, and every client holds such a nonce after a restart:
 //! then it is treated like another process's.
 
+pub mod client;
 mod counts;
 mod credentials;
 mod examined;

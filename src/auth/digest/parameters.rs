@@ -6,6 +6,9 @@ use std::borrow::Cow;
 /// The largest number of parameters. RFC 7616 knows twelve.
 pub const MAX_PARAMETERS: usize = 32;
 
+/// The largest number of schemes and parameters in a header with challenges, of which one may hold many.
+const MOST_PARTS: usize = 4 * MAX_PARAMETERS;
+
 /// A text is not a list of parameters.
 ///
 /// What it quotes is cut short and escaped, fit for a log.
@@ -31,6 +34,62 @@ pub(super) struct Parameters<'a>(Vec<(&'a str, Value<'a>)>);
 pub(super) struct Value<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) quoted: bool,
+}
+
+/// The challenges of one `WWW-Authenticate` header (RFC 9110, section 11.6.1), each with its scheme. What follows a
+/// scheme and is no parameter (`token68`) is passed over.
+pub(super) fn challenges(text: &str) -> Result<Vec<(&str, Parameters<'_>)>, ParametersError> {
+    let mut reader = Reader { rest: text };
+    let mut found: Vec<(&str, Parameters<'_>)> = Vec::new();
+    let mut count = 0;
+    loop {
+        reader.skip(&[' ', '\t', ',']);
+        if reader.rest.is_empty() {
+            return Ok(found);
+        }
+        count += 1;
+        if count > MOST_PARTS {
+            return Err(ParametersError::TooMany);
+        }
+        let before = reader.rest;
+        let name = reader.token();
+        if name.is_empty() {
+            return Err(ParametersError::Syntax("a name is expected"));
+        }
+        reader.skip(BLANK);
+        match (reader.take('='), found.last_mut()) {
+            // A name with no = behind it begins a challenge.
+            (false, _) => {
+                found.push((name, Parameters(Vec::new())));
+                let scheme_ends = before.get(name.len()..).unwrap_or_default();
+                if let Some(rest) = after_token68(scheme_ends.trim_start_matches(BLANK)) {
+                    reader.rest = rest;
+                }
+            }
+            (true, None) => return Err(ParametersError::Syntax("a parameter stands before any scheme")),
+            (true, Some((_, Parameters(parameters)))) => {
+                if parameters.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                    return Err(ParametersError::Duplicate(excerpt(name)));
+                }
+                reader.skip(BLANK);
+                parameters.push((name, reader.value()?));
+                reader.skip(BLANK);
+                if !reader.rest.is_empty() && !reader.rest.starts_with(',') {
+                    return Err(ParametersError::Syntax("no comma follows a value"));
+                }
+            }
+        }
+    }
+}
+
+/// What follows a `token68` up to the next comma, if the text begins with one and not with a parameter.
+fn after_token68(text: &str) -> Option<&str> {
+    let end = text.find(',').unwrap_or(text.len());
+    let (piece, rest) = text.split_at_checked(end)?;
+    let piece = piece.trim_end_matches(BLANK);
+    let body = piece.trim_end_matches('=');
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet);
+    (!body.is_empty() && body.bytes().all(plain)).then_some(rest)
 }
 
 impl<'a> Parameters<'a> {
