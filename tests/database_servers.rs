@@ -11,10 +11,11 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
-use wicketgate::account::{self, Account, Lookup, Registry, Status};
+use wicketgate::account::{self, Account, Edit, Lookup, Registry, Status};
 use wicketgate::base::secret::{Secret, SecretSource};
 use wicketgate::config::{LookupKind, MySql, MySqlTls, MySqlTlsMode, ServerName, Store};
-use wicketgate::store::{Database, Deadlines};
+use wicketgate::store::changes::Since;
+use wicketgate::store::{Abort, Database, Deadlines};
 
 /// The runtime that stores work on.
 fn control() -> Handle {
@@ -223,4 +224,59 @@ fn nothing_is_said_to_another_machine_in_clear_text_unless_it_may_be() {
     assert!(refused.contains("db.invalid:3306") && refused.contains("would travel unencrypted"), "{refused}");
     let allowed = serve(folder.path(), "insecure: true");
     assert!(!allowed.contains("unencrypted") && allowed.contains("absent.pem"), "{allowed}");
+}
+
+/// A reader that keeps its connection for two seconds.
+async fn dawdle(database: Database) -> bool {
+    let slept = database.read((), |session, ()| {
+        Box::pin(
+            async move { Ok::<_, Abort<std::convert::Infallible>>(session.query("SELECT SLEEP(2)", vec![]).await?) },
+        )
+    });
+    slept.await.is_ok()
+}
+
+#[tokio::test]
+async fn the_feed_is_read_though_every_connection_is_busy() {
+    let server = start().await;
+    let database = Database::open(&Store::MySql(settings(&[&server])), control(), Deadlines::default()).await.unwrap();
+    let busy: Vec<_> = (0..8).map(|_| tokio::spawn(dawdle(database.clone()))).collect();
+    let sleeping = || server.administer("SHOW PROCESSLIST").matches("SLEEP").count();
+    let start = Instant::now();
+    while sleeping() < 8 {
+        assert!(start.elapsed() < common::PATIENCE, "{} of 8 sleep", sleeping());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    database.changes(None).await.unwrap();
+    assert_eq!(sleeping(), 8, "it waited for none of them");
+    for reader in busy {
+        assert!(reader.await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn what_the_feed_has_told_is_not_unsaid_by_a_server_that_lags_behind() {
+    let (mut primary, replica) = tokio::join!(start(), start());
+    // As one replicates that has not got the last change yet.
+    let before = "INSERT INTO accounts (username, status) VALUES ('ann', 'active'); UPDATE change_counter SET n = 7;";
+    primary.sql(before);
+    replica.sql(before);
+    replica.administer("SET GLOBAL read_only = ON");
+    let registry = open(&settings(&[&primary, &replica])).await;
+    let locked = Edit { status: Some(Status::Locked), ..Edit::default() };
+    registry.edit("ann", &locked).await.unwrap();
+    let Since::Gap(_) = registry.changes(None).await.unwrap() else { panic!("the feed was never read before") };
+    primary.stop();
+    let lookup = Lookup { kind: LookupKind::Username, name: "ann".to_owned() };
+    let start = Instant::now();
+    let error = loop {
+        match registry.find(&lookup).await {
+            Err(error) if error.why.contains("lags behind") => break error,
+            Err(_) if start.elapsed() < common::PATIENCE => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(error.why.contains("it has change 7, and change 8 is known already"), "{error}");
+    replica.sql("UPDATE accounts SET status = 'locked'; UPDATE change_counter SET n = 8;");
+    assert_eq!(registry.find(&lookup).await.unwrap()[0].status, Status::Locked);
 }

@@ -106,10 +106,8 @@ impl Directory for Store {
 
     fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
         Box::pin(async move {
-            let read = self.database.read_current(since.cloned(), |session, since| {
-                Box::pin(async move { Ok(changes::since(session, since.as_ref()).await?) })
-            });
-            self.answer("reading the feed of changes", read.await)
+            let read = self.database.changes(since.cloned()).await;
+            read.map_err(|fault| self.unavailable("reading the feed of changes", &fault))
         })
     }
 

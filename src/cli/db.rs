@@ -232,7 +232,8 @@ async fn examine(settings: &MySql, role: Role) -> Report {
             Standing::Older(found) | Standing::Newer(found) => format!("its schema has version {found}"),
         };
         let writes = if server.writable { "" } else { "; it takes no writes" };
-        lines.push(format!("{}: {} answers; {schema}{writes}", server.name, server.product));
+        let node = server.galera.as_ref().map_or(String::new(), |node| format!("; it is {node}"));
+        lines.push(format!("{}: {} answers; {schema}{writes}{node}", server.name, server.product));
     }
     let first = examination.servers.first();
     let (reachable, server, schema) =
@@ -243,6 +244,10 @@ async fn examine(settings: &MySql, role: Role) -> Report {
         .map(|server| {
             json!({
                 "name": server.name, "server": server.product, "schema": server.schema, "writable": server.writable,
+                "galera": server.galera.as_ref().map(|node| json!({
+                    "cluster": node.cluster, "size": node.size, "status": node.status, "state": node.state,
+                    "ready": node.ready,
+                })),
             })
         })
         .collect();

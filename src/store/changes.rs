@@ -4,7 +4,7 @@
 //!
 //! Taking the number is what a writer does first. It locks the one row of the counter, so that writers go
 //! one by one and what they check before they write still holds when they do. On a cluster that commits
-//! optimistically the row is where two writers collide, and one of them is begun again.
+//! optimistically the row is where two writers collide, and one of them is begun again (`mysql::retry`).
 
 use super::{Fault, Session, Value};
 
@@ -52,15 +52,26 @@ impl Kind {
 /// When the database fails, or holds no counter.
 pub async fn record(session: &mut dyn Session, kind: Kind, name: &str) -> Result<i64, Fault> {
     let raised = session.execute("UPDATE change_counter SET n = n + 1 WHERE id = 1", Vec::new()).await?;
-    let rows = session.query("SELECT n FROM change_counter WHERE id = 1", Vec::new()).await?;
-    let Some(row) = rows.first().filter(|_| raised == 1) else {
-        return Err(Fault::Unexpected("change_counter has lost its row; the schema must be restored".to_owned()));
-    };
-    let number = row.integer(0)?;
+    if raised != 1 {
+        return Err(no_counter());
+    }
+    let number = newest(session).await?;
     let change = vec![Value::Integer(number), Value::from(kind.as_str()), Value::from(name)];
     session.execute("INSERT INTO changes (n, kind, name) VALUES (?, ?, ?)", change).await?;
     session.execute("DELETE FROM changes WHERE n <= ?", vec![Value::Integer(number.saturating_sub(KEPT))]).await?;
     Ok(number)
+}
+
+/// The number of the last change of all, 0 before the first.
+///
+/// # Errors
+/// When the database fails, or holds no counter.
+pub async fn newest(session: &mut dyn Session) -> Result<i64, Fault> {
+    session.query(NUMBER, Vec::new()).await?.first().ok_or_else(no_counter)?.integer(0)
+}
+
+fn no_counter() -> Fault {
+    Fault::Unexpected("change_counter has lost its row; the schema must be restored".to_owned())
 }
 
 /// One change.
@@ -82,6 +93,14 @@ pub struct Position {
     last: Option<(String, String)>,
 }
 
+impl Position {
+    /// The number of the last change that was read; 0 before the first.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+}
+
 /// What has changed since a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Since {
@@ -92,6 +111,19 @@ pub enum Since {
     /// on it can be told again.
     Gap(Position),
 }
+
+impl Since {
+    /// Where the feed has been read to.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        match self {
+            Self::Changes(_, position) | Self::Gap(position) => position,
+        }
+    }
+}
+
+/// The number of the last change of all.
+const NUMBER: &str = "SELECT n FROM change_counter WHERE id = 1";
 
 /// The counter, and with it the change of that number, in one statement: all that is asked while nothing changes.
 const NEWEST: &str = "SELECT c.n, h.kind, h.name FROM change_counter c LEFT JOIN changes h ON h.n = c.n WHERE c.id = 1";
@@ -107,9 +139,7 @@ pub async fn since(session: &mut dyn Session, position: Option<&Position>) -> Re
     let rows = session.query(NEWEST, Vec::new()).await?;
     let newest = match rows.first() {
         Some(row) => Position { number: row.integer(0)?, last: row.optional_text(1)?.zip(row.optional_text(2)?) },
-        None => {
-            return Err(Fault::Unexpected("change_counter has lost its row; the schema must be restored".to_owned()));
-        }
+        None => return Err(no_counter()),
     };
     let Some(position) = position else { return Ok(Since::Gap(newest)) };
     if *position == newest {

@@ -17,6 +17,7 @@ pub use diagnosis::Diagnosis;
 
 use crate::base::secret::SecretError;
 use crate::config;
+use changes::{Position, Since};
 use futures_util::future::BoxFuture;
 use migrations::Standing;
 use std::path::PathBuf;
@@ -156,6 +157,9 @@ pub enum Fault {
     /// The connection broke; nothing more can be asked over it.
     #[error("{0}")]
     Lost(String),
+    /// The database was told to commit, and did not say whether it had.
+    #[error("{0}; it had been told to commit, so look whether it was done before you do it again")]
+    InDoubt(String),
     /// Another transaction was in the way, and nothing of this one was done.
     #[error("another transaction was in the way: {0}")]
     Conflict(String),
@@ -393,12 +397,26 @@ impl Database {
         done.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
-    /// Writes in one transaction, which is undone when the work returns an error, and begun again a few
-    /// times when another transaction was in its way.
+    /// What has changed since a position of the feed, by the word of a server that takes writes, never of a replica;
+    /// over a connection that nothing else uses. From then on no look-up is answered from before the position that this
+    /// yields.
     ///
     /// # Errors
-    /// What the work returns, or the fault of the database. After a [`Fault::Unavailable`] or
-    /// [`Fault::Lost`] it is not known whether the transaction was committed.
+    /// The fault of the database; that no server takes writes is one.
+    pub async fn changes(&self, since: Option<Position>) -> Result<Since, Fault> {
+        let read = match &self.backend {
+            Backend::Sqlite(pool) => self.control.spawn(Arc::clone(pool).changes(since)),
+            Backend::MySql(pool) => self.control.spawn(Arc::clone(pool).changes(since)),
+        };
+        read.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Writes in one transaction, which is undone when the work returns an error, and begun again, a limited number
+    /// of times, when another transaction was in its way or the server left before it was told to commit.
+    ///
+    /// # Errors
+    /// What the work returns, or the fault of the database. After [`Fault::InDoubt`] it is not known whether the
+    /// transaction was committed; after every other one it was not.
     pub async fn write<C, T, E>(&self, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>>
     where
         C: Send + Sync + 'static,

@@ -4,42 +4,43 @@
 //!
 //! The pool is our own and not the driver's, which knows one server, waits without a deadline for a
 //! connection and for the end of an abandoned answer, and keeps what a restarted server has closed until
-//! somebody stumbles over it. A connection on which a deadline passed is closed, never handed on.
+//! somebody stumbles over it. A connection on which a deadline passed is closed, never handed on. What is begun
+//! again after a fault, and what must not be, is `retry`'s to say.
+//!
+//! The feed of changes is read over a connection of its own, which no number of look-ups can delay. No look-up is
+//! answered by a server that has less than the feed has told already.
 
 mod connect;
 mod examine;
 mod migrate;
 mod refusal;
+mod retry;
+mod slots;
+mod standing;
 
 pub use examine::{Examination, Examined, examine};
 pub use migrate::{create_database, script};
+pub use standing::GaleraNode;
 
+use super::changes::{self, Position, Since};
 use super::{
-    Abort, Answer, Deadlines, Described, Fault, OpenError, READ_SCHEMA_VERSION, Row, Session, Value, Work, stopped,
-    version_of,
+    Abort, Answer, Deadlines, Described, Fault, OpenError, READ_SCHEMA_VERSION, Row, Session, Value, Work, version_of,
 };
 use crate::config;
-use connect::{AVOIDED, Connected, Connector, Purpose, is_read_only};
+use connect::{Connected, Connector, Purpose, is_read_only};
 use futures_util::future::{BoxFuture, FutureExt};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use retry::{Next, Stage};
+use slots::{Idle, Slots};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-/// The most connections that one process holds.
+/// The most connections that one process holds, beside the one that the feed of changes is read over.
 const CONNECTIONS: usize = 8;
-
-/// For how many times the wait somebody stands in the queue for a connection while it moves.
-const LONGEST_QUEUE: u32 = 5;
-
-/// A connection that nobody used for this long is closed: firewalls and servers forget idle ones.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// How often a transaction is begun again when another was in its way.
-const ATTEMPTS: u32 = 5;
 
 /// What MySQL answers when a table is not there.
 const NO_SUCH_TABLE: u16 = 1146;
@@ -49,26 +50,10 @@ const NO_SUCH_TABLE: u16 = 1146;
 pub struct Pool {
     connector: Connector,
     deadlines: Deadlines,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle>>,
-    /// When a connection was last given back in order.
-    put_back: Mutex<Instant>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    connected: Connected,
-    /// When the connection was made.
-    made: Instant,
-    since: Instant,
-}
-
-impl Idle {
-    /// Whether it may be used again: not when it was idle for long, and not when it leads to another server than
-    /// the preferred one, which may have come back meanwhile.
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() < IDLE && !(self.connected.second_best && self.made.elapsed() > AVOIDED)
-    }
+    common: Slots,
+    feed: Slots,
+    /// The number of the last change that the feed has told; 0 before the first.
+    known: AtomicI64,
 }
 
 /// A connection in use, and the right to use it.
@@ -77,6 +62,7 @@ struct Leased {
     made: Instant,
     /// Whether it was used before, and so may have been closed by the other side meanwhile.
     reused: bool,
+    purpose: Purpose,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -89,9 +75,9 @@ impl Pool {
         let pool = Arc::new(Self {
             connector: Connector::new(settings)?,
             deadlines,
-            permits: Arc::new(Semaphore::new(CONNECTIONS)),
-            idle: Mutex::new(Vec::new()),
-            put_back: Mutex::new(Instant::now()),
+            common: Slots::new(CONNECTIONS),
+            feed: Slots::new(1),
+            known: AtomicI64::new(0),
         });
         let first = pool.lease(Purpose::Reading).await?;
         pool.put_back(first);
@@ -104,23 +90,21 @@ impl Pool {
         self.connector.name()
     }
 
-    /// See [`Database::read_current`](super::Database::read_current).
+    /// See [`Database::changes`](super::Database::changes).
     ///
     /// # Errors
-    /// What the work returns, or the fault of the database.
-    pub async fn read_current<C, T, E>(self: Arc<Self>, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>>
-    where
-        C: Send + Sync + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        let mut leased = self.lease_for(Purpose::Writing).await?;
-        let done = self.within(self.deadlines.work, &mut leased, &context, work).await;
-        match &done {
-            Err(Abort::Fault(fault)) if !leaves_in_order(fault) => self.discard(leased),
-            _ => self.put_back(leased),
+    /// The fault of the database; a server that takes no writes is one.
+    pub async fn changes(self: Arc<Self>, since: Option<Position>) -> Result<Since, Fault> {
+        let mut leased = self.lease_for(Purpose::Following).await?;
+        let limit = self.deadlines.work;
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
+        let read = timeout(limit, changes::since(&mut session, since.as_ref())).await;
+        let read = read.unwrap_or_else(|_| Err(no_answer(limit)));
+        if let Ok(since) = &read {
+            // Not the greatest of all: a database that was put back has fewer changes than it had.
+            self.known.store(since.position().number(), Ordering::Release);
         }
-        done
+        self.finish(leased, read)
     }
 
     /// See [`Database::read`](super::Database::read).
@@ -133,21 +117,44 @@ impl Pool {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.read_for(Purpose::Reading, context, work).await
+    }
+
+    /// See [`Database::read_current`](super::Database::read_current).
+    ///
+    /// # Errors
+    /// What the work returns, or the fault of the database; a server that takes no writes is one.
+    pub async fn read_current<C, T, E>(self: Arc<Self>, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.read_for(Purpose::Writing, context, work).await
+    }
+
+    async fn read_for<C, T, E>(&self, purpose: Purpose, context: C, work: Work<C, T, E>) -> Result<T, Abort<E>> {
+        let mut attempts = Attempts::begin();
         loop {
-            let mut leased = self.lease(Purpose::Reading).await?;
-            let reused = leased.reused;
-            let done = self.within(self.deadlines.work, &mut leased, &context, work).await;
-            match &done {
-                Err(Abort::Fault(fault)) if !leaves_in_order(fault) => {
-                    self.discard(leased);
-                    // A server that was restarted has closed every idle connection; a new one will do.
-                    if reused && matches!(fault, Fault::Lost(_)) {
-                        continue;
-                    }
+            let mut leased =
+                if purpose.writes() { self.lease_for(purpose).await? } else { self.lease(purpose).await? };
+            let done = match self.require_known(&mut leased).await {
+                Ok(()) => self.within(self.deadlines.work, &mut leased, &context, work).await,
+                Err(fault) => Err(fault.into()),
+            };
+            let fault = match done {
+                Err(Abort::Fault(fault)) => fault,
+                done => {
+                    self.put_back(leased);
+                    return done;
                 }
-                _ => self.put_back(leased),
+            };
+            if leaves_in_order(&fault) {
+                self.put_back(leased);
+            } else {
+                self.discard(leased);
             }
-            return done;
+            attempts.next(Stage::Reading, fault).await?;
         }
     }
 
@@ -161,29 +168,64 @@ impl Pool {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let mut attempt = 1;
+        let mut attempts = Attempts::begin();
         loop {
             let mut leased = self.lease_for(Purpose::Writing).await?;
-            let done = self.transaction(&mut leased, &context, work).await;
-            if done.is_ok() {
-                self.put_back(leased);
-                return done;
+            let (stage, fault) = match self.transaction(&mut leased, &context, work).await {
+                Ok(value) => {
+                    self.put_back(leased);
+                    return Ok(value);
+                }
+                Err((_, Abort::Refused(refusal))) => {
+                    self.roll_back(leased).await;
+                    return Err(Abort::Refused(refusal));
+                }
+                Err((stage, Abort::Fault(fault))) => (stage, fault),
+            };
+            if leaves_in_order(&fault) {
+                self.roll_back(leased).await;
+            } else {
+                self.discard(leased);
             }
-            self.roll_back(leased).await;
-            if attempt == ATTEMPTS || !matches!(done, Err(Abort::Fault(Fault::Conflict(_)))) {
-                return done;
-            }
-            tokio::time::sleep(Duration::from_millis(20) * attempt).await;
-            attempt += 1;
+            attempts.next(stage, fault).await?;
         }
     }
 
-    async fn transaction<C, T, E>(&self, leased: &mut Leased, context: &C, work: Work<C, T, E>) -> Result<T, Abort<E>> {
+    /// All of it, or how far it came and why no further.
+    async fn transaction<C, T, E>(
+        &self,
+        leased: &mut Leased,
+        context: &C,
+        work: Work<C, T, E>,
+    ) -> Result<T, (Stage, Abort<E>)> {
         let limit = self.deadlines.work * 2;
-        self.query(leased, "START TRANSACTION").await?;
-        let value = self.within(limit, leased, context, work).await?;
-        self.query(leased, "COMMIT").await?;
-        Ok(value)
+        let before = |abort| (Stage::Writing, abort);
+        self.query(leased, "START TRANSACTION").await.map_err(|fault| before(fault.into()))?;
+        let value = self.within(limit, leased, context, work).await.map_err(before)?;
+        let at_commit = |fault: Fault| (Stage::Committing, fault.into());
+        match timeout(limit, leased.connected.connection.query_drop("COMMIT")).await {
+            Ok(Ok(())) => Ok(value),
+            Ok(Err(error)) => Err(at_commit(fault_of_commit(error))),
+            Err(_) => Err(at_commit(no_answer(limit))),
+        }
+    }
+
+    /// Refuses a server that has less than the feed has told already: a look-up that asks anew what has changed must
+    /// not be told what was true before.
+    async fn require_known(&self, leased: &mut Leased) -> Result<(), Fault> {
+        let known = self.known.load(Ordering::Acquire);
+        if !leased.connected.may_lag || known == 0 {
+            return Ok(());
+        }
+        let limit = self.deadlines.work;
+        let mut session = MySqlSession { connection: &mut leased.connected.connection };
+        let number = timeout(limit, changes::newest(&mut session)).await.map_err(|_| no_answer(limit))??;
+        if number < known {
+            return Err(Fault::Unavailable(format!(
+                "the server lags behind: it has change {number}, and change {known} is known already"
+            )));
+        }
+        Ok(())
     }
 
     /// Undoes what was begun, and keeps the connection if the server confirms it.
@@ -266,34 +308,17 @@ impl Pool {
 
     /// A connection that is fit for the purpose: an idle one, or else a new one.
     async fn lease(&self, purpose: Purpose) -> Result<Leased, Fault> {
-        let permit = self.permit().await?;
-        if let Some(Idle { connected, made, .. }) = self.take_idle(purpose) {
-            return Ok(Leased { connected, made, reused: true, _permit: permit });
-        }
-        self.make_room();
-        let connected = self.connector.connect(self.deadlines.connect, purpose).await?;
-        Ok(Leased { connected, made: Instant::now(), reused: false, _permit: permit })
-    }
-
-    /// The right to use a connection. Whoever waits for one is patient with a server that is busy, whose answers to
-    /// others free connections meanwhile, and not with one that says nothing.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        let nothing_idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if let Some(fault) = self.connector.failed_just_now(false).filter(|_| nothing_idle) {
+        let slots = self.slots(purpose);
+        if let Some(fault) = self.connector.failed_just_now(false).filter(|_| slots.nothing_is_idle()) {
             return Err(fault);
         }
-        let (wait, began) = (self.deadlines.wait, Instant::now());
-        let mut acquiring = pin!(Arc::clone(&self.permits).acquire_owned());
-        loop {
-            if let Ok(permit) = timeout(wait, acquiring.as_mut()).await {
-                return permit.map_err(|_| stopped());
-            }
-            let put_back = *self.put_back.lock().unwrap_or_else(PoisonError::into_inner);
-            if began.elapsed() >= wait * LONGEST_QUEUE || put_back.elapsed() >= wait {
-                let waited = began.elapsed();
-                return Err(Fault::Unavailable(format!("all {CONNECTIONS} connections were busy for {waited:.1?}")));
-            }
+        let permit = slots.permit(self.deadlines.wait).await?;
+        if let Some(Idle { connected, made, .. }) = slots.take(purpose.writes()) {
+            return Ok(Leased { connected, made, reused: true, purpose, _permit: permit });
         }
+        slots.make_room();
+        let connected = self.connector.connect(self.deadlines.connect, purpose).await?;
+        Ok(Leased { connected, made: Instant::now(), reused: false, purpose, _permit: permit })
     }
 
     /// A connection that is known to work, for what must not be begun twice; and whose server takes writes
@@ -305,41 +330,28 @@ impl Pool {
                 return Ok(leased);
             }
             let asked = timeout(self.deadlines.connect, is_read_only(&mut leased.connected.connection)).await;
-            if matches!(asked, Ok(Ok(read_only)) if !(read_only && purpose == Purpose::Writing)) {
+            if matches!(asked, Ok(Ok(read_only)) if !(read_only && purpose.writes())) {
                 return Ok(leased);
             }
             self.discard(leased);
         }
     }
 
-    fn take_idle(&self, purpose: Purpose) -> Option<Idle> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // Dropped here, those that are too old say good-bye on their own.
-        idle.retain(Idle::is_fresh);
-        // The last one returned is the one least likely to have been closed.
-        let at = idle.iter().rposition(|idle| idle.connected.writable || purpose == Purpose::Reading)?;
-        Some(idle.remove(at))
-    }
-
-    /// Lets go of idle connections, the oldest first, so that a new one is not one too many: those to a server
-    /// that takes no writes are idle while a writer needs another.
-    fn make_room(&self) {
-        let in_use = CONNECTIONS.saturating_sub(self.permits.available_permits());
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let surplus = (idle.len() + in_use).saturating_sub(CONNECTIONS).min(idle.len());
-        idle.drain(..surplus);
+    fn slots(&self, purpose: Purpose) -> &Slots {
+        match purpose {
+            Purpose::Reading | Purpose::Writing => &self.common,
+            Purpose::Following => &self.feed,
+        }
     }
 
     fn put_back(&self, leased: Leased) {
-        *self.put_back.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let idle = Idle { connected: leased.connected, made: leased.made, since: Instant::now() };
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        self.slots(leased.purpose).put_back(leased.connected, leased.made);
     }
 
     /// Closes a connection that something went wrong on, and with it all idle ones: most lead to the same
     /// server, and each of them would cost somebody a deadline to find out.
     fn discard(&self, leased: Leased) {
-        let others = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let others = self.slots(leased.purpose).take_all();
         for connection in others.into_iter().map(|idle| idle.connected.connection).chain([leased.connected.connection])
         {
             // The driver would first read the rest of an answer that may never come.
@@ -348,11 +360,43 @@ impl Pool {
     }
 }
 
+/// The attempts at one piece of work.
+struct Attempts {
+    begun: Instant,
+    made: u32,
+}
+
+impl Attempts {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), made: 0 }
+    }
+
+    /// Waits until the next attempt may be made, or gives the fault if there is to be none.
+    async fn next(&mut self, stage: Stage, fault: Fault) -> Result<(), Fault> {
+        self.made += 1;
+        match retry::next(stage, &fault, self.made, self.begun.elapsed(), chance()) {
+            Next::Again(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            Next::GiveUp => Err(fault),
+            Next::InDoubt => Err(Fault::InDoubt(fault.to_string())),
+        }
+    }
+}
+
+/// A number that nobody foresees; without randomness pauses are merely all the same.
+fn chance() -> u8 {
+    let mut octet = [0];
+    let _ = aws_lc_rs::rand::fill(&mut octet);
+    u8::from_ne_bytes(octet)
+}
+
 /// Whether a connection can be used again after a fault: the server answered, and it is known what.
 fn leaves_in_order(fault: &Fault) -> bool {
     match fault {
         Fault::Conflict(_) | Fault::Incomparable(_) | Fault::Duplicate(_) | Fault::Unexpected(_) => true,
-        Fault::Unavailable(_) | Fault::Lost(_) => false,
+        Fault::Unavailable(_) | Fault::Lost(_) | Fault::InDoubt(_) => false,
     }
 }
 
@@ -441,11 +485,29 @@ fn fault(error: mysql_async::Error) -> Fault {
             // A mix of collations that cannot be had, or a text that does not fit into the other's characters.
             1267 | 1270 | 1271 | 3988 => Fault::Incomparable(error.to_string()),
             1022 | 1062 => Fault::Duplicate(error.message),
-            // Lock wait timeout, deadlock, and Galera's "record has changed since last read".
-            1205 | 1213 | 1020 => Fault::Conflict(error.message),
+            // Lock wait timeout, MariaDB's "record has changed since last read", and deadlocks of every kind.
+            1205 | 1020 => Fault::Conflict(error.message),
+            _ if is_deadlock(&error) => Fault::Conflict(error.message),
             1047 | 1053 | 1077..=1080 | 1152..=1161 | 1290 | 1836 | 1927 | 3169 | 4031 => Fault::Lost(error.message),
             _ => Fault::Unexpected(error.to_string()),
         },
         error => Fault::Lost(error.to_string()),
     }
+}
+
+/// The same of an answer to COMMIT. Only where the server says that it rolled the transaction back it did: other
+/// errors, such as that the node has left its cluster (1180), leave open whether the others have it.
+fn fault_of_commit(error: mysql_async::Error) -> Fault {
+    match error {
+        mysql_async::Error::Server(error) if is_deadlock(&error) => Fault::Conflict(error.message),
+        error => Fault::Lost(error.to_string()),
+    }
+}
+
+/// Whether the server rolled a transaction back for another one: a deadlock, or what Galera and group replication found
+/// when they compared it with those of other nodes.
+fn is_deadlock(error: &mysql_async::ServerError) -> bool {
+    const DEADLOCK: u16 = 1213;
+    const ROLLED_BACK_DURING_COMMIT: u16 = 3101;
+    matches!(error.code, DEADLOCK | ROLLED_BACK_DURING_COMMIT) || error.state == "40001"
 }

@@ -3,6 +3,7 @@
 //! program is unavailable until it is back: it is not made again behind the administrator's back, and
 //! what takes its place is not mixed with the log of what stood there before.
 
+use super::changes::{self, Position, Since};
 use super::migrations::{self, Standing};
 use super::{
     Abort, Answer, CREATE_SCHEMA_VERSION, Deadlines, Described, Fault, Migrated, OpenError, READ_SCHEMA_VERSION, Row,
@@ -37,6 +38,8 @@ pub struct Pool {
     file: FileIdentity,
     deadlines: Deadlines,
     readers: Side,
+    /// For the feed of changes, which no number of readers may delay.
+    feed: Side,
     writer: Side,
 }
 
@@ -78,6 +81,7 @@ impl FileIdentity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
+    Follow,
     Write,
 }
 
@@ -95,6 +99,7 @@ impl Pool {
                 path,
                 deadlines,
                 readers: Side::new(READERS),
+                feed: Side::new(1),
                 writer: Side::new(1),
             };
             let writer = pool.connect(Access::Write)?;
@@ -129,6 +134,17 @@ impl Pool {
         E: Send + 'static,
     {
         self.on_a_thread(Access::Read, move |session| run(work(session, &context))).await
+    }
+
+    /// See [`Database::changes`](super::Database::changes).
+    ///
+    /// # Errors
+    /// The fault of the database.
+    pub async fn changes(self: Arc<Self>, since: Option<Position>) -> Result<Since, Fault> {
+        let read = self.on_a_thread(Access::Follow, move |session| {
+            run(async { Ok(changes::since(session, since.as_ref()).await?) }.boxed())
+        });
+        without_refusal(read.await)
     }
 
     /// See [`Database::write`](super::Database::write).
@@ -206,7 +222,10 @@ impl Pool {
         let working = tokio::task::spawn_blocking(move || self.with_connection(access, permit, work));
         match timeout(limit, working).await {
             Ok(done) => done.unwrap_or_else(|_| Err(stopped().into())),
-            Err(_) => Err(Fault::Unavailable(format!("it gave no answer within {limit:?}")).into()),
+            Err(_) => {
+                let why = format!("it gave no answer within {limit:?}");
+                Err(if access == Access::Write { Fault::InDoubt(why) } else { Fault::Unavailable(why) }.into())
+            }
         }
     }
 
@@ -238,6 +257,7 @@ impl Pool {
     fn side(&self, access: Access) -> &Side {
         match access {
             Access::Read => &self.readers,
+            Access::Follow => &self.feed,
             Access::Write => &self.writer,
         }
     }
@@ -258,7 +278,7 @@ fn configure(connection: &Connection, access: Access, patience: Duration) -> rus
     // A revocation that was confirmed outlives a power failure, and a removed HA1 leaves no octets behind.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "query_only", access == Access::Read)
+    connection.pragma_update(None, "query_only", access != Access::Write)
 }
 
 /// Makes the file if it is absent; nobody else may read it, nor the log that SQLite puts beside it.

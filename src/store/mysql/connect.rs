@@ -4,6 +4,7 @@
 
 use super::super::{Diagnosis, Fault, Value};
 use super::refusal::Attempt;
+use super::standing::{self, Standing};
 use super::value;
 use crate::base::reach;
 use crate::base::secret::{SecretError, SecretSource};
@@ -28,9 +29,6 @@ const LARGEST_PACKET: usize = 16 * 1024 * 1024;
 /// Statements kept prepared for each connection; there are fewer in the whole program.
 const STATEMENTS: usize = 64;
 
-/// The state of a Galera node that has everything the others have.
-const SYNCED: &str = "4";
-
 /// What every connection begins with: comparisons by `utf8mb4_bin`, values that do not fit refused and
 /// not cut, and no wait for a lock that is longer than our deadlines.
 const SETUP: [&str; 2] = [
@@ -51,6 +49,15 @@ pub(super) enum Purpose {
     Reading,
     /// The server must take writes.
     Writing,
+    /// The same, over the connection that is kept for the feed of changes.
+    Following,
+}
+
+impl Purpose {
+    /// Whether the server must take writes.
+    pub(super) fn writes(self) -> bool {
+        self != Self::Reading
+    }
 }
 
 /// A connection and what is known of the server at its other end.
@@ -59,6 +66,8 @@ pub(super) struct Connected {
     pub(super) connection: Conn,
     /// Whether it takes writes: neither read-only nor a Galera node that lags behind.
     pub(super) writable: bool,
+    /// Whether it may answer from before what another server has answered.
+    pub(super) may_lag: bool,
     /// Whether another server would be preferred to it, but for its having failed.
     pub(super) second_best: bool,
 }
@@ -115,15 +124,16 @@ impl Connector {
                 continue;
             }
             let why = match self.connect_within(limit, &server).await {
-                Ok((connection, true)) => {
+                Ok((connection, standing)) => {
                     self.note(index, None);
-                    return Ok(Connected { connection, writable: true, second_best: self.is_second_best(index) });
-                }
-                Ok((connection, false)) => {
-                    self.note(index, None);
+                    let (writable, may_lag) = (standing.is_writable(), standing.may_lag());
+                    let second_best = !writable || self.is_second_best(index);
+                    let connected = Connected { connection, writable, may_lag, second_best };
+                    if writable {
+                        return Ok(connected);
+                    }
                     all_failed = false;
-                    if purpose == Purpose::Reading {
-                        let connected = Connected { connection, writable: false, second_best: true };
+                    if !purpose.writes() {
                         read_only.get_or_insert(connected);
                     }
                     READ_ONLY.to_owned()
@@ -145,8 +155,13 @@ impl Connector {
         Err(fault)
     }
 
-    /// A connection to this server, and whether it takes writes.
-    pub(super) async fn connect_within(&self, limit: Duration, server: &ServerName) -> Result<(Conn, bool), Diagnosis> {
+    /// A connection to this server, and what the server is. One that answers no questions, because it is not ready, is
+    /// as good as none.
+    pub(super) async fn connect_within(
+        &self,
+        limit: Duration,
+        server: &ServerName,
+    ) -> Result<(Conn, Standing), Diagnosis> {
         let Ok(shown) = timeout(limit, self.credentials(server)).await else {
             return Err(Diagnosis::error(
                 server,
@@ -160,10 +175,11 @@ impl Connector {
             Attempt { settings: &self.settings, server, certificate: shown.client.as_ref().map(|(chain, _)| &**chain) };
         let connecting = async {
             let mut connection = Conn::new(self.options(server, &shown)).await?;
-            let writable = is_writable(&mut connection).await?;
-            Ok::<_, mysql_async::Error>((connection, writable))
+            let standing = standing::ask(&mut connection).await?;
+            Ok::<_, mysql_async::Error>((connection, standing))
         };
         match timeout(limit, connecting).await {
+            Ok(Ok((_, Standing { galera: Some(node), .. }))) if !node.ready => Err(attempt.not_ready(node.to_string())),
             Ok(Ok(connected)) => Ok(connected),
             Ok(Err(error)) => Err(attempt.failed(&error)),
             Err(_) => Err(attempt.timed_out(limit)),
@@ -299,20 +315,6 @@ struct Credentials {
     authorities: Option<Vec<u8>>,
     /// PEM of certificate and key.
     client: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// Whether the server takes writes. On Galera, every question from now on waits until the node has seen what
-/// was committed before it, so that a lock made through one node counts on the next question to another.
-async fn is_writable(connection: &mut Conn) -> Result<bool, mysql_async::Error> {
-    let read_only = is_read_only(connection).await?;
-    let node = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_connected', 'wsrep_local_state')";
-    let node = texts(connection, node).await?;
-    let is = |name: &str, value: &str| node.iter().any(|row| row.iter().map(String::as_str).eq([name, value]));
-    if !is("wsrep_connected", "ON") {
-        return Ok(!read_only);
-    }
-    connection.query_drop("SET SESSION wsrep_sync_wait = 1").await?;
-    Ok(!read_only && is("wsrep_local_state", SYNCED))
 }
 
 /// Whether the server was told to take no writes, as replicas are.

@@ -6,6 +6,7 @@ use super::super::migrations::{self, Standing};
 use super::super::rights::{self, Role, TABLES, Table};
 use super::super::{Deadlines, Diagnosis, OpenError};
 use super::connect::{Connector, texts};
+use super::standing::GaleraNode;
 use crate::config::{self, ServerName, Severity};
 use futures_util::future::join_all;
 use mysql_async::prelude::Queryable;
@@ -45,6 +46,10 @@ pub struct Examined {
     pub schema: Option<u32>,
     /// Whether it takes writes.
     pub writable: bool,
+    /// What it is to its Galera cluster, if it is in one.
+    pub galera: Option<GaleraNode>,
+    /// What the parts of one database have in common: the name of their cluster or group, or else of the server alone.
+    pub identity: String,
 }
 
 /// Looks at every server. `role` is what the user of the settings is for.
@@ -73,8 +78,36 @@ pub async fn examine(settings: &config::MySql, role: Role, deadlines: Deadlines)
                  elsewhere is noticed only when the time to live of an answer is over",
             ));
         }
+        examination.diagnoses.extend(apart(&examination.servers, connector.name()));
+        examination.diagnoses.extend(examination.servers.iter().filter_map(without_majority));
     }
     examination
+}
+
+/// Servers of which one does not see what is written to another, though both are written to.
+fn apart(servers: &[Examined], on: &str) -> Option<Diagnosis> {
+    let mut writable = servers.iter().filter(|server| server.writable);
+    let first = writable.next()?;
+    let other = writable.find(|server| server.identity != first.identity)?;
+    Some(Diagnosis::warning(
+        on,
+        "several servers take writes that do not belong together",
+        format!("{} is a part of {:?}, {} of {:?}", first.name, first.identity, other.name, other.identity),
+        "set read_only on every replica; nodes of a Galera cluster must show the same wsrep_cluster_state_uuid. What is \
+         locked or revoked on one of such servers is not on the other, which is asked when the first does not answer",
+    ))
+}
+
+/// A cluster that stops answering when one node fails.
+fn without_majority(server: &Examined) -> Option<Diagnosis> {
+    let node = server.galera.as_ref().filter(|node| node.size < 3)?;
+    Some(Diagnosis::warning(
+        &server.name,
+        "its cluster does not survive the failure of a node",
+        format!("wsrep_cluster_size is {}", node.size),
+        "see that every node runs and reaches the others; a majority is left only of three nodes or more, of which one may \
+         be an arbitrator (garbd)",
+    ))
 }
 
 async fn one(
@@ -84,7 +117,7 @@ async fn one(
     role: Role,
     deadlines: Deadlines,
 ) -> (Option<Examined>, Vec<Diagnosis>) {
-    let (mut connection, writable) = match connector.connect_within(deadlines.connect, server).await {
+    let (mut connection, standing) = match connector.connect_within(deadlines.connect, server).await {
         Ok(connected) => connected,
         Err(diagnosis) => return (None, vec![diagnosis]),
     };
@@ -103,7 +136,9 @@ async fn one(
                 name: server.to_string(),
                 product: product(&findings.version),
                 schema: findings.schema,
-                writable,
+                writable: standing.is_writable(),
+                identity: standing.cluster().map_or(findings.host.clone(), str::to_owned),
+                galera: standing.galera,
             };
             (Some(examined), judge(&findings, &server.to_string(), settings, role))
         }
@@ -117,6 +152,8 @@ async fn one(
 struct Findings {
     /// `10.11.19-MariaDB-0+deb12u1`.
     version: String,
+    /// The name of its machine, and its port there.
+    host: String,
     schema: Option<u32>,
     /// The character sets of what we send, of how it is compared, and of what we get.
     connection: Vec<(String, String)>,
@@ -150,6 +187,7 @@ async fn ask(connection: &mut Conn, tables: impl Iterator<Item = &'static Table>
                         ORDER BY table_name, ordinal_position";
     let mut findings = Findings {
         version: first(texts(connection, "SELECT VERSION()").await?).unwrap_or_default(),
+        host: first(texts(connection, "SELECT CONCAT(@@hostname, ':', @@port)").await?).unwrap_or_default(),
         connection: texts(connection, character_sets).await?.into_iter().filter_map(row).map(|[a, b]| (a, b)).collect(),
         text_columns: texts(connection, text_columns)
             .await?
@@ -368,11 +406,47 @@ mod tests {
     fn good() -> Findings {
         Findings {
             version: "10.11.19-MariaDB".to_owned(),
+            host: "db1:3306".to_owned(),
             schema: Some(migrations::newest()),
             connection: vec![("character_set_client".to_owned(), "utf8mb4".to_owned())],
             text_columns: vec![column("username", "utf8mb4", "utf8mb4_bin")],
             unread: Vec::new(),
             grants: rights::grants(Role::Gate, "wg", "`gate`@`%`"),
+        }
+    }
+
+    #[test]
+    fn servers_that_do_not_belong_together_and_clusters_that_are_too_small_are_told() {
+        let server = |name: &str, writable, identity: &str, size: Option<u32>| Examined {
+            name: name.to_owned(),
+            product: "MariaDB 10.11.19".to_owned(),
+            schema: None,
+            writable,
+            galera: size.map(|size| GaleraNode {
+                cluster: identity.to_owned(),
+                size,
+                status: "Primary".to_owned(),
+                state: "Synced".to_owned(),
+                ready: true,
+            }),
+            identity: identity.to_owned(),
+        };
+        let cases = [
+            ("one", vec![server("a", true, "a:3306", None)], None, 0),
+            ("a replica", vec![server("a", true, "a:3306", None), server("b", false, "b:3306", None)], None, 0),
+            ("two", vec![server("a", true, "a:3306", None), server("b", true, "b:3306", None)], Some("b of"), 0),
+            ("one by two names", vec![server("a", true, "h:1", None), server("b", true, "h:1", None)], None, 0),
+            ("a cluster", vec![server("a", true, "u", Some(3)), server("b", true, "u", Some(3))], None, 0),
+            ("two clusters", vec![server("a", true, "u", Some(3)), server("b", true, "v", Some(1))], Some("\"v\""), 1),
+            ("a pair", vec![server("a", true, "u", Some(2)), server("b", true, "u", Some(2))], None, 2),
+        ];
+        for (what, servers, expected, small) in cases {
+            let told = apart(&servers, "a, b").map(|diagnosis| diagnosis.why);
+            match expected {
+                Some(expected) => assert!(told.as_ref().is_some_and(|why| why.contains(expected)), "{what}: {told:?}"),
+                None => assert_eq!(told, None, "{what}"),
+            }
+            assert_eq!(servers.iter().filter_map(without_majority).count(), small, "{what}");
         }
     }
 

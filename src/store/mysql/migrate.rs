@@ -11,7 +11,8 @@
 use super::super::migrations::{self, Standing};
 use super::super::{CREATE_SCHEMA_VERSION, Deadlines, Fault, Migrated, OpenError, Session, Value};
 use super::connect::{Connector, Purpose};
-use super::{Leased, MySqlSession, Pool, fault, no_answer};
+use super::retry::Stage;
+use super::{Attempts, Leased, MySqlSession, Pool, fault, no_answer};
 use crate::base::hex;
 use crate::config;
 use crate::store::rights::identifier;
@@ -93,8 +94,8 @@ impl Pool {
         if let Some(done) = self.nothing_to_do(leased).await? {
             return Ok(done);
         }
-        self.query(leased, CREATE_LEASE).await?;
-        self.query(leased, CREATE_LEASE_ROW).await?;
+        self.insist(leased, CREATE_LEASE, self.deadlines.work).await?;
+        self.insist(leased, CREATE_LEASE_ROW, self.deadlines.work).await?;
         let holder = holder()?;
         self.take_lease(leased, &holder).await?;
         let migrated = self.migrate_as(leased, &holder).await;
@@ -149,7 +150,7 @@ impl Pool {
     /// One statement, under a lease that is seen to be ours before and renewed meanwhile.
     async fn step(&self, leased: &mut Leased, holder: &str, statement: &str) -> Result<(), Fault> {
         self.renew(leased, holder).await?;
-        let statement = timeout(STATEMENT, leased.connected.connection.query_drop(statement));
+        let statement = self.insist(leased, statement, STATEMENT);
         let renewing = async {
             loop {
                 sleep(RENEWAL).await;
@@ -161,7 +162,7 @@ impl Pool {
             }
         };
         tokio::select! {
-            done = statement => done.map_err(|_| no_answer(STATEMENT))?.map_err(fault),
+            done = statement => done,
             () = renewing => Ok(()),
         }
     }
@@ -173,10 +174,30 @@ impl Pool {
         }
     }
 
+    /// One statement without parameters, which commits by itself and may be repeated. On a cluster it may come into
+    /// the way of another node's, and then nothing was done.
+    async fn insist(&self, leased: &mut Leased, statement: &str, limit: Duration) -> Result<(), Fault> {
+        let mut attempts = Attempts::begin();
+        loop {
+            let done = timeout(limit, leased.connected.connection.query_drop(statement)).await;
+            match done.map_err(|_| no_answer(limit))?.map_err(fault) {
+                Err(conflict @ Fault::Conflict(_)) => attempts.next(Stage::Writing, conflict).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// The same for one that changes rows, and how many it found to change.
     async fn change(&self, leased: &mut Leased, sql: &'static str, values: Vec<Value>) -> Result<u64, Fault> {
-        let mut session = MySqlSession { connection: &mut leased.connected.connection };
-        let limit = self.deadlines.work * 2;
-        timeout(limit, session.execute(sql, values)).await.map_err(|_| no_answer(limit))?
+        let (mut attempts, limit) = (Attempts::begin(), self.deadlines.work * 2);
+        loop {
+            let mut session = MySqlSession { connection: &mut leased.connected.connection };
+            let done = timeout(limit, session.execute(sql, values.clone())).await;
+            match done.map_err(|_| no_answer(limit))? {
+                Err(conflict @ Fault::Conflict(_)) => attempts.next(Stage::Writing, conflict).await?,
+                done => return done,
+            }
+        }
     }
 }
 

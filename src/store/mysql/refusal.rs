@@ -69,6 +69,16 @@ impl Attempt<'_> {
         )
     }
 
+    /// The server is a node of a cluster that answers no questions.
+    pub(super) fn not_ready(&self, why: String) -> Diagnosis {
+        self.diagnosis(
+            "the server belongs to a cluster and is not ready",
+            why,
+            "look at SHOW STATUS LIKE 'wsrep%' and at the error log there: a node that has not joined yet, or has lost \
+             the majority (non-Primary), answers nothing; see that it reaches the others on the ports 4567, 4568 and 4444",
+        )
+    }
+
     fn diagnosis(&self, what: impl Into<String>, why: impl Into<String>, what_to_do: impl Into<String>) -> Diagnosis {
         Diagnosis::error(self.server, what, why, what_to_do)
     }
@@ -93,15 +103,10 @@ impl Attempt<'_> {
             1040 | 1203 | 1226 => (
                 "the server has too many connections".to_owned(),
                 "raise its max_connections (1226: the user's MAX_USER_CONNECTIONS or other limit); each gate holds at \
-                 most 8"
+                 most 9"
                     .to_owned(),
             ),
-            1047 => (
-                "the server belongs to a cluster and is not ready".to_owned(),
-                "look at SHOW STATUS LIKE 'wsrep%' there: a node that is not Synced, or has lost the majority, \
-                 answers nothing"
-                    .to_owned(),
-            ),
+            1047 => return self.not_ready(format!("{} (error {})", error.message, error.code)),
             1129 => (
                 "the server has shut out this machine after too many broken connections".to_owned(),
                 "run FLUSH HOSTS there, and look for what broke them off (a health check that only connects?)"
