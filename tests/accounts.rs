@@ -64,7 +64,7 @@ impl World {
     async fn mariadb() -> Self {
         let server = MariaDb::shared();
         let database = server.database();
-        Self::mysql(server, settings(server.address(), &database)).await
+        Self::mysql(server, settings(server.address(), &database), "").await
     }
 
     /// On the cluster: what goes behind the registry's back goes by another node than its own.
@@ -72,15 +72,16 @@ impl World {
         let cluster = Cluster::shared();
         let database = cluster.database();
         let servers = cluster.addresses().map(name_of).to_vec();
-        Self::mysql(cluster.node(1), MySql { servers, ..settings(cluster.node(0).address(), &database) }).await
+        let settings = MySql { servers, ..settings(cluster.node(0).address(), &database) };
+        Self::mysql(cluster.node(1), settings, "SET wsrep_sync_wait = 15;").await
     }
 
-    async fn mysql(server: &'static MariaDb, settings: MySql) -> Self {
+    async fn mysql(server: &'static MariaDb, settings: MySql, first: &'static str) -> Self {
         let database = settings.database.clone();
         let store = Store::MySql(settings);
         initialise(&store).await;
         let execute: Arc<dyn Fn(&str) -> String + Send + Sync> =
-            Arc::new(move |sql| server.administer(&format!("SET wsrep_sync_wait = 15; USE {database}; {sql}")));
+            Arc::new(move |sql| server.administer(&format!("{first} USE {database}; {sql}")));
         Self {
             registry: account::open(&store, control()).await.unwrap(),
             store,

@@ -16,6 +16,11 @@ use wicketgate::base::clock::Timestamp;
 use wicketgate::config::{self, DigestAlgorithm, Foreign};
 use wicketgate::store::changes::{Position, Since};
 
+/// What `password` becomes in the two applications that keep a hash of their own: MySQL has lost the functions that made
+/// them.
+const SALTED_SHA1: &str = "59b3e8d637cf97edbe2384cf59cb7453dfe30789";
+const CRYPTED: &str = "$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.";
+
 /// An example: its files, and how an account is written into its tables.
 #[derive(Clone, Copy)]
 pub(crate) struct Example {
@@ -268,7 +273,7 @@ fn into_keytalk(account: &Account) -> String {
         optional(account.home.as_ref()),
         optional(account.display_name.as_ref()),
         optional(account.email.as_ref()),
-        "SHA1(CONCAT('salt', 'password'))".to_owned(),
+        quoted(SALTED_SHA1),
     ];
     format!(
         "INSERT INTO users (UserName, State, HomeServer, CertCommonName, CertEmail, PasswordHash) VALUES ({}); \
@@ -291,7 +296,7 @@ fn into_mailboxes(account: &Account) -> String {
         filled(account.home.as_ref()),
         quoted(&account.groups.join(",")),
         status(account, ["1", "0", "-1"]).to_owned(),
-        "ENCRYPT('password', '$6$salt')".to_owned(),
+        quoted(CRYPTED),
     ];
     format!(
         "INSERT INTO mailbox (login, address, name, maildrop, member_of, active, password) VALUES ({}); {}",

@@ -1,4 +1,4 @@
-//! A MariaDB server of the tests' own, never the machine's: in a temporary folder, on a loopback address,
+//! A MariaDB server (or a MySQL server in its place) of the tests' own, never the machine's: in a temporary folder, on a loopback address,
 //! as the user who runs the tests. It does not outlive them, however they end: a shell stands between,
 //! which ends the server when the pipe from the test process is closed.
 
@@ -77,12 +77,16 @@ impl MariaDb {
         let server = Self::in_new_folder(runs_as);
         make_certificates(&server.directory, server.address);
         server.give_files_away();
-        let output = program("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .args(server.shared_arguments())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let mut preparing = match server.mysql() {
+            Some(mysqld) => program(&mysqld),
+            None => program("mariadb-install-db"),
+        };
+        preparing.arg("--no-defaults").args(server.shared_arguments());
+        preparing.args(match server.mysql() {
+            Some(_) => &["--initialize-insecure"][..],
+            None => &["--auth-root-authentication-method=normal", "--skip-test-db"],
+        });
+        let output = preparing.stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         server
     }
@@ -100,12 +104,16 @@ impl MariaDb {
 
     fn in_new_folder(runs_as: RunsAs) -> Self {
         let directory = tempfile::Builder::new().prefix("wicketgate-mariadb-").tempdir().unwrap().keep();
-        let runs_as = if is_root() { runs_as } else { RunsAs::Tests };
         Self { directory, address: unused_address(), guard: None, runs_as, options: Vec::new() }
     }
 
+    /// The program of a MySQL server that takes MariaDB's place, which `tests/mysql.sh` names. Galera is MariaDB's.
+    fn mysql(&self) -> Option<String> {
+        std::env::var("WICKETGATE_TEST_MYSQLD").ok().filter(|_| self.runs_as == RunsAs::Tests)
+    }
+
     fn give_files_away(&self) {
-        if self.runs_as == RunsAs::Mysql {
+        if self.runs_as == RunsAs::Mysql && is_root() {
             assert!(Command::new("chown").args(["-R", "mysql"]).arg(&self.directory).status().unwrap().success());
         }
     }
@@ -141,7 +149,8 @@ impl MariaDb {
     /// Starts the server and does not wait for it.
     pub(super) fn spawn(&mut self) {
         let mut guard = program("sh");
-        guard.args(["-c", GUARD, "sh"]).arg(&self.directory).args(["mariadbd", "--no-defaults"]);
+        let server = self.mysql().unwrap_or_else(|| "mariadbd".to_owned());
+        guard.args(["-c", GUARD, "sh"]).arg(&self.directory).args([&server, "--no-defaults"]);
         guard.args(self.shared_arguments()).args([
             format!("--bind-address={}", self.address.ip()),
             format!("--port={}", self.address.port()),
@@ -294,14 +303,14 @@ impl MariaDb {
             // Temporary tables are named after process ids, of which containers that share /tmp may have the same.
             format!("--tmpdir={}", self.directory.display()),
             "--innodb-buffer-pool-size=16M".to_owned(),
-            "--innodb-log-file-size=8M".to_owned(),
+            "--loose-innodb-log-file-size=8M".to_owned(),
             "--innodb-use-native-aio=0".to_owned(),
         ];
         // MariaDB does not run as root unless it is told to.
         match self.runs_as {
-            RunsAs::Mysql => arguments.push("--user=mysql".to_owned()),
+            RunsAs::Mysql if is_root() => arguments.push("--user=mysql".to_owned()),
             RunsAs::Tests if is_root() => arguments.push("--user=root".to_owned()),
-            RunsAs::Tests => {}
+            RunsAs::Mysql | RunsAs::Tests => {}
         }
         arguments
     }
