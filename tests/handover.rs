@@ -102,6 +102,8 @@ impl Sites {
             .start();
         let accounts = format!("{{ sqlite: {{ path: '{}' }} }}", gate.folder().join("accounts.db").display());
         let library = Setup::before(&catalogue)
+            .section("assertion", "{}")
+            .upstream("assertion", "{ audience: catalogue }")
             .without_accounts()
             .listener("client_certificate", "off")
             .credential("server", &gate.pki.server)
@@ -232,6 +234,12 @@ async fn a_certificate_at_one_site_is_a_session_at_another() {
     assert_eq!(answer.header("set-cookie"), "mine=1");
     let line = sites.library.log_line(&["\"authentication\":\"session\"", "alice"]);
     assert!(!line.contains(session.split_once('=').unwrap().1), "{line}");
+    // What is asserted of them is how they logged in, not how they came.
+    let asserted = sites.catalogue.last().header("x-wicketgate-assertion").unwrap();
+    let claims = wicketgate::jose::decode(asserted.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["sub"], &claims["amr"]), (&"alice".into(), &serde_json::json!(["mtls"])));
+    assert!(claims.get("cnf").is_none(), "the certificate is not this connection's");
     // A session is worth something where it is listed, and under its own name alone.
     assert_eq!(sites.visit("/closed", "").await.status, 403);
     assert_eq!(sites.visit("/closed", &session).await.status, 200);

@@ -10,6 +10,7 @@ pub use held::Held;
 pub use keys::{KeyError, Keys};
 
 use crate::account::Account;
+use crate::auth::Proof;
 use crate::auth::decision::{ClientVerify, Permit};
 use crate::base::clock::Timestamp;
 use crate::certificate::facts::CertificateFacts;
@@ -44,7 +45,7 @@ pub struct Terms {
 pub struct Subject {
     account: Arc<Account>,
     /// How they showed who they are (`amr`, RFC 8176): `mtls`, `digest`.
-    methods: Vec<&'static str>,
+    methods: Vec<String>,
     /// The SHA-256 of the certificate that was accepted.
     certificate: Option<[u8; 32]>,
 }
@@ -71,7 +72,7 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     groups: &'a [String],
-    amr: &'a [&'static str],
+    amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
 }
@@ -84,16 +85,21 @@ struct Confirmation {
 }
 
 impl Subject {
-    /// Whom a permit is for; `None` if it is for anybody. `facts` are those of the connection's certificate.
+    /// Whom a permit is for; `None` if it is for anybody. `facts` are those of the connection's certificate, `proof` is
+    /// what the permit rests on if that is not the certificate.
     #[must_use]
-    pub fn of(permit: &Permit, facts: Option<&CertificateFacts>) -> Option<Self> {
+    pub fn of(permit: &Permit, facts: Option<&CertificateFacts>, proof: Option<&Proof>) -> Option<Self> {
         let identity = permit.identity()?;
         // Where both were shown, they are one person's: `auth::decision` refuses everything else.
         let certificate = facts.filter(|_| permit.client_verify() == ClientVerify::Success);
-        let own = method_name(identity.method);
-        let mut methods = vec![own];
-        if certificate.is_some() && own != method_name(Method::Certificate) {
-            methods.push(method_name(Method::Certificate));
+        // Who came by a hand-over has logged in at the other site.
+        let mut methods = match proof.and_then(Proof::session) {
+            Some(session) => session.methods.clone(),
+            None => vec![method_name(identity.method).to_owned()],
+        };
+        let by_certificate = method_name(Method::Certificate);
+        if certificate.is_some() && !methods.iter().any(|method| method == by_certificate) {
+            methods.push(by_certificate.to_owned());
         }
         let certificate = certificate.map(|facts| facts.fingerprint);
         Some(Self { account: Arc::clone(&identity.account), methods, certificate })
@@ -106,7 +112,6 @@ pub fn method_name(method: Method) -> &'static str {
     match method {
         Method::Certificate => "mtls",
         Method::Digest => "digest",
-        // Where the session came from says how they logged in.
         Method::Session => "session",
     }
 }

@@ -92,7 +92,7 @@ fn an_assertion_says_who_is_there_and_how_that_is_known() {
             (Method::Digest, true, json!(["digest", "mtls"]), json!({ "x5t#S256": hash })),
         ] {
             let permit = permit(&account(&["staff", "a,b"]), method, with_certificate);
-            let subject = Subject::of(&permit, Some(&facts)).unwrap();
+            let subject = Subject::of(&permit, Some(&facts), None).unwrap();
             let assertion = issuer.issue(&terms("webmail"), &subject, NOW).unwrap();
             let claims = claims(&issuer, &assertion.token);
             assert_eq!(claims["iss"], "https://gate.example.org");
@@ -127,7 +127,7 @@ fn of_nobody_nothing_is_asserted() {
         origin: somewhere(),
     };
     let Verdict::Permit(permit) = decide(&policy, &evidence) else { panic!("anybody passes") };
-    assert_eq!(Subject::of(&permit, None), None);
+    assert_eq!(Subject::of(&permit, None, None), None);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_connection_pays_for_one_signature_and_not_for_each_request() {
     let (_folder, issuer) = issuer(SignatureAlgorithm::Es256);
     let mut held = Held::default();
     let mut ask = |audience: &str, groups: &[&str], after: u64| {
-        let subject = Subject::of(&permit(&account(groups), Method::Certificate, true), None).unwrap();
+        let subject = Subject::of(&permit(&account(groups), Method::Certificate, true), None, None).unwrap();
         held.assertion(&issuer, &terms(audience), subject, NOW.plus(Duration::from_secs(after))).unwrap().token
     };
     let first = ask("webmail", &["staff"], 0);
@@ -160,7 +160,7 @@ fn what_a_connection_holds_is_bounded() {
     let (_folder, issuer) = issuer(SignatureAlgorithm::EdDsa);
     let mut held = Held::default();
     for round in 0..100 {
-        let subject = Subject::of(&permit(&account(&[]), Method::Certificate, true), None).unwrap();
+        let subject = Subject::of(&permit(&account(&[]), Method::Certificate, true), None, None).unwrap();
         held.assertion(&issuer, &terms(&format!("app-{round}")), subject, NOW).unwrap();
     }
     assert!(format!("{held:?}").matches("Entry").count() <= 16);

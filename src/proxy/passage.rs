@@ -132,7 +132,7 @@ impl Passage<'_> {
         let certificate = facts.filter(|_| !path.is_empty()).map(|facts| ClientCertificate { facts, path: &path });
         let mut fields = self.upstream.identity.prepare(self.permit, certificate);
         let mut until = Timestamp::FAR_FUTURE;
-        let subject = Subject::of(self.permit, facts);
+        let subject = Subject::of(self.permit, facts, self.proof.map(Arc::as_ref));
         if let (Some(Asserted { header, terms, issuer }), Some(subject)) = (&self.upstream.assertion, subject) {
             match held.assertion(issuer, terms, subject, self.exchange.at.timestamp()) {
                 Ok(assertion) => {
