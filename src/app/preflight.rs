@@ -73,6 +73,7 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     examiner.told_of(config);
     examiner.identity(&config.identity);
     examiner.routes(&config.routes);
+    examiner.upstreams(config);
     match &config.accounts.store {
         Store::Sqlite { path } => examiner.database_file(path),
         Store::MySql(mysql) => examiner.mysql(mysql),
@@ -337,6 +338,18 @@ impl Examiner {
         }
         if let Some(client) = &mysql.tls.client {
             self.key_pair(client, "accounts.mysql.tls.certificate", "accounts.mysql.tls.key");
+        }
+    }
+
+    /// The files of upstreams that are spoken to over TLS.
+    fn upstreams(&mut self, config: &Config) {
+        for (name, upstream) in &config.upstreams {
+            let Some(tls) = &upstream.tls else { continue };
+            let key = |key: &str| format!("upstreams.{name}.tls.{key}");
+            self.certificates(Named { path: &tls.ca, key: &key("ca") });
+            if let Some(client) = &tls.client {
+                self.key_pair(client, &key("certificate"), &key("key"));
+            }
         }
     }
 

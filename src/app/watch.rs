@@ -180,6 +180,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     if let Some(config::Assertion { keys: AssertionKeys::Files(keys), .. }) = &config.assertion {
         files.extend(keys.iter().cloned());
     }
+    for tls in config.upstreams.values().filter_map(|upstream| upstream.tls.as_ref()) {
+        files.push(tls.ca.clone());
+        files.extend(tls.client.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
+    }
     for route in &config.routes {
         if let Target::Preauth(preauth) = &route.target {
             files.extend(secret(&preauth.key));

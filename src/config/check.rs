@@ -19,6 +19,7 @@ mod routes;
 mod services;
 mod tables;
 mod trust;
+mod upstream_tls;
 mod upstreams;
 
 use super::fault::{Fault, Severity, suggest};

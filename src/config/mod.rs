@@ -23,6 +23,7 @@ mod read;
 mod tables;
 mod tree;
 mod trust;
+mod upstream_tls;
 mod values;
 
 pub use access::Access;
@@ -43,6 +44,7 @@ pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
+pub use upstream_tls::UpstreamTls;
 
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
@@ -345,8 +347,10 @@ pub enum Target {
 /// Servers that answer requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
-    /// Plain HTTP/1.1 servers, used in turn; at least one.
+    /// HTTP/1.1 servers, used in turn; at least one.
     pub servers: Vec<ServerName>,
+    /// How they are spoken to over TLS; `None` is clear text.
+    pub tls: Option<UpstreamTls>,
     /// How long each phase may take.
     pub timeouts: UpstreamTimeouts,
     /// What the application is told.

@@ -18,6 +18,7 @@ mod proxy_protocol;
 mod preauth;
 mod handover;
 mod trust;
+mod upstream_tls;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
@@ -33,6 +34,7 @@ pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
+pub(super) use upstream_tls::UpstreamTls;
 
 use super::read::Field;
 use super::values::{parse_duration, parse_size};
@@ -397,8 +399,10 @@ pub(super) struct RouteLimits {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["servers"]))]
 pub(super) struct Upstream {
-    /// `http://host:port`, used in turn. The port defaults to 80.
+    /// `http://host:port` or `https://host:port`, used in turn. The port defaults to 80 or 443.
     pub(super) servers: Field<Vec<Field<String>>>,
+    /// TLS to the servers; needed by `https://`.
+    pub(super) tls: Field<UpstreamTls>,
     /// How long each phase may take.
     pub(super) timeouts: Field<UpstreamTimeouts>,
     /// What the application is told of the client.

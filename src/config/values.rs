@@ -116,7 +116,7 @@ pub(super) fn parse_site_url(text: &str) -> Result<SiteUrl, String> {
 }
 
 /// The same without wildcards; an IPv6 address stands in brackets.
-fn parse_host(text: &str) -> Result<String, String> {
+pub(super) fn parse_host(text: &str) -> Result<String, String> {
     let wrong = |why: &str| format!("`{}` is not a host name: {why}", short(text));
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Ipv6Addr = address.parse().map_err(|_| wrong("what stands in brackets is no IPv6 address"))?;
@@ -154,20 +154,30 @@ pub(super) fn parse_server(text: &str, default_port: u16) -> Result<ServerName, 
     Ok(ServerName { host, port })
 }
 
-/// `http://host:port`.
-pub(super) fn parse_server_url(text: &str) -> Result<ServerName, String> {
-    if text.starts_with("https://") {
-        return Err("TLS to upstreams is not supported yet: write `http://host:port`".to_owned());
-    }
-    let Some(rest) = text.strip_prefix("http://") else {
-        return Err(format!("`{}` is not the URL of a server: write `http://host:port`", short(text)));
+/// A server as its URL names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) name: ServerName,
+    /// Whether it is spoken to over TLS.
+    pub(super) tls: bool,
+}
+
+/// `http://host:port` or `https://host:port`.
+pub(super) fn parse_server_url(text: &str) -> Result<Server, String> {
+    let (tls, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => {
+            let why = "is not the URL of a server: write `http://host:port` or `https://host:port`";
+            return Err(format!("`{}` {why}", short(text)));
+        }
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#', '@']) {
         let why = "is more than a server: write `http://host:port`; the path of a request is handed on as it is";
         return Err(format!("`{}` {why}", short(text)));
     }
-    parse_server(authority, 80)
+    Ok(Server { name: parse_server(authority, if tls { 443 } else { 80 })?, tls })
 }
 
 /// A path prefix in normal form: whole segments, nothing encoded that need not be.
@@ -449,14 +459,22 @@ mod tests {
             ("http://", None),
             ("http://app/mail", None),
             ("http://user@app", None),
-            ("https://app", None),
+            ("https://app", Some("app:443")),
+            ("https://[::1]:8443/", Some("[::1]:8443")),
+            ("https://app/mail", None),
+            ("HTTPS://app", None),
             ("app:8080", None),
             ("unix:/run/app.sock", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(parse_server_url(text).ok().map(|server| server.to_string()).as_deref(), expected, "{text}");
+            assert_eq!(
+                parse_server_url(text).ok().map(|server| server.name.to_string()).as_deref(),
+                expected,
+                "{text}"
+            );
         }
-        assert!(parse_server_url("https://app").unwrap_err().contains("not supported yet"));
+        let tls = |text| parse_server_url(text).unwrap().tls;
+        assert!(tls("https://app") && !tls("http://app:443"));
     }
 
     #[test]

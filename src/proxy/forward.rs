@@ -4,8 +4,8 @@
 use super::body::{ClientBody, Upload, UploadFault};
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
-use crate::upstream::Upstream;
 use crate::upstream::pool::{ConnectError, Pooled, PooledBody, Pools};
+use crate::upstream::{Server, Upstream};
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
@@ -30,7 +30,7 @@ pub enum ForwardError {
         source: ConnectError,
     },
     /// The connection broke off, or what came over it is not HTTP.
-    #[error("upstream {upstream} ({server}): {source}")]
+    #[error("upstream {upstream} ({server}): {}", with_cause(source))]
     Broken {
         /// The upstream's name.
         upstream: String,
@@ -60,6 +60,19 @@ pub enum ForwardError {
     /// The client's own body ended it.
     #[error(transparent)]
     Upload(#[from] UploadFault),
+}
+
+/// What hyper says, and what is behind it: it tells of a connection that broke off, and not that the server's TLS has
+/// refused our certificate.
+fn with_cause(error: &hyper::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        told.push_str(": ");
+        told.push_str(&error.to_string());
+        cause = error.source();
+    }
+    told
 }
 
 /// Sends a request to an upstream and waits for the head of its response.
@@ -105,7 +118,8 @@ pub async fn forward(
                 Some(Ok(response)) => return respond(response, connection, upstream, server, pools).await,
                 Some(Err(error)) => error,
                 None => {
-                    let (upstream, server, limit) = (upstream.name.clone(), server.clone(), upstream.timeouts.response);
+                    let (upstream, server, limit) =
+                        (upstream.name.clone(), server.name().clone(), upstream.timeouts.response);
                     return Err(ForwardError::TimedOut { upstream, server, limit });
                 }
             };
@@ -115,7 +129,7 @@ pub async fn forward(
                     if let Some(fault) = upload.and_then(|upload| upload.fault()) {
                         return Err(fault.into());
                     }
-                    let (upstream, server) = (upstream.name.clone(), server.clone());
+                    let (upstream, server) = (upstream.name.clone(), server.name().clone());
                     return Err(ForwardError::Broken { upstream, server, source });
                 }
             }
@@ -164,11 +178,11 @@ async fn respond(
     response: Response<Incoming>,
     connection: Pooled<ClientBody>,
     upstream: &Upstream,
-    server: &ServerName,
+    server: &Server,
     pools: &Arc<Pools<ClientBody>>,
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ForwardError::Unasked { upstream: upstream.name.clone(), server: server.clone() });
+        return Err(ForwardError::Unasked { upstream: upstream.name.clone(), server: server.name().clone() });
     }
     let (mut parts, incoming) = response.into_parts();
     // How the server framed its answer is between it and us.

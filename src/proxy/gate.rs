@@ -19,6 +19,7 @@ use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
 use crate::upstream::Upstream;
+use crate::upstream::tls::ClientTls;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::collections::HashMap;
@@ -60,6 +61,8 @@ pub struct GateParts {
     pub trust: HashMap<String, Arc<TrustSet>>,
     /// Names and TLS of the listeners, in the order of the configuration.
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
+    /// What was made of the upstreams' files, by their names.
+    pub upstream_tls: HashMap<String, Arc<ClientTls>>,
     /// What was made of the routes' files, in the order of the configuration.
     pub routes: Vec<RouteParts>,
     /// Where verdicts go on record.
@@ -218,7 +221,12 @@ impl Gate {
             let assertion = settings.assertion.as_ref();
             let assertion =
                 assertion.map(|settings| asserted(name, settings, parts.assertions.as_ref())).transpose()?;
-            let upstream = RoutedUpstream { index, upstream: Upstream::new(name, settings), identity, assertion };
+            let upstream = RoutedUpstream {
+                index,
+                upstream: Upstream::new(name, settings, parts.upstream_tls.get(name)),
+                identity,
+                assertion,
+            };
             upstreams.insert(name.as_str(), Arc::new(upstream));
         }
         let services = Services::new(parts.services)?;

@@ -41,14 +41,14 @@ pub async fn upgrade(
             }
         };
         let name = || upstream.name.clone();
-        let broken = |source| ForwardError::Broken { upstream: name(), server: server.clone(), source };
+        let broken = |source| ForwardError::Broken { upstream: name(), server: server.name().clone(), source };
         let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(driver.with_upgrades());
         *request.version_mut() = Version::HTTP_11;
         let limit = upstream.timeouts.response;
         let mut response = tokio::time::timeout(limit, sender.send_request(request))
             .await
-            .map_err(|_| ForwardError::TimedOut { upstream: name(), server: server.clone(), limit })?
+            .map_err(|_| ForwardError::TimedOut { upstream: name(), server: server.name().clone(), limit })?
             .map_err(broken)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let server = hyper::upgrade::on(&mut response);

@@ -4,6 +4,7 @@
 //! stand between a request and its upstream, which saves two wake-ups a request. While a connection is
 //! kept nobody polls it, so it is polled once when it is taken again, and by [`Pools::sweep`] meanwhile.
 
+use super::{Key, Server, Stream};
 use crate::config::{ServerName, UpstreamTimeouts};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -32,7 +33,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A connection to one server, and what drives it.
 pub struct Pooled<B: Body + 'static> {
-    server: ServerName,
+    key: Key,
     sender: SendRequest<B>,
     /// How long it is kept unused.
     keep: Duration,
@@ -42,11 +43,11 @@ pub struct Pooled<B: Body + 'static> {
 }
 
 /// In a box, because a connection goes from hand to hand several times a request.
-type Driver<B> = Box<http1::Connection<TokioIo<TcpStream>, B>>;
+type Driver<B> = Box<http1::Connection<TokioIo<Stream>, B>>;
 
 /// The idle connections of one worker.
 pub struct Pools<B: Body + 'static> {
-    idle: Mutex<HashMap<ServerName, Vec<Idle<B>>>>,
+    idle: Mutex<HashMap<Key, Vec<Idle<B>>>>,
 }
 
 struct Idle<B: Body + 'static> {
@@ -73,6 +74,14 @@ pub enum ConnectError {
         /// The limit.
         limit: Duration,
     },
+    /// TLS did not come about.
+    #[error("cannot connect to {server} over TLS: {why}")]
+    Tls {
+        /// The server.
+        server: ServerName,
+        /// Whose certificate was refused by whom, and why.
+        why: String,
+    },
 }
 
 impl ConnectError {
@@ -97,9 +106,9 @@ where
     }
 
     /// The connection used last, if one is still open and was not kept for too long.
-    pub async fn take(&self, server: &ServerName) -> Option<Pooled<B>> {
+    pub async fn take(&self, server: &Server) -> Option<Pooled<B>> {
         loop {
-            let kept = self.with(|map| map.get_mut(server).and_then(Vec::pop))?;
+            let kept = self.with(|map| map.get_mut(&server.key).and_then(Vec::pop))?;
             let mut connection = kept.connection;
             if kept.since.elapsed() >= connection.keep {
                 continue;
@@ -115,12 +124,12 @@ where
         let since = Instant::now();
         self.with(|map| {
             // The server's entry is there after its first connection: no name is cloned for each request.
-            if let Some(kept) = map.get_mut(&connection.server) {
+            if let Some(kept) = map.get_mut(&connection.key) {
                 if kept.len() < MOST_IDLE {
                     kept.push(Idle { connection, since });
                 }
             } else {
-                map.insert(connection.server.clone(), vec![Idle { connection, since }]);
+                map.insert(connection.key.clone(), vec![Idle { connection, since }]);
             }
         });
     }
@@ -136,7 +145,7 @@ where
         });
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<ServerName, Vec<Idle<B>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Vec<Idle<B>>>) -> T) -> T {
         work(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -150,16 +159,19 @@ where
     /// Connects to a server.
     ///
     /// # Errors
-    /// When the name has no address, nobody listens there, or it takes longer than `timeouts.connect`.
-    pub async fn connect(server: &ServerName, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
+    /// When the name has no address, nobody listens there, TLS fails, or it takes longer than `timeouts.connect`.
+    pub async fn connect(server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
         let stream = open(server, timeouts.connect).await?;
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MOST_HEAD)
             .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| ConnectError::Failed { server: server.clone(), source: std::io::Error::other(error) })?;
-        Ok(Self { server: server.clone(), sender, keep: timeouts.idle, driver: Some(Box::new(driver)), reused: false })
+            .map_err(|error| {
+                let server = server.name().clone();
+                ConnectError::Failed { server, source: std::io::Error::other(error) }
+            })?;
+        Ok(Self { key: server.key.clone(), sender, keep: timeouts.idle, driver: Some(Box::new(driver)), reused: false })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -206,20 +218,28 @@ where
     }
 }
 
-/// Opens a connection to a server: each address of its name in turn.
+/// Opens a connection to a server: each address of its name in turn, and then TLS if it is spoken to so.
 ///
 /// # Errors
-/// When the name has no address, nobody listens there, or it takes longer than `limit`.
-pub async fn open(server: &ServerName, limit: Duration) -> Result<TcpStream, ConnectError> {
+/// When the name has no address, nobody listens there, TLS fails, or all of it takes longer than `limit`.
+pub async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
+    let name = || server.name().clone();
     let connecting = async {
-        let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let address = (server.name().host.as_str(), server.name().port);
+        let failed = |source| ConnectError::Failed { server: name(), source };
+        let stream = TcpStream::connect(address).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(match server.tls() {
+            None => Stream::Plain(stream),
+            Some(tls) => {
+                let stream = tls.connect(server.name(), stream).await;
+                Stream::Tls(Box::new(stream.map_err(|why| ConnectError::Tls { server: name(), why })?))
+            }
+        })
     };
     match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(source)) => Err(ConnectError::Failed { server: server.clone(), source }),
-        Err(_) => Err(ConnectError::TimedOut { server: server.clone(), limit }),
+        Ok(outcome) => outcome,
+        Err(_) => Err(ConnectError::TimedOut { server: name(), limit }),
     }
 }
 

@@ -521,7 +521,17 @@ fn a_faulty_upstream_or_limit_is_refused() {
         &[
             (upstream(""), "upstreams.app.servers", "missing"),
             (upstream("servers: []"), "upstreams.app.servers", "empty"),
-            (upstream("servers: ['https://a']"), "upstreams.app.servers[0]", "not supported yet"),
+            (upstream("servers: ['https://a']"), "upstreams.app.tls", "missing"),
+            (upstream("servers: ['https://a'], tls: {}"), "upstreams.app.tls.ca", "missing"),
+            (upstream("servers: ['https://a'], tls: {ca: c, key: k}"), "upstreams.app.tls.certificate", "missing"),
+            (upstream("servers: ['https://a'], tls: {ca: c, certificate: k}"), "upstreams.app.tls.key", "missing"),
+            (
+                upstream("servers: ['https://a'], tls: {ca: c, name: 'a/b'}"),
+                "upstreams.app.tls.name",
+                "not a host name",
+            ),
+            (upstream("servers: ['http://a'], tls: {ca: c}"), "upstreams.app.tls", "not spoken to over TLS"),
+            (upstream("servers: ['http://a', 'https://b'], tls: {ca: c}"), "upstreams.app.servers", "others are not"),
             (upstream("servers: ['a:80']"), "upstreams.app.servers[0]", "write `http://host:port`"),
             (upstream("servers: ['http://a/b']"), "upstreams.app.servers[0]", "more than a server"),
             (upstream("servers: ['http://a'], timeouts: {connect: 0s}"), "upstreams.app.timeouts.connect", "no time"),
@@ -607,7 +617,7 @@ routes:
     path: mail
     allow: [staff]
 upstreams:
-  webmail: {servers: [https://a]}
+  webmail: {servers: [ftp://a]}
 ";
     let faults = parse(text, "gate.yaml", Path::new("")).unwrap_err();
     let places: Vec<(usize, &str)> = faults.iter().map(|fault| (fault.line, fault.path.as_str())).collect();

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::values::{check_header_name, comparable_header, parse_server_url};
+use crate::config::values::{check_header_name, comparable_header};
 use crate::config::{IdentityHeaders, Upstream, UpstreamTimeouts};
 use std::collections::BTreeMap;
 
@@ -18,13 +18,12 @@ impl Context<'_> {
 
     fn upstream(&mut self, upstream: &At<raw::Upstream>, signed: bool) -> Option<Upstream> {
         let At { place, value: raw } = upstream;
-        let servers = self
-            .required(&raw.servers, *place, "servers")
-            .and_then(|servers| self.items(servers, |context, server| context.parsed(server, parse_server_url)));
+        let servers = self.servers(raw, *place);
         let timeouts = self.upstream_timeouts(raw.timeouts.value());
         let headers = self.identity_headers(raw.headers.value());
         let assertion = self.upstream_assertion(&raw.assertion, signed, headers.as_ref());
-        Some(Upstream { servers: servers?, timeouts: timeouts?, headers: headers?, assertion: assertion? })
+        let (servers, tls) = servers?;
+        Some(Upstream { servers, tls, timeouts: timeouts?, headers: headers?, assertion: assertion? })
     }
 
     fn upstream_timeouts(&mut self, raw: Option<&raw::UpstreamTimeouts>) -> Option<UpstreamTimeouts> {
