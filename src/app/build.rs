@@ -8,6 +8,7 @@ use crate::account::{self, Directory};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::digest;
+use crate::auth::peers::Peers;
 use crate::auth::session::Sessions;
 use crate::auth::trust::TrustSet;
 use crate::base::clock::Timestamp;
@@ -78,7 +79,8 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         Arc::clone(&parts.accounts),
         parts.digest.clone(),
     )
-    .with_sessions(sessions.clone());
+    .with_sessions(sessions.clone())
+    .with_peers(Peers::new(&config.peers, issuer_keys)?);
     let routes = config.routes.iter().enumerate().map(route_parts).collect::<anyhow::Result<Vec<_>>>()?;
     let gate = Gate::new(
         config,

@@ -74,6 +74,7 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     examiner.identity(&config.identity);
     examiner.routes(&config.routes);
     examiner.upstreams(config);
+    examiner.peers(config);
     match &config.accounts.store {
         Store::Sqlite { path } => examiner.database_file(path),
         Store::MySql(mysql) => examiner.mysql(mysql),
@@ -349,6 +350,16 @@ impl Examiner {
             self.certificates(Named { path: &tls.ca, key: &key("ca") });
             if let Some(client) = &tls.client {
                 self.key_pair(client, &key("certificate"), &key("key"));
+            }
+        }
+    }
+
+    /// The files of servers of other domains.
+    fn peers(&mut self, config: &Config) {
+        for (name, peer) in &config.peers {
+            self.pins(&format!("peers.{name}"), &peer.issuers);
+            for (_, source) in peer.digest.iter().flat_map(|digest| &digest.ha1) {
+                self.secret(&format!("peers.{name}.digest"), source);
             }
         }
     }

@@ -172,6 +172,7 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     let of_routes = config.routes.iter().flat_map(|route| [&route.allow, &route.deny]).flatten();
     let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).flat_map(|claim| &claim.issuers);
     let issuers = issuers.chain(of_routes.flat_map(|access| &access.issuers)).chain(claims);
+    let issuers = issuers.chain(config.peers.values().flat_map(|peer| &peer.issuers));
     for pin in config.identity.iter().flat_map(|rule| &rule.issuers).chain(issuers) {
         if let IssuerPin::File(path) = pin {
             files.push(path.clone());
@@ -193,6 +194,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         files.extend(handover.signing.iter().chain(&handover.decryption).cloned());
         files.extend(handover.session.secret.as_ref().and_then(&mut secret));
         files.extend(handover.sites.values().map(|site| site.keys.clone()));
+    }
+    for peer in config.peers.values() {
+        let hashes = peer.digest.iter().flat_map(|digest| &digest.ha1);
+        files.extend(hashes.filter_map(|(_, source)| secret(source)));
     }
     if let Some(digest) = &config.digest {
         files.extend(digest.nonce_secret.as_ref().and_then(&mut secret));

@@ -85,10 +85,10 @@ impl Authenticator {
         };
         let lookup = Lookup { kind: LookupKind::Username, name: name.into_owned() };
         // Both are asked whatever the first says, so that a user who does not exist takes as long.
-        let account = self.accounts.find(&lookup).await;
-        let ha1 = self.accounts.ha1(&lookup.name, realm, hash).await;
+        let account = self.named(&lookup).await;
+        let ha1 = self.ha1(&lookup.name, realm, hash).await;
         let (account, ha1) = match (account, ha1) {
-            (Ok(account), Ok(ha1)) => (sole(&account.accounts).cloned(), ha1),
+            (Ok(account), Ok(ha1)) => (sole(&account).cloned(), ha1),
             (Err(error), _) | (_, Err(error)) => {
                 return finding(&lookup.name, Finding::Unavailable, Some(error.to_string()));
             }

@@ -9,6 +9,7 @@ mod by_digest;
 pub mod decision;
 pub mod digest;
 pub mod session;
+pub mod peers;
 pub mod trust;
 
 use crate::account::cache::{Accounts, Fresh};
@@ -27,6 +28,7 @@ use crate::revocation::{
 };
 use decision::{CertificateEvidence, CredentialEvidence, Finding};
 use digest::Challenge;
+use peers::Peers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trust::TrustSet;
@@ -38,6 +40,7 @@ const REFUSAL_LIFE: Duration = Duration::from_secs(5);
 pub struct Authenticator {
     rules: Rules,
     accounts: Arc<Accounts>,
+    peers: Peers,
     digest: Option<Arc<digest::Verifier>>,
     sessions: Option<Arc<session::Sessions>>,
 }
@@ -187,7 +190,13 @@ impl Authenticator {
     /// With these rules over these accounts.
     #[must_use]
     pub fn new(rules: Rules, accounts: Arc<Accounts>, digest: Option<Arc<digest::Verifier>>) -> Self {
-        Self { rules, accounts, digest, sessions: None }
+        Self { rules, accounts, peers: Peers::default(), digest, sessions: None }
+    }
+
+    /// Knows these servers of other domains as well.
+    #[must_use]
+    pub fn with_peers(self, peers: Peers) -> Self {
+        Self { peers, ..self }
     }
 
     /// The values of `WWW-Authenticate` for a challenge.
@@ -269,7 +278,14 @@ impl Authenticator {
         }
         match claim {
             Some(claim) => self.identify_claimed(claim, facts, &path, look, standing).await,
-            None => self.identify(facts, &path, look, standing).await,
+            None => match self.peers.of_certificate(facts, &path) {
+                Some(Ok(peer)) => {
+                    standing.stages.push(Stage { name: "identity", found: format!("the peer {}", peer.username) });
+                    Ok(peer)
+                }
+                Some(Err(why)) => Err(refuse(standing, "identity", why.reason(), why.to_string())),
+                None => self.identify(facts, &path, look, standing).await,
+            },
         }
     }
 
@@ -362,16 +378,37 @@ impl Authenticator {
         Ok(found)
     }
 
+    /// The accounts with a user name: a peer's, or those on record.
+    async fn named(&self, lookup: &Lookup) -> Result<Arc<[Arc<Account>]>, Unavailable> {
+        match self.peers.named(&lookup.name) {
+            Some(peer) => Ok(Arc::from([Arc::clone(peer)])),
+            None => Ok(self.accounts.find(lookup).await?.accounts),
+        }
+    }
+
+    /// The HA1 of a peer or of an account.
+    async fn ha1(
+        &self,
+        username: &str,
+        realm: &str,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Option<Arc<Ha1>>, Unavailable> {
+        match self.peers.ha1(username, realm, algorithm) {
+            Some(ha1) => Ok(ha1),
+            None => self.accounts.ha1(username, realm, algorithm).await,
+        }
+    }
+
     /// What credentials that were right are worth now: for what began with them and still goes on.
     pub async fn credentials_again(&self, proof: &Proof, at: Timestamp) -> Finding<CredentialEvidence> {
         if let Some(session) = proof.session() {
             return self.session_again(session, at).await;
         }
         let lookup = Lookup { kind: LookupKind::Username, name: proof.username.clone() };
-        let found = self.accounts.find(&lookup).await;
+        let found = self.named(&lookup).await;
         let is_stored = match &proof.stored {
             Stored::Ha1 { realm, algorithm, ha1 } => {
-                let now = self.accounts.ha1(&proof.username, realm, *algorithm).await;
+                let now = self.ha1(&proof.username, realm, *algorithm).await;
                 now.map(|now| now.as_ref() == Some(ha1))
             }
             // Answered above.
@@ -379,7 +416,7 @@ impl Authenticator {
         };
         let (Ok(found), Ok(is_stored)) = (found, is_stored) else { return Finding::Unavailable };
         let method = proof.method();
-        Finding::Known(match sole(&found.accounts).filter(|_| is_stored) {
+        Finding::Known(match sole(&found).filter(|_| is_stored) {
             Some(account) => CredentialEvidence::Right(method, Arc::clone(account)),
             None => CredentialEvidence::Wrong(method),
         })

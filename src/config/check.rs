@@ -13,6 +13,7 @@ mod forwarded;
 mod handover;
 mod identity;
 mod listeners;
+mod peers;
 mod proxy_protocol;
 mod preauth;
 mod routes;
@@ -60,6 +61,7 @@ impl Context<'_> {
         let mut trust = self.trust(&raw.trust);
         let identity = self.identity(&raw.identity);
         let accounts = self.accounts(&raw.accounts);
+        let peers = self.peers(&raw.peers);
         let digest = self.digest(&raw.digest);
         if let (Some(accounts), Some(identity), Some(digest), Some(trust)) = (&accounts, &identity, &digest, &mut trust)
         {
@@ -82,6 +84,10 @@ impl Context<'_> {
         if let (Some(routes), Some(handover)) = (&routes, &handover) {
             self.sessions_of_nobody(raw, routes, handover.as_ref());
         }
+        let routes = match (&peers, routes) {
+            (Some(peers), Some(routes)) => self.routes_that_say_who(raw, peers, routes),
+            _ => None,
+        };
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let log = self.log(raw.log.value());
@@ -96,6 +102,7 @@ impl Context<'_> {
             trust: trust?,
             identity: identity?,
             accounts: accounts?,
+            peers: peers?,
             digest: digest?,
             assertion: assertion?,
             handover: handover?,

@@ -14,6 +14,7 @@ mod foreign;
 mod forwarded;
 mod handover;
 mod load;
+mod peers;
 mod people;
 mod proxy_protocol;
 mod preauth;
@@ -36,6 +37,7 @@ pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use load::{Loaded, load, parse, schema};
+pub use peers::{Peer, PeerDigest};
 pub use people::{
     Accounts, Cache, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql, MySqlTls, MySqlTlsMode,
     ServerName, Store,
@@ -66,6 +68,8 @@ pub struct Config {
     pub identity: Vec<IdentityRule>,
     /// Where accounts are kept.
     pub accounts: Accounts,
+    /// Servers of other domains, by their user names.
+    pub peers: BTreeMap<String, Peer>,
     /// HTTP Digest; present whenever a route lists `digest`.
     pub digest: Option<Digest>,
     /// Who signs assertions; present whenever an upstream gets any.

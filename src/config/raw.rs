@@ -15,6 +15,7 @@ mod fetching;
 mod foreign;
 mod forwarded;
 mod proxy_protocol;
+mod peers;
 mod preauth;
 mod handover;
 mod trust;
@@ -31,6 +32,7 @@ pub(super) use foreign::{
 };
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
+pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
@@ -61,6 +63,8 @@ pub(super) struct File {
     pub(super) identity: Field<Vec<Field<IdentityRule>>>,
     /// Where accounts are kept. Default: the embedded database in `wicketgate.db`.
     pub(super) accounts: Field<Accounts>,
+    /// Servers of other domains, by the user names that applications know them by.
+    pub(super) peers: Field<BTreeMap<String, Field<Peer>>>,
     /// HTTP Digest for clients without a certificate; needed by routes that list `digest`.
     pub(super) digest: Field<Digest>,
     /// What the gate signs for upstreams of who is there; needed by upstreams that have an `assertion`.

@@ -182,6 +182,12 @@ impl Leaf {
     }
 
     /// Adds a user principal name, Microsoft's otherName.
+    /// A domain as an alternative name.
+    pub(crate) fn dns(mut self, name: &str) -> Self {
+        self.0.subject_alt_names.push(SanType::DnsName(name.to_owned().try_into().unwrap()));
+        self
+    }
+
     /// A uniform resource identifier as an alternative name.
     pub(crate) fn uri(mut self, uri: &str) -> Self {
         self.0.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));

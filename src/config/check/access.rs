@@ -64,7 +64,7 @@ impl Context<'_> {
     }
 
     /// All items of a list that may be absent, but not empty.
-    fn optional_items<T, U>(
+    pub(super) fn optional_items<T, U>(
         &mut self,
         list: &Field<Vec<Field<T>>>,
         check: impl FnMut(&mut Self, &At<T>) -> Option<U>,

@@ -459,6 +459,11 @@ fn a_faulty_route_is_refused() {
                 "routes[1].claim.header",
                 "is told there who the client is",
             ),
+            ("peers: {b: {}}".to_owned(), "peers.b", "nothing shows"),
+            ("peers: {b: {names: [b.example]}}".to_owned(), "peers.b.issuers", "missing"),
+            ("peers: {b: {digest: {realm: a}}}".to_owned(), "peers.b.digest", "no hash"),
+            ("peers: {b: {digest: {ha1_md5: {file: h}}}}".to_owned(), "peers.b.digest.realm", "missing"),
+            ("peers: {b: {digest: {realm: a, ha1_md5: {file: h}}}}".to_owned(), "routes[0]", "peers would pass"),
             (route("upstream: {preauth: {key: {file: k}}}"), "routes[1].upstream.preauth.url", "missing"),
             (route("upstream: {preauth: {url: /p}}"), "routes[1].upstream.preauth.key", "missing"),
             (
