@@ -4,10 +4,15 @@
 mod common;
 
 use common::client::{Client, Connection, empty};
+use common::eventually;
 use common::gate::Gate;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use http::Request;
+use std::io::{Read, Write};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// Where the proxies of these tests connect from.
 const PROXY: &str = "127.9.0.1";
@@ -95,4 +100,63 @@ async fn a_client_cannot_hide_behind_its_proxy_by_what_cannot_be_read() {
     let answer = connection.send(request).await;
     assert_eq!((answer.status, upstream.requests().len()), (400, 0), "{}", answer.text());
     gate.log_line(&["bad_request", "who its client is"]);
+}
+
+#[tokio::test]
+async fn a_route_for_some_addresses_asks_for_the_clients_and_not_for_its_proxys() {
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream)
+        .listener("forwarded", "{ from: [127.9.0.0/16] }")
+        .section("routes", "[{ path: /, allow: { addresses: [127.9.0.0/16, 198.51.100.0/24] }, upstream: app }]")
+        .start();
+    let mut connection = from(&gate, PROXY).http1().await.unwrap();
+    for (said, expected) in [("203.0.113.7", 403), ("198.51.100.7", 200), ("127.9.0.2", 200), ("203.0.113.7", 403)] {
+        let request = Request::get("/").header("x-forwarded-for", said).body(empty()).unwrap();
+        assert_eq!(connection.send(request).await.status, expected, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_is_decided_anew_by_the_address_of_its_client() {
+    let upstream = Upstream::answering(|exchange| {
+        let key = exchange.request.header("sec-websocket-key").unwrap();
+        exchange.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            derive_accept_key(key.as_bytes())
+        ));
+        let (reader, mut wire) = exchange.upgrade();
+        let mut frame = [0; 8];
+        while reader.read_exact(&mut frame).is_ok() {
+            let _ = wire.write_all(&[0x81, 2, frame[6], frame[7]]);
+        }
+    });
+    let gate = Setup::before(&upstream)
+        .listener("forwarded", "{ from: [127.9.0.0/16] }")
+        .section("routes", "[{ path: /, allow: { addresses: [198.51.100.0/24] }, upstream: app }]")
+        .start();
+    let mut tunnel = from(&gate, PROXY).tls(&["http/1.1"]).await.unwrap();
+    let request = "GET /socket HTTP/1.1\r\nHost: gate.example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   X-Forwarded-For: 198.51.100.7\r\n\r\n";
+    tunnel.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tunnel.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+
+    let file = gate.folder().join("wicketgate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (network, goes_on) in [("198.51.0.0/16", true), ("203.0.113.0/24", false)] {
+        std::fs::write(&file, text.replace("198.51.100.0/24", network)).unwrap();
+        let before = gate.log().matches("configuration taken up").count();
+        gate.reload();
+        eventually("the reload", || (gate.log().matches("configuration taken up").count() > before).then_some(()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // A text frame, masked with zeros, and what comes back for it: the same, or a Close frame.
+        let _ = tunnel.write_all(b"\x81\x82\0\0\0\0ok").await;
+        let mut first = [0; 4];
+        let echoed = tunnel.read_exact(&mut first).await.is_ok() && &first == b"\x81\x02ok";
+        assert_eq!(echoed, goes_on, "{network} {first:?}\n{}", gate.log());
+    }
 }

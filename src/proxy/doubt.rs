@@ -207,12 +207,12 @@ pub(super) struct Terms {
     pub(super) epoch: u64,
     /// The trust set that decided.
     pub(super) trust: Option<String>,
-    /// Where the request came from.
-    pub(super) address: IpAddr,
     /// Whose the request said it was, where the route asks for it.
     pub(super) claim: Option<Arc<Claim>>,
     pub(super) policy: Policy,
     pub(super) identity: Option<Identity>,
+    /// Where the request came from.
+    pub(super) address: IpAddr,
 }
 
 /// Waits until a client that became a tunnel on these terms would no longer be let in as who it was: its

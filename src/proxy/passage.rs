@@ -77,10 +77,10 @@ impl Passage<'_> {
                 number: exchange.look.number(),
                 epoch: exchange.gate.epoch,
                 trust: route.trust(came_under).map(str::to_owned),
-                address: exchange.address(),
                 claim: self.claim.map(Arc::clone),
                 policy: route.policy(came_under).clone(),
                 identity: permit.identity().cloned(),
+                address: exchange.address(),
             };
             let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
             return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, client, request, ended)).await?));
