@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod ha1;
 pub mod reopen;
 pub mod names;
+pub mod password;
 pub mod sql;
 
 use crate::base::clock::Timestamp;

@@ -67,6 +67,20 @@ pub struct StatusColumn {
     pub closed: Vec<String>,
 }
 
+/// How a hash was made whose salt stands in a column of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SaltedLayout {
+    /// SHA-1 of salt and password.
+    Sha1SaltFirst,
+    /// SHA-1 of password and salt.
+    Sha1SaltLast,
+    /// SHA-256 of salt and password.
+    Sha256SaltFirst,
+    /// SHA-256 of password and salt.
+    Sha256SaltLast,
+}
+
 /// Which spellings are one name, whatever the database's collation says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Comparison {

@@ -33,9 +33,9 @@ pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
-pub use foreign::{Comparison, Foreign, LetterCase, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
+pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use load::{Loaded, load, parse, schema};
 pub use peers::{Peer, PeerDigest};
 pub use people::{
