@@ -14,8 +14,10 @@ mod weight;
 
 pub use freshness::{Fresh, PROMISE};
 
+use super::password::Password;
 use super::{Account, CertificateKey, Directory, Ha1, Lookup, Status, Unavailable};
 use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm};
 use crate::store::changes::{Change, Kind, Position, Since};
 use answers::{Answer, Answers, Life};
@@ -26,8 +28,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The room for one ordinary answer of each kind, in octets: accounts, digest credentials, revocations.
-const ROOM: [u64; 3] = [1024, 512, 512];
+/// The room for one ordinary answer of each kind, in octets: accounts, digest credentials, passwords, revocations.
+const ROOM: [u64; 4] = [1024, 512, 1024, 512];
 
 /// The accounts that a question found: none, the one, or several, which is for the caller to refuse.
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ pub struct Accounts {
     credentials: Answers<Credential, Option<Arc<Ha1>>>,
     /// User names by their hash, which stands in the place of the name.
     hashed_names: Answers<Credential, Option<Arc<str>>>,
+    passwords: Answers<String, Option<Arc<Password>>>,
     revocations: Answers<CertificateKey, Option<Timestamp>>,
     changed: Arc<Changed>,
     freshness: Arc<Freshness>,
@@ -85,7 +88,7 @@ impl Accounts {
     fn with(directory: Arc<dyn Directory>, settings: &config::Cache, by_feed: bool) -> Self {
         let config::Cache { ttl, negative_ttl, capacity, serve_stale } = *settings;
         let freshness = Arc::new(Freshness::new(Instant::now(), by_feed, serve_stale));
-        let [accounts, credentials, revocations] = ROOM.map(|room| capacity.saturating_mul(room));
+        let [accounts, credentials, passwords, revocations] = ROOM.map(|room| capacity.saturating_mul(room));
         Self {
             directory,
             ttl,
@@ -93,6 +96,7 @@ impl Accounts {
             accounts: Answers::new(accounts, &freshness),
             credentials: Answers::new(credentials, &freshness),
             hashed_names: Answers::new(credentials, &freshness),
+            passwords: Answers::new(passwords, &freshness),
             revocations: Answers::new(revocations, &freshness),
             changed: Arc::new(Changed::new(ttl.saturating_add(serve_stale).max(negative_ttl))),
             freshness,
@@ -176,6 +180,35 @@ impl Accounts {
             self.changed.account_holds(answer.asked, answer.value.iter().map(|name| &**name))
         };
         Ok(self.hashed_names.get(&hashed, query, holds).await?.entry.value.clone())
+    }
+
+    /// What is kept of a user's password, if there is one that can be used.
+    ///
+    /// # Errors
+    /// When there is no answer that counts, and the directory gives none.
+    pub async fn password(&self, username: &str) -> Result<Option<Arc<Password>>, Unavailable> {
+        let username = username.to_owned();
+        let query = |_| {
+            let (username, directory) = (username.clone(), Arc::clone(&self.directory));
+            let (ttl, negative_ttl) = (self.ttl, self.negative_ttl);
+            let query = async move {
+                let password = directory.password(&username).await?.map(Arc::new);
+                let life = if password.is_none() { Life::Short(negative_ttl) } else { Life::Lasting(ttl) };
+                Ok((password, life))
+            };
+            query.boxed()
+        };
+        let holds = |answer: &answers::Entry<_>| self.changed.holds(answer.asked, &Subject::Account(&username));
+        Ok(self.passwords.get(&username, query, holds).await?.entry.value.clone())
+    }
+
+    /// Puts another hash of the same password in the place of an outdated one, where the directory can. The other
+    /// hash is found here when the outdated one is too old, which is as good until then.
+    ///
+    /// # Errors
+    /// When the directory gives no answer, or does not let us.
+    pub async fn rehash(&self, username: &str, set: i64, hash: &Secret) -> Result<bool, Unavailable> {
+        self.directory.rehash(username, set, hash).await
     }
 
     /// Whether certificates were revoked, in the order in which they are given. Either answer is good for
@@ -262,6 +295,7 @@ impl Accounts {
         self.accounts.invalidate_all();
         self.credentials.invalidate_all();
         self.hashed_names.invalidate_all();
+        self.passwords.invalidate_all();
         self.revocations.invalidate_all();
     }
 }

@@ -11,6 +11,7 @@ mod answer;
 mod compare;
 
 use super::names;
+use super::password::{HashError, Password, PasswordHash};
 use super::{Account, CertificateKey, Directory, Ha1, Lookup, Status, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
@@ -18,7 +19,7 @@ use crate::config::{self, DigestAlgorithm, Foreign, LookupKind, Parameter, Query
 use crate::store::changes::{Position, Since};
 use crate::store::{Abort, Answer, Database, Deadlines, Fault, Row, Session, Value};
 use crate::telemetry::seldom::Seldom;
-use answer::{AnswerError, Layout, Purpose, Row as Found};
+use answer::{AnswerError, Layout, Purpose, Row as Found, StoredPassword};
 use compare::Rules;
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
@@ -110,6 +111,17 @@ impl Directory for Store {
         })
     }
 
+    fn password<'a>(&'a self, username: &'a str) -> BoxFuture<'a, Result<Option<Password>, Unavailable>> {
+        Box::pin(async move {
+            if !names::is_plausible(username) {
+                return Ok(None);
+            }
+            let question = self.question(OfUser(username.to_owned()));
+            let found = self.database.read(question, |session, question| Box::pin(question.password(session))).await;
+            self.answer("looking up a password", found)
+        })
+    }
+
     fn changes<'a>(&'a self, _since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>> {
         let why = "tables of your own have no feed of changes".to_owned();
         let error = self.unavailable("reading the feed of changes", &Fault::Unexpected(why));
@@ -158,6 +170,7 @@ fn purpose(key: &str) -> Purpose {
     match key {
         "aliases" | "groups" => Purpose::Names,
         "ha1" => Purpose::Credential,
+        "password" => Purpose::Password,
         _ => Purpose::Account,
     }
 }
@@ -409,6 +422,57 @@ impl Question<Credential> {
                 }
             },
         }
+    }
+}
+
+/// A user name.
+struct OfUser(String);
+
+impl Question<OfUser> {
+    async fn password(&self, session: &mut dyn Session) -> Read<Option<Password>> {
+        let (Some(query), OfUser(username)) = (&self.foreign.password, &self.asked) else { return Ok(None) };
+        let value = |parameter| asked_value(parameter, username);
+        let (layout, rows) = match self.select(session, "password", query, value).await {
+            Err(Fault::Incomparable(_)) if !username.is_ascii() => return Ok(None),
+            other => other?,
+        };
+        if rows.len() > MOST_ROWS {
+            return Err(self.unexpected("password", &AnswerError::TooManyRows(MOST_ROWS)).into());
+        }
+        let mut found = Vec::new();
+        for row in &rows {
+            let stored = layout.password(row).map_err(|error| self.unexpected("password", &error))?;
+            if self.rules().is_username(&stored.username, username) {
+                found.push(stored);
+            }
+        }
+        let stored = match (found.pop(), found.is_empty()) {
+            (None, _) => return Ok(None),
+            (Some(stored), true) => stored,
+            (Some(_), false) => {
+                tracing::warn!(username = shown(username), "there are several passwords for one user, so none counts");
+                return Ok(None);
+            }
+        };
+        match self.understood(&stored) {
+            Ok(password) => Ok(Some(password)),
+            Err(HashError::NoPassword) => Ok(None),
+            Err(error) => {
+                tracing::warn!(username = shown(username), %error, "the hash of a password cannot be used");
+                Ok(None)
+            }
+        }
+    }
+
+    fn understood(&self, stored: &StoredPassword) -> Result<Password, HashError> {
+        let read = |hash: Option<&str>, salt| match (hash, self.foreign.password_layout) {
+            (None, _) => Err(HashError::NoPassword),
+            (Some(hash), None) => PasswordHash::parse(hash),
+            (Some(hash), Some(layout)) => PasswordHash::salted(layout, hash, salt),
+        };
+        let hash = read(stored.hash.as_deref(), &stored.salt)?;
+        let pin = stored.has_pin.then(|| read(stored.pin_hash.as_deref(), &stored.pin_salt)).transpose()?;
+        Ok(Password { hash, pin, set: None })
     }
 }
 

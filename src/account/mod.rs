@@ -20,6 +20,7 @@ use crate::config::{self, DigestAlgorithm, LookupKind};
 use crate::store::changes::{Position, Since};
 use crate::store::{Database, Deadlines};
 use futures_util::future::BoxFuture;
+use password::Password;
 use std::str::FromStr;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -217,6 +218,24 @@ pub trait Directory: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// What is kept of a user's password, if there is one that can be used. A store that keeps none has none of
+    /// anybody.
+    fn password<'a>(&'a self, _username: &'a str) -> BoxFuture<'a, Result<Option<Password>, Unavailable>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Puts another hash of the same password in the place of one that is outdated; `set` is the number of that
+    /// password. Says whether it did: not if the password has been changed since, and not where the store is only
+    /// read. Nobody is told of it by the feed, since the password is the same.
+    fn rehash<'a>(
+        &'a self,
+        _username: &'a str,
+        _set: i64,
+        _hash: &'a Secret,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
+
     /// What has changed in the store since a position of its feed. Without one, it tells the position to begin
     /// from.
     fn changes<'a>(&'a self, since: Option<&'a Position>) -> BoxFuture<'a, Result<Since, Unavailable>>;
@@ -310,6 +329,13 @@ pub trait Registry: Directory {
         realm: &'a str,
         algorithm: DigestAlgorithm,
         ha1: Option<&'a Ha1>,
+    ) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// Sets (or with `None` removes) the hash of an account's password, as [`password::make`] makes it.
+    fn set_password<'a>(
+        &'a self,
+        username: &'a str,
+        hash: Option<&'a Secret>,
     ) -> BoxFuture<'a, Result<(), RegistryError>>;
 
     /// Records a certificate before it leaves the machine.

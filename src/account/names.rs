@@ -2,9 +2,11 @@
 //! (control characters, invisible ones, two ways of composing one letter, blanks at the ends) is refused
 //! before it is stored, and a question for it is answered without asking the database.
 
+use crate::account::password::PasswordHash;
 use crate::account::{Account, CertificateKey, Ha1, IssuedCertificate, RegistryError};
 use crate::base::email;
 use crate::base::hex;
+use crate::base::secret::Secret;
 use crate::config::DigestAlgorithm;
 use unicode_normalization::is_nfc;
 
@@ -103,6 +105,18 @@ pub fn ha1(ha1: &Ha1, algorithm: DigestAlgorithm) -> Result<(), RegistryError> {
     if digits.len() != 2 * algorithm.length() || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     {
         return Err(unacceptable("the HA1", "[secret]", why));
+    }
+    Ok(())
+}
+
+/// Whether a hash of a password can be used.
+///
+/// # Errors
+/// [`RegistryError::Unacceptable`] when it cannot; the hash is not shown.
+pub fn password_hash(hash: &Secret) -> Result<(), RegistryError> {
+    let read = hash.expose_str().map(PasswordHash::parse);
+    if !matches!(read, Some(Ok(_))) {
+        return Err(unacceptable("the hash", "[secret]", "its layout is not known, or it would cost too much"));
     }
     Ok(())
 }

@@ -40,6 +40,8 @@ pub struct PasswordHash {
     recipe: Recipe,
     /// What the recipe makes of the right password.
     expected: Secret,
+    /// The text that it was read from, with its salt.
+    text: Secret,
 }
 
 /// A hash cannot be used. What it holds is in none of the messages: it might be a password in clear text.
@@ -85,7 +87,7 @@ impl PasswordHash {
     /// # Errors
     /// When it cannot be used, and why.
     pub fn parse(text: &str) -> Result<Self, HashError> {
-        parse::parse(text)
+        parse::parse(text).map(|(recipe, expected)| Self { recipe, expected, text: Secret::from(text) })
     }
 
     /// A hash in hexadecimal or Base64 whose salt stands beside it.
@@ -93,7 +95,9 @@ impl PasswordHash {
     /// # Errors
     /// When it cannot be used, and why.
     pub fn salted(layout: SaltedLayout, hash: &str, salt: &str) -> Result<Self, HashError> {
-        parse::salted(layout, hash, salt)
+        let (recipe, expected) = parse::salted(layout, hash, salt)?;
+        // Neither of them holds a space.
+        Ok(Self { recipe, expected, text: Secret::from(format!("{layout:?} {hash} {salt}").as_str()) })
     }
 
     /// Whether this is the password that was hashed. Takes up to a second of one core, and up to
@@ -113,6 +117,17 @@ impl PasswordHash {
             }
             _ => true,
         }
+    }
+
+    /// Another one, of a password that nobody knows, which takes as long.
+    fn nobodys_like(&self) -> Self {
+        let nothing = Secret::new(vec![0; self.expected.expose().len()]);
+        Self { recipe: self.recipe.clone(), expected: nothing.clone(), text: nothing }
+    }
+
+    fn costs_like(&self, other: &Self) -> bool {
+        let length = |hash: &Self| hash.expected.expose().len();
+        self.recipe.cost() == other.recipe.cost() && length(self) == length(other)
     }
 
     /// The kind of hash: `argon2`, `bcrypt`, `sha-crypt`.
@@ -164,7 +179,32 @@ impl Password {
         let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
         let recipe = Recipe::Argon2 { algorithm, version, params, salt: vec![0; SALT] };
         // No password that makes this will ever be found.
-        Self { hash: PasswordHash { recipe, expected: Secret::new(vec![0; LENGTH]) }, pin: None, set: None }
+        let nothing = Secret::new(vec![0; LENGTH]);
+        Self { hash: PasswordHash { recipe, expected: nothing.clone(), text: nothing }, pin: None, set: None }
+    }
+
+    /// That of a password which nobody knows, and which takes as long as this one.
+    #[must_use]
+    pub fn nobodys_like(&self) -> Self {
+        let pin = self.pin.as_ref().map(PasswordHash::nobodys_like);
+        Self { hash: self.hash.nobodys_like(), pin, set: None }
+    }
+
+    /// Whether comparing with the other takes as long.
+    #[must_use]
+    pub fn costs_like(&self, other: &Self) -> bool {
+        let pins = match (&self.pin, &other.pin) {
+            (Some(one), Some(other)) => one.costs_like(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        pins && self.hash.costs_like(&other.hash)
+    }
+
+    /// Hands over all that tells it from another one, part by part.
+    pub fn each_part(&self, mut part: impl FnMut(&[u8])) {
+        part(self.hash.text.expose());
+        part(self.pin.as_ref().map_or(&[], |pin| pin.text.expose()));
+        part(&self.set.unwrap_or(-1).to_le_bytes());
     }
 
     /// Whether this is the password, and the second secret where there is one: after it, behind the last colon.

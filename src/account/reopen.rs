@@ -4,7 +4,9 @@
 
 use super::{CertificateKey, Directory, Ha1, Lookup, Unavailable};
 use crate::account::Account;
+use crate::account::password::Password;
 use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm};
 use crate::store::changes::{Position, Since};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -84,6 +86,14 @@ impl Directory for Reopening {
         algorithm: DigestAlgorithm,
     ) -> BoxFuture<'a, Result<Option<Ha1>, Unavailable>> {
         async move { self.directory().await?.ha1(username, realm, algorithm).await }.boxed()
+    }
+
+    fn password<'a>(&'a self, username: &'a str) -> BoxFuture<'a, Result<Option<Password>, Unavailable>> {
+        async move { self.directory().await?.password(username).await }.boxed()
+    }
+
+    fn rehash<'a>(&'a self, username: &'a str, set: i64, hash: &'a Secret) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        async move { self.directory().await?.rehash(username, set, hash).await }.boxed()
     }
 
     fn username_of<'a>(

@@ -9,6 +9,7 @@ pub(super) mod statements;
 
 use super::ha1::userhash;
 use super::names;
+use super::password::{Password, PasswordHash};
 use super::{
     Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
     Unavailable,
@@ -85,6 +86,27 @@ impl Directory for Store {
             let credential = (username.to_owned(), realm.to_owned(), algorithm);
             let found = self.database.read(credential, |session, credential| Box::pin(ha1(session, credential))).await;
             self.answer("looking up a digest credential", found)
+        })
+    }
+
+    fn password<'a>(&'a self, username: &'a str) -> BoxFuture<'a, Result<Option<Password>, Unavailable>> {
+        Box::pin(async move {
+            if !names::is_plausible(username) {
+                return Ok(None);
+            }
+            let asked = username.to_owned();
+            let found = self.database.read(asked, |session, asked| Box::pin(password(session, asked))).await;
+            self.answer("looking up a password", found)
+        })
+    }
+
+    fn rehash<'a>(&'a self, username: &'a str, set: i64, hash: &'a Secret) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        Box::pin(async move {
+            let change = vec![Value::from(hash.expose_str()), Value::Integer(set), text(username)];
+            let done = self.database.write(change, |session, change| {
+                Box::pin(async move { Ok(session.execute(statements::REHASH, change.clone()).await?) })
+            });
+            Ok(self.answer("hashing a password anew", done.await)? == 1)
         })
     }
 
@@ -202,6 +224,22 @@ impl Registry for Store {
                 Credential { username: username.to_owned(), realm: realm.to_owned(), algorithm, ha1: ha1.cloned() };
             let done = self.database.write(credential, |session, set| Box::pin(set_ha1(session, set))).await;
             self.outcome("setting a digest credential", done)
+        })
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        username: &'a str,
+        hash: Option<&'a Secret>,
+    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async move {
+            names::username(username)?;
+            if let Some(hash) = hash {
+                names::password_hash(hash)?;
+            }
+            let change = (username.to_owned(), hash.cloned());
+            let done = self.database.write(change, |session, change| Box::pin(set_password(session, change))).await;
+            self.outcome("setting a password", done)
         })
     }
 
@@ -338,6 +376,19 @@ async fn ha1(
     Ok(None)
 }
 
+async fn password(session: &mut dyn Session, username: &String) -> Result<Option<Password>, Abort<Infallible>> {
+    for row in session.query(statements::PASSWORD, vec![text(username)]).await? {
+        if row.text(0)? != *username {
+            continue;
+        }
+        match PasswordHash::parse(&row.text(1)?) {
+            Ok(hash) => return Ok(Some(Password { hash, pin: None, set: Some(row.integer(2)?) })),
+            Err(error) => tracing::warn!(username, %error, "the hash of a password cannot be used"),
+        }
+    }
+    Ok(None)
+}
+
 async fn username_of(
     session: &mut dyn Session,
     (hashed, realm, algorithm): &(String, String, DigestAlgorithm),
@@ -438,6 +489,16 @@ async fn set_ha1(session: &mut dyn Session, credential: &Credential) -> Written<
         let hashed = userhash(&credential.username, &credential.realm, credential.algorithm);
         session.execute(statements::INSERT_HA1, key.iter().cloned().chain([text(ha1)]).collect()).await?;
         session.execute(statements::INSERT_USERHASH, key.into_iter().chain([text(&hashed)]).collect()).await?;
+    }
+    Ok(())
+}
+
+async fn set_password(session: &mut dyn Session, (username, hash): &(String, Option<Secret>)) -> Written<()> {
+    let number = changes::record(session, Kind::Credential, username).await?;
+    let id = Value::Integer(require_account(session, username).await?);
+    session.execute(statements::DELETE_PASSWORD, vec![id.clone()]).await?;
+    if let Some(hash) = hash.as_ref().and_then(Secret::expose_str) {
+        session.execute(statements::INSERT_PASSWORD, vec![id, text(hash), Value::Integer(number)]).await?;
     }
     Ok(())
 }

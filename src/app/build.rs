@@ -7,10 +7,10 @@ use crate::account::cache::Accounts;
 use crate::account::{self, Directory};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
-use crate::auth::digest;
 use crate::auth::peers::Peers;
 use crate::auth::session::Sessions;
 use crate::auth::trust::TrustSet;
+use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
 use crate::certificate::{facts, pem};
@@ -78,6 +78,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         Rules::new(&config.identity, |file| issuer_keys(file).context("identity"))?,
         Arc::clone(&parts.accounts),
         parts.digest.clone(),
+        parts.basic.clone(),
     )
     .with_sessions(sessions.clone())
     .with_peers(Peers::new(&config.peers, issuer_keys)?);
@@ -346,6 +347,11 @@ pub(super) fn digest(
         None => digest::Verifier::new(settings, secret.as_ref()),
     };
     Ok(Some(Arc::new(verifier.context("digest")?)))
+}
+
+/// The verifier of Basic credentials.
+pub(super) fn basic(settings: Option<&config::Basic>) -> anyhow::Result<Option<Arc<basic::Verifier>>> {
+    settings.map(|settings| basic::Verifier::new(settings).map(Arc::new).context("basic")).transpose()
 }
 
 /// Where audit records go.

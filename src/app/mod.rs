@@ -15,7 +15,7 @@ mod worker;
 
 use crate::account::cache::Accounts;
 use crate::assertion::Issuer;
-use crate::auth::digest;
+use crate::auth::{basic, digest};
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
@@ -177,6 +177,7 @@ struct Parts {
     digest: Option<Arc<digest::Verifier>>,
     /// Signs assertions; goes on over reloads while it makes its keys itself.
     assertions: Option<Arc<Issuer>>,
+    basic: Option<Arc<basic::Verifier>>,
     audit: Arc<Audit>,
     /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
@@ -193,6 +194,7 @@ impl Parts {
             live,
             digest: build::digest(config.digest.as_ref(), None)?,
             assertions: build::assertions(config)?,
+            basic: build::basic(config.basic.as_ref())?,
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
         })
@@ -212,6 +214,9 @@ impl Parts {
         parts.digest = build::digest(new.digest.as_ref(), self.digest.as_deref())?;
         if !assertion::goes_on(old, new) {
             parts.assertions = tokio::task::block_in_place(|| build::assertions(new))?;
+        }
+        if new.basic != old.basic {
+            parts.basic = build::basic(new.basic.as_ref())?;
         }
         Ok(parts)
     }

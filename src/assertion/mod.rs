@@ -44,7 +44,7 @@ pub struct Terms {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     account: Arc<Account>,
-    /// How they showed who they are (`amr`, RFC 8176): `mtls`, `digest`.
+    /// How they showed who they are (`amr`, RFC 8176): `mtls`, `digest`, `pwd`.
     methods: Vec<String>,
     /// The SHA-256 of the certificate that was accepted.
     certificate: Option<[u8; 32]>,
@@ -113,6 +113,7 @@ pub fn method_name(method: Method) -> &'static str {
         Method::Certificate => "mtls",
         Method::Digest => "digest",
         Method::Session => "session",
+        Method::Basic => "pwd",
     }
 }
 

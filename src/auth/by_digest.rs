@@ -60,7 +60,7 @@ impl Authenticator {
         verifier.examine(credentials, asked).map_err(|wrong| CredentialFinding {
             why: Some(wrong.as_str().to_owned()),
             username: Some(credentials.username().to_owned()),
-            realm: Some(asked.realm.to_owned()),
+            realm: Some(asked.realm.into()),
             ..CredentialFinding::of(Finding::Known(WRONG))
         })
     }
@@ -73,7 +73,7 @@ impl Authenticator {
         let finding = |username: &str, evidence, why: Option<String>| CredentialFinding {
             why,
             username: Some(username.to_owned()),
-            realm: Some(realm.to_owned()),
+            realm: Some(realm.into()),
             ..CredentialFinding::of(evidence)
         };
         let name = match asked {
@@ -104,6 +104,7 @@ impl Authenticator {
                     stored: Stored::Ha1 { realm: realm.to_owned(), algorithm: hash, ha1 },
                 });
                 let right = finding(&name, Finding::Known(CredentialEvidence::Right(Method::Digest, account)), None);
+                let authentication_info = authentication_info.map(String::into_boxed_str);
                 CredentialFinding { proof: proof.map(Arc::new), authentication_info, ..right }
             }
             (Outcome::Right, None) => known(WRONG, digest::Wrong::UnknownUser.as_str()),

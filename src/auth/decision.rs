@@ -69,6 +69,8 @@ pub enum CredentialEvidence {
     Stale,
     /// They are wrong by this method.
     Wrong(Method),
+    /// There was no room to find out; the client may come again.
+    Crowded,
     /// The header cannot be read.
     Malformed,
     /// They were right once, and what they stand for was taken back since.
@@ -277,6 +279,7 @@ fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
             Finding::Known(CredentialEvidence::Right(..)) => return Ok(challenge(Reason::CertificateRequired, false)),
             Finding::Known(CredentialEvidence::Stale) => return Ok(challenge(Reason::DigestFailed, true)),
             Finding::Known(CredentialEvidence::Wrong(method)) => return Ok(challenge(failed(*method), false)),
+            Finding::Known(CredentialEvidence::Crowded) => return Ok(Verdict::Refuse(Reason::RateLimited)),
             Finding::Known(CredentialEvidence::Malformed) => return Ok(Verdict::Refuse(Reason::BadRequest)),
             Finding::Known(CredentialEvidence::Refused(reason)) => return Ok(Verdict::Refuse(*reason)),
         }
@@ -304,6 +307,7 @@ fn failed(method: Method) -> Reason {
     match method {
         Method::Certificate | Method::Session => Reason::CertificateRequired,
         Method::Digest => Reason::DigestFailed,
+        Method::Basic => Reason::BasicFailed,
     }
 }
 

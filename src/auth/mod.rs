@@ -1,11 +1,13 @@
 //! May this one pass? This module gathers the evidence, in an order that stops at the first refusal: path
 //! and dates, revocation lists, database, identity, account. So nothing that an untrusted certificate says
-//! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` holds
-//! the credentials of those without a certificate (RFC 7616), `session` those of who was handed over to us, `trust`
-//! what stands behind a certificate.
+//! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` and
+//! `basic` hold the credentials of those without a certificate (RFC 7616, RFC 7617), `session` those of who was handed
+//! over to us, `trust` what stands behind a certificate.
 
 pub mod authorization;
 mod by_digest;
+pub mod basic;
+mod by_basic;
 pub mod decision;
 pub mod digest;
 pub mod session;
@@ -13,6 +15,7 @@ pub mod peers;
 pub mod trust;
 
 use crate::account::cache::{Accounts, Fresh};
+use crate::account::password::Password;
 use crate::account::{Account, CertificateKey, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
@@ -43,6 +46,7 @@ pub struct Authenticator {
     peers: Peers,
     digest: Option<Arc<digest::Verifier>>,
     sessions: Option<Arc<session::Sessions>>,
+    basic: Option<Arc<basic::Verifier>>,
 }
 
 /// What is known of a connection's certificate, and for how long it may be taken as known.
@@ -104,17 +108,36 @@ pub struct CredentialFinding {
     /// The user name that they are for, as the client sent it; of a hash the name that it stands for, if there is one.
     pub username: Option<String>,
     /// The realm that they are for, if they could be read.
-    pub realm: Option<String>,
+    pub realm: Option<Box<str>>,
     /// What they were right by, if they were.
     pub proof: Option<Arc<Proof>>,
     /// The value of `Authentication-Info` for the response, if they were right.
-    pub authentication_info: Option<String>,
+    pub authentication_info: Option<Box<str>>,
+    /// When the client may come again, where it was told to.
+    pub retry_after: Option<Duration>,
 }
 
 impl CredentialFinding {
     /// Nothing else is known.
-    fn of(evidence: Finding<CredentialEvidence>) -> Self {
-        Self { evidence, why: None, username: None, realm: None, proof: None, authentication_info: None }
+    #[must_use]
+    pub fn of(evidence: Finding<CredentialEvidence>) -> Self {
+        Self {
+            evidence,
+            why: None,
+            username: None,
+            realm: None,
+            proof: None,
+            authentication_info: None,
+            retry_after: None,
+        }
+    }
+
+    fn because(self, why: &str) -> Self {
+        Self { why: Some(why.to_owned()), ..self }
+    }
+
+    fn by(self, username: &str) -> Self {
+        Self { username: Some(username.to_owned()), ..self }
     }
 }
 
@@ -134,6 +157,11 @@ enum Stored {
         algorithm: DigestAlgorithm,
         ha1: Arc<Ha1>,
     },
+    /// With the realm that clients are told.
+    Hash {
+        realm: Arc<str>,
+        password: Arc<Password>,
+    },
     /// A session in place of a password: what it rests on.
     Session(Arc<session::Session>),
 }
@@ -144,6 +172,7 @@ impl Proof {
     pub fn method(&self) -> Method {
         match self.stored {
             Stored::Ha1 { .. } => Method::Digest,
+            Stored::Hash { .. } => Method::Basic,
             Stored::Session(_) => Method::Session,
         }
     }
@@ -153,7 +182,7 @@ impl Proof {
     pub fn digest_realm(&self) -> Option<(&str, DigestAlgorithm)> {
         match &self.stored {
             Stored::Ha1 { realm, algorithm, .. } => Some((realm, *algorithm)),
-            Stored::Session(_) => None,
+            Stored::Hash { .. } | Stored::Session(_) => None,
         }
     }
 
@@ -162,7 +191,7 @@ impl Proof {
     pub fn session(&self) -> Option<&session::Session> {
         match &self.stored {
             Stored::Session(session) => Some(session),
-            Stored::Ha1 { .. } => None,
+            Stored::Ha1 { .. } | Stored::Hash { .. } => None,
         }
     }
 
@@ -180,6 +209,7 @@ impl Proof {
     pub fn is_of(&self, claimed: &Claimed) -> bool {
         match &self.stored {
             Stored::Ha1 { realm, .. } => claimed.is_user(&self.username, realm),
+            Stored::Hash { realm, .. } => claimed.is_user(&self.username, realm),
             // It is of an account, and names no realm.
             Stored::Session(_) => false,
         }
@@ -189,8 +219,13 @@ impl Proof {
 impl Authenticator {
     /// With these rules over these accounts.
     #[must_use]
-    pub fn new(rules: Rules, accounts: Arc<Accounts>, digest: Option<Arc<digest::Verifier>>) -> Self {
-        Self { rules, accounts, peers: Peers::default(), digest, sessions: None }
+    pub fn new(
+        rules: Rules,
+        accounts: Arc<Accounts>,
+        digest: Option<Arc<digest::Verifier>>,
+        basic: Option<Arc<basic::Verifier>>,
+    ) -> Self {
+        Self { rules, accounts, peers: Peers::default(), digest, basic, sessions: None }
     }
 
     /// Knows these servers of other domains as well.
@@ -199,10 +234,18 @@ impl Authenticator {
         Self { peers, ..self }
     }
 
-    /// The values of `WWW-Authenticate` for a challenge.
+    /// The values of `WWW-Authenticate` for a challenge by these methods, in their order.
     #[must_use]
-    pub fn challenges(&self, challenge: &Challenge<'_>) -> Vec<String> {
-        self.digest.as_ref().map(|digest| digest.challenges(challenge)).unwrap_or_default()
+    pub fn challenges(&self, methods: &[Method], challenge: &Challenge<'_>) -> Vec<String> {
+        let mut challenges = Vec::new();
+        for method in methods {
+            match (method, &self.digest, &self.basic) {
+                (Method::Digest, Some(digest), _) => challenges.extend(digest.challenges(challenge)),
+                (Method::Basic, _, Some(basic)) => challenges.push(basic.challenge().to_owned()),
+                _ => {}
+            }
+        }
+        challenges
     }
 
     /// Follows a connection's certificate as far as it gets. What the result rests on is added to `look`. A `claim`, which
@@ -410,6 +453,10 @@ impl Authenticator {
             Stored::Ha1 { realm, algorithm, ha1 } => {
                 let now = self.ha1(&proof.username, realm, *algorithm).await;
                 now.map(|now| now.as_ref() == Some(ha1))
+            }
+            Stored::Hash { password, .. } => {
+                let now = self.accounts.password(&proof.username).await;
+                now.map(|now| now.is_some_and(|now| now.is_still(password)))
             }
             // Answered above.
             Stored::Session(_) => Ok(false),

@@ -60,6 +60,8 @@ reasons! {
     DigestFailed = "digest_failed",
     /// A hand-over from another site did not hold.
     HandoverRefused = "handover_refused",
+    /// A password was wrong, or the user unknown.
+    BasicFailed = "basic_failed",
     /// Too many failures; locked for a while.
     LockedOut = "locked_out",
     /// Too many requests.

@@ -44,7 +44,7 @@ enum Action {
     Unlock(Named),
     /// Let nobody in by this account any more, and keep it on record
     Close(Named),
-    /// Set the password for HTTP Digest, for those without a certificate
+    /// Set the password for HTTP Digest and Basic, for those without a certificate
     Password(password::Args),
     /// Remove an account; certificates that were issued to it are revoked
     Remove(Named),

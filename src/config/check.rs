@@ -7,6 +7,7 @@ mod accounts;
 mod assertion;
 mod claim;
 mod digest;
+mod basic;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -63,6 +64,7 @@ impl Context<'_> {
         let accounts = self.accounts(&raw.accounts);
         let peers = self.peers(&raw.peers);
         let digest = self.digest(&raw.digest);
+        let basic = self.basic(&raw.basic);
         if let (Some(accounts), Some(identity), Some(digest), Some(trust)) = (&accounts, &identity, &digest, &mut trust)
         {
             self.what_foreign_tables_cannot_answer(raw, accounts, identity, digest.as_ref(), trust);
@@ -106,6 +108,7 @@ impl Context<'_> {
             digest: digest?,
             assertion: assertion?,
             handover: handover?,
+            basic: basic?,
             routes: routes?,
             upstreams: upstreams?,
             timeouts: timeouts?,

@@ -22,6 +22,10 @@ pub struct Foreign {
     pub groups: Option<Query>,
     /// The HA1 of a user; present whenever there is HTTP Digest.
     pub ha1: Option<Query>,
+    /// The hash of a user's password; present whenever a route lists `basic`.
+    pub password: Option<Query>,
+    /// How hashes are made whose salt stands in a column of its own. Without it they say themselves what they are.
+    pub password_layout: Option<SaltedLayout>,
     /// What the status is read from. Without it a column `status` with our own words is, if there is one, and
     /// every account that a query finds is active if there is none.
     pub status: Option<StatusColumn>,
@@ -47,6 +51,7 @@ impl Foreign {
             ("aliases", &self.aliases),
             ("groups", &self.groups),
             ("ha1", &self.ha1),
+            ("password", &self.password),
         ];
         let optional = optional.into_iter().filter_map(|(key, query)| query.as_ref().map(|query| (key, query)));
         std::iter::once(("by_username", &self.by_username)).chain(optional)

@@ -5,6 +5,7 @@
 
 mod access;
 mod assertion;
+mod basic;
 mod check;
 pub mod claim;
 mod digest;
@@ -29,13 +30,14 @@ mod values;
 
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
+pub use basic::Basic;
 pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
 pub use fault::{Fault, Faults, Severity};
 pub use fetching::{CrlFetch, Ocsp, OcspMode, PrivateAddresses, Stapling};
+pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
-pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use load::{Loaded, load, parse, schema};
 pub use peers::{Peer, PeerDigest};
 pub use people::{
@@ -76,6 +78,8 @@ pub struct Config {
     pub assertion: Option<Assertion>,
     /// Hand-over to and from other sites.
     pub handover: Option<Handover>,
+    /// HTTP Basic; present whenever a route lists `basic`.
+    pub basic: Option<Basic>,
     /// What goes where, in the order of the file; the router orders them by how specific they are.
     pub routes: Vec<Route>,
     /// Named upstreams. Every name that a route mentions is here.
@@ -303,6 +307,8 @@ pub enum Method {
     Digest,
     /// A session that a hand-over from another site has begun.
     Session,
+    /// HTTP Basic.
+    Basic,
 }
 
 impl Method {
@@ -313,6 +319,7 @@ impl Method {
             Self::Certificate => "certificate",
             Self::Digest => "digest",
             Self::Session => "session",
+            Self::Basic => "basic",
         }
     }
 }

@@ -11,6 +11,7 @@ mod assertion;
 mod claim;
 mod cache;
 mod digest;
+mod basic;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -23,12 +24,14 @@ mod upstream_tls;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
+pub(super) use basic::Basic;
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
 pub(super) use digest::{AuthInt, Bind, Digest, Nonce, Realm};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
-    AccountTable, Address, Comparison, HashTable, NameTable, Queries, Reference, StatusColumn, Tables, Values,
+    AccountTable, Address, Comparison, HashTable, NameTable, PasswordTable, Queries, Reference, StatusColumn, Tables,
+    Values,
 };
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
@@ -71,6 +74,8 @@ pub(super) struct File {
     pub(super) assertion: Field<Assertion>,
     /// Hand-over of people who have logged in, to and from other sites.
     pub(super) handover: Field<Handover>,
+    /// HTTP Basic for clients without a certificate; needed by routes that list `basic`.
+    pub(super) basic: Field<Basic>,
     /// What happens to requests; the most specific host and path win.
     pub(super) routes: Field<Vec<Field<Route>>>,
     /// Named servers that answer requests.

@@ -174,6 +174,32 @@ impl AccountTable {
         ))
     }
 
+    pub(super) fn password(&self, passwords: &PasswordTable) -> Option<String> {
+        let (table, passwords_in) = match &passwords.table {
+            None => (String::new(), 'a'),
+            Some((table, account, refers_to)) => {
+                let on = format!("{} = {}", account.of('h'), self.reference(*refers_to)?);
+                (format!(" JOIN {} AS h ON {on}", table.0), 'h')
+            }
+        };
+        let (pin, pin_salt) = passwords.pin.as_ref().map_or((None, None), |(pin, salt)| (Some(pin), salt.as_ref()));
+        let columns: String = [
+            (Some(&passwords.hash), "hash"),
+            (passwords.salt.as_ref(), "salt"),
+            (pin, "pin_hash"),
+            (pin_salt, "pin_salt"),
+        ]
+        .into_iter()
+        .filter_map(|(column, name)| Some(format!(", {} AS `{name}`", column?.of(passwords_in))))
+        .collect();
+        let username = self.username.of('a');
+        Some(format!(
+            "SELECT {username} AS `username`{columns} FROM {} AS a{table} WHERE {username} = :username{}",
+            self.table.0,
+            self.conditions()
+        ))
+    }
+
     /// The column of an account that others refer to; none if this table does not have it.
     fn reference(&self, to: Reference) -> Option<String> {
         match to {
@@ -228,6 +254,17 @@ pub(super) struct HashTable {
     pub(super) md5: Option<Name>,
     pub(super) sha256: Option<Name>,
     pub(super) realm: Option<Name>,
+}
+
+/// Where hashes of passwords stand: in the table of accounts, or in one that refers to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PasswordTable {
+    /// The table, its column that refers to an account, and by what.
+    pub(super) table: Option<(Name, Name, Reference)>,
+    pub(super) hash: Name,
+    pub(super) salt: Option<Name>,
+    /// The hash of a second secret, and its salt.
+    pub(super) pin: Option<(Name, Option<Name>)>,
 }
 
 #[cfg(test)]
@@ -317,6 +354,38 @@ mod tests {
             "SELECT a.`login` AS `username`, CASE :algorithm WHEN 'MD5' THEN h.`h` WHEN 'SHA-256' THEN h.`i` END AS `ha1` \
              FROM `mail`.`people` AS a JOIN `hashes` AS h ON h.`person` = a.`id` WHERE a.`login` = :username"
         );
+    }
+
+    #[test]
+    fn hashes_of_passwords_are_asked_for_with_their_salts() {
+        let own = PasswordTable {
+            table: None,
+            hash: name("hash"),
+            salt: Some(name("pepper")),
+            pin: Some((name("pin"), Some(name("pin salt")))),
+        };
+        assert_eq!(
+            accounts().password(&own).unwrap(),
+            format!(
+                "SELECT a.`login` AS `username`, a.`hash` AS `hash`, a.`pepper` AS `salt`, a.`pin` AS `pin_hash`, \
+                 a.`pin salt` AS `pin_salt` FROM `mail`.`people` AS a WHERE a.`login` = :username AND {KIND}"
+            )
+        );
+        let elsewhere = PasswordTable {
+            table: Some((name("secrets"), name("person"), Reference::Id)),
+            salt: None,
+            pin: None,
+            ..own
+        };
+        assert_eq!(
+            accounts().password(&elsewhere).unwrap(),
+            format!(
+                "SELECT a.`login` AS `username`, h.`hash` AS `hash` FROM `mail`.`people` AS a \
+                 JOIN `secrets` AS h ON h.`person` = a.`id` WHERE a.`login` = :username AND {KIND}"
+            )
+        );
+        let without = AccountTable { id: None, ..accounts() };
+        assert_eq!(without.password(&elsewhere), None);
     }
 
     #[test]

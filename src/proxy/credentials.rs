@@ -32,7 +32,7 @@ impl Exchange<'_> {
     ) -> Result<(CredentialFinding, Received), UploadFault> {
         let mut received = Received::Streaming(incoming);
         if policy.is_challenged() {
-            let (finding, left) = self.digest(head, target, route, received).await?;
+            let (finding, left) = self.authorization(policy, head, target, route, received).await?;
             let absent = matches!(finding.evidence, Finding::Known(CredentialEvidence::Absent));
             if !(absent && policy.authenticate.contains(&Method::Session)) {
                 return Ok((finding, left));
@@ -41,6 +41,27 @@ impl Exchange<'_> {
         }
         let session = cookies::value(&head.headers, cookies::SESSION);
         Ok((self.gate.authenticator.session(session, self.at.timestamp()).await, received))
+    }
+
+    /// What the request's `Authorization` says.
+    async fn authorization(
+        &self,
+        policy: &Policy,
+        head: &http::request::Parts,
+        target: &RequestTarget,
+        route: &Route,
+        received: Received,
+    ) -> Result<(CredentialFinding, Received), UploadFault> {
+        let mut finding = CredentialFinding::of(Finding::NotAsked);
+        if policy.authenticate.contains(&Method::Basic) {
+            let values: Vec<&[u8]> = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+            finding = self.gate.authenticator.basic(&values).await;
+        }
+        let none_found = matches!(finding.evidence, Finding::NotAsked | Finding::Known(CredentialEvidence::Absent));
+        if none_found && policy.authenticate.contains(&Method::Digest) {
+            return self.digest(head, target, route, received).await;
+        }
+        Ok((finding, received))
     }
 
     /// What the request's Digest credentials say.
@@ -97,7 +118,9 @@ impl Exchange<'_> {
         stale: bool,
     ) -> Response<ReplyBody> {
         let (client, now) = (self.address(), self.at.timestamp());
-        let challenge = match self.realm(headers) {
+        let methods = about.route.map_or(&[][..], Route::methods);
+        let realm = if methods.contains(&Method::Digest) { self.realm(headers) } else { Ok("") };
+        let challenge = match realm {
             Ok(realm) => Challenge { realm, stale, body, client, now },
             Err(error) => {
                 let name = self.gate.authenticator.digest().and_then(Verifier::realm_header).unwrap_or_default();
@@ -105,7 +128,7 @@ impl Exchange<'_> {
                 return self.refuse(&about, Reason::BadRequest);
             }
         };
-        let challenges = self.gate.authenticator.challenges(&challenge).into_iter();
+        let challenges = self.gate.authenticator.challenges(methods, &challenge).into_iter();
         let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());
         self.record(about, Outcome::Challenge, Some(reason), Some(refusal.status()), None);

@@ -134,6 +134,9 @@ fn compare_credentials(now: &Finding<CredentialEvidence>) -> Found {
         Finding::Known(CredentialEvidence::Wrong(Method::Session)) => {
             Found::Lost(Reason::CertificateRequired, SESSION_OVER.to_owned())
         }
+        Finding::Known(CredentialEvidence::Wrong(Method::Basic)) => {
+            Found::Lost(Reason::BasicFailed, NO_SUCH_PASSWORD.to_owned())
+        }
         Finding::Known(_) | Finding::NotAsked => Found::Lost(Reason::DigestFailed, NO_SUCH_PASSWORD.to_owned()),
     }
 }

@@ -55,6 +55,7 @@ pub fn remove_authorization(headers: &mut HeaderMap, methods: &[Method]) {
         methods.iter().any(|method| match method {
             Method::Certificate | Method::Session => false,
             Method::Digest => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Digest")),
+            Method::Basic => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic")),
         })
     };
     if headers.get_all(AUTHORIZATION).iter().any(is_judged) {
@@ -80,6 +81,14 @@ mod tests {
             (digest, &["DigestX t"], true),
             (digest, &["Basic YTpi"], true),
             (&[Method::Certificate], &["Digest username=\"a\""], true),
+            (&[Method::Basic], &["bASIC YTpi"], false),
+            (&[Method::Basic], &[" \tBasic YTpi"], false),
+            (&[Method::Basic], &["Basic"], false),
+            (&[Method::Basic], &["Bearer t", "Basic YTpi"], false),
+            (&[Method::Basic], &["BasicX YTpi"], true),
+            (&[Method::Basic], &["Digest username=\"a\""], true),
+            (&[Method::Digest, Method::Basic], &["Digest username=\"a\""], false),
+            (&[Method::Digest, Method::Basic], &["Basic YTpi"], false),
         ];
         for (methods, values, stays) in cases {
             let mut headers = HeaderMap::new();

@@ -39,7 +39,6 @@ use crate::telemetry::request_id::RequestId;
 use crate::upstream::pool::Pools;
 use arc_swap::ArcSwap;
 use body::{ClientBody, Received, ReplyBody, UploadFault};
-use bytes::Bytes;
 use client::Serving;
 use forward::ForwardError;
 use gate::{Route, Target};
@@ -242,8 +241,8 @@ impl Exchange<'_> {
                 let routed = Routed { target: &target, route, service, claim, standing: &standing };
                 let request = Request::from_parts(head, received);
                 let mut response = self.admit(worker, &permit, &routed, &about, request).await;
-                let info = credentials.as_ref().and_then(|credentials| credentials.authentication_info.clone());
-                if let Some(info) = info.and_then(|info| HeaderValue::from_maybe_shared(Bytes::from(info)).ok()) {
+                let info = credentials.as_ref().and_then(|credentials| credentials.authentication_info.as_deref());
+                if let Some(info) = info.and_then(|info| HeaderValue::from_str(info).ok()) {
                     response.headers_mut().insert(AUTHENTICATION_INFO, info);
                 }
                 Ok(response)
@@ -362,6 +361,9 @@ impl Exchange<'_> {
         }
         if reason == Reason::AccountsUnavailable {
             refusal = refusal.with_retry_after(RETRY_AFTER);
+        }
+        if let Some(wait) = about.credentials.and_then(|credentials| credentials.retry_after) {
+            refusal = refusal.with_retry_after(wait);
         }
         self.record(about, Outcome::Refuse, Some(reason), Some(refusal.status()), None);
         refusal.response(&about.page.method, &about.page.headers).map(ReplyBody::from)

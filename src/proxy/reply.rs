@@ -41,6 +41,7 @@ pub fn status(reason: Reason) -> StatusCode {
         | Reason::ClaimMismatch
         | Reason::NotAuthorized
         | Reason::DigestFailed
+        | Reason::BasicFailed
         | Reason::HandoverRefused => StatusCode::FORBIDDEN,
         Reason::LockedOut | Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Reason::BadRequest => StatusCode::BAD_REQUEST,

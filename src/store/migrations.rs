@@ -37,6 +37,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0004_digest.sql"),
         mysql: include_str!("migrations/mysql/0004_digest.sql"),
     },
+    Migration {
+        version: 5,
+        sqlite: include_str!("migrations/sqlite/0005_passwords.sql"),
+        mysql: include_str!("migrations/mysql/0005_passwords.sql"),
+    },
 ];
 
 /// The version that this program works with.

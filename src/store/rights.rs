@@ -109,6 +109,11 @@ pub const TABLES: &[Table] = &[
         rights: [READ, REPLACE, NONE, REPLACE],
     },
     Table {
+        name: "password_hashes",
+        columns: &["account_id", "hash", "set_by"],
+        rights: [READ, REPLACE, NONE, REPLACE],
+    },
+    Table {
         name: "certificates",
         columns: &[
             "issuer",
@@ -142,6 +147,17 @@ pub const TABLES: &[Table] = &[
     Table { name: "handovers", columns: &["identifier", "kept_until"], rights: [REPLACE, NONE, NONE, NONE] },
     Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
 ];
+
+/// What the gate may be given besides, to hash outdated passwords anew (`db grants --rehash`): the column of the hash
+/// and no other, so that it can set nobody another password that the feed of changes would tell of.
+const REHASH: (Role, &str, &str) = (Role::Gate, "password_hashes", "hash");
+
+/// The statement that gives a user what hashing passwords anew needs.
+#[must_use]
+pub fn rehash_grant(database: &str, user: &str) -> String {
+    let (_, table, column) = REHASH;
+    format!("GRANT UPDATE ({column}) ON {}.{} TO {user}", identifier(database), identifier(table))
+}
 
 /// What a right is for: everything, a database (its name is a pattern of LIKE), or one table of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,6 +243,11 @@ impl Grant {
 
     /// Whether a right is needed wherever it holds.
     fn is_needed(&self, right: &str, role: Role, database: &str) -> bool {
+        let (may_rehash, table, column) = REHASH;
+        let is_column = right.replace('`', "") == format!("UPDATE ({column})");
+        if role == may_rehash && is_column && self.scope == Scope::Table(database.to_owned(), table.to_owned()) {
+            return true;
+        }
         let right = without_columns(right);
         if right == "USAGE" {
             return true;
@@ -457,6 +478,23 @@ mod tests {
         for (granted, superfluous) in cases {
             assert_eq!(judge(Role::Gate, "w_g", &lines(granted)).superfluous, superfluous, "{granted:?}");
         }
+    }
+
+    #[test]
+    fn the_gate_may_hash_passwords_anew_and_set_none() {
+        let granted = |line: &str| judge(Role::Gate, "wg", &lines(&[line])).superfluous;
+        assert!(granted(&rehash_grant("wg", "`gate`@`%`")).is_empty());
+        assert!(granted("GRANT SELECT, UPDATE (`hash`) ON `wg`.`password_hashes` TO `gate`@`%`").is_empty());
+        for line in [
+            "GRANT UPDATE ON `wg`.`password_hashes` TO `a`@`%`",
+            "GRANT UPDATE (`hash`, `set_by`) ON `wg`.`password_hashes` TO `a`@`%`",
+            "GRANT UPDATE (`hash`) ON `wg`.`digest_credentials` TO `a`@`%`",
+            "GRANT UPDATE (`hash`) ON `other`.`password_hashes` TO `a`@`%`",
+        ] {
+            assert_eq!(granted(line).len(), 1, "{line}");
+        }
+        let rehash = lines(&[&rehash_grant("wg", "`authority`@`%`")]);
+        assert_eq!(judge(Role::Authority, "wg", &rehash).superfluous.len(), 1);
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub struct Record<'a> {
     /// The account's user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<&'a str>,
-    /// How the client showed who it is: `certificate`, `digest`.
+    /// How the client showed who it is: `certificate`, `digest`, `basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'a str>,
 }

@@ -13,6 +13,7 @@ use wicketgate::account::{
     Unavailable,
 };
 use wicketgate::base::clock::Timestamp;
+use wicketgate::base::secret::Secret;
 use wicketgate::config::{self, DigestAlgorithm, Foreign};
 use wicketgate::store::changes::{Position, Since};
 
@@ -213,6 +214,10 @@ impl Registry for ForeignRegistry {
         };
         (self.execute)(&sql);
         std::future::ready(Ok(())).boxed()
+    }
+
+    fn set_password<'a>(&'a self, _: &'a str, _: Option<&'a Secret>) -> Done<'a, ()> {
+        panic!("their own application hashes passwords")
     }
 
     fn edit<'a>(&'a self, _: &'a str, _: &'a Edit) -> Done<'a, Account> {

@@ -2,6 +2,7 @@
 //! accounts with two.
 
 use super::Credential;
+use crate::account::password::Password;
 use crate::account::{Account, CertificateKey, Ha1, Lookup};
 use crate::base::clock::Timestamp;
 use std::sync::Arc;
@@ -52,6 +53,22 @@ impl Weigh for Account {
         let names = self.aliases.iter().chain(&self.groups).map(|name| size_of::<String>() + name.capacity());
         let optional = optional.into_iter().flatten().map(String::capacity);
         self.username.capacity() + names.chain(optional).sum::<usize>()
+    }
+}
+
+impl Weigh for String {
+    fn octets(&self) -> usize {
+        self.capacity()
+    }
+}
+
+impl Weigh for Option<Arc<Password>> {
+    fn octets(&self) -> usize {
+        let Some(password) = self else { return 0 };
+        let mut octets = size_of::<Password>();
+        // Text, salt and digest of each hash: about twice its text.
+        password.each_part(|part| octets += 2 * part.len());
+        octets
     }
 }
 

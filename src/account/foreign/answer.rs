@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Names,
     /// It finds an HA1.
     Credential,
+    /// It finds the hash of a password.
+    Password,
 }
 
 /// What a column is.
@@ -38,6 +40,10 @@ enum Column {
     Realm,
     Algorithm,
     Ha1,
+    Hash,
+    Salt,
+    PinHash,
+    PinSalt,
     /// The only one of a list.
     Name,
 }
@@ -53,6 +59,14 @@ const OF_ACCOUNTS: [(Column, &str); 7] = [
 ];
 const OF_CREDENTIALS: [(Column, &str); 4] =
     [(Column::Username, "username"), (Column::Realm, "realm"), (Column::Algorithm, "algorithm"), (Column::Ha1, "ha1")];
+
+const OF_PASSWORDS: [(Column, &str); 5] = [
+    (Column::Username, "username"),
+    (Column::Hash, "hash"),
+    (Column::Salt, "salt"),
+    (Column::PinHash, "pin_hash"),
+    (Column::PinSalt, "pin_salt"),
+];
 
 /// An answer does not hold what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +85,9 @@ pub(super) enum AnswerError {
         /// Those that have.
         known: String,
     },
+    /// Nobody says what a salt is for.
+    #[error("it yields a column `{0}`, and `password_layout` does not say how it is hashed")]
+    NoLayout(String),
     /// Two columns have one name.
     #[error("it yields the column `{0}` twice")]
     Twice(String),
@@ -116,6 +133,7 @@ impl Layout {
             Purpose::Names => return Err(AnswerError::NotOne(columns.len())),
             Purpose::Account => OF_ACCOUNTS.into_iter().chain([(Column::Status, status_name)]).collect(),
             Purpose::Credential => OF_CREDENTIALS.to_vec(),
+            Purpose::Password => OF_PASSWORDS.to_vec(),
         };
         let mut layout = Vec::with_capacity(columns.len());
         for name in columns {
@@ -129,8 +147,23 @@ impl Layout {
             layout.push((*column, name.clone()));
         }
         let layout = Self(layout);
+        if purpose == Purpose::Password && foreign.password_layout.is_none() {
+            let salt = [Column::Salt, Column::PinSalt].into_iter().find_map(|column| layout.place(column));
+            if let Some((_, name)) = salt.and_then(|place| layout.0.get(place)) {
+                return Err(AnswerError::NoLayout(name.clone()));
+            }
+        }
         let needed = match purpose {
             Purpose::Credential => vec![(Column::Username, "username"), (Column::Ha1, "ha1")],
+            Purpose::Password => {
+                // A salt that nobody says the use of, or that is not there, would make every hash another one.
+                let salted = foreign.password_layout.is_some();
+                let has_pin = layout.place(Column::PinHash).is_some();
+                let mut needed = vec![(Column::Username, "username"), (Column::Hash, "hash")];
+                needed.extend(salted.then_some((Column::Salt, "salt")));
+                needed.extend((salted && has_pin).then_some((Column::PinSalt, "pin_salt")));
+                needed
+            }
             _ => std::iter::once((Column::Username, "username"))
                 .chain(status.map(|status| (Column::Status, status.column.as_str())))
                 .collect(),
@@ -240,6 +273,18 @@ impl Layout {
             ha1: self.filled(row, Column::Ha1)?,
         })
     }
+
+    /// A row of a query that finds the hash of a password.
+    pub(super) fn password(&self, row: &store::Row) -> Result<StoredPassword, AnswerError> {
+        Ok(StoredPassword {
+            username: self.required(row, Column::Username, "username")?,
+            hash: self.filled(row, Column::Hash)?,
+            salt: self.filled(row, Column::Salt)?.unwrap_or_default(),
+            pin_hash: self.filled(row, Column::PinHash)?,
+            pin_salt: self.filled(row, Column::PinSalt)?.unwrap_or_default(),
+            has_pin: self.place(Column::PinHash).is_some(),
+        })
+    }
 }
 
 const ACTIVE: (crate::account::Status, bool) = (crate::account::Status::Active, true);
@@ -343,4 +388,15 @@ pub(super) struct Credential {
     pub(super) realm: Option<String>,
     pub(super) algorithm: Option<String>,
     pub(super) ha1: Option<String>,
+}
+
+/// The hash of a password as the database has it.
+pub(super) struct StoredPassword {
+    pub(super) username: String,
+    pub(super) hash: Option<String>,
+    pub(super) salt: String,
+    pub(super) pin_hash: Option<String>,
+    pub(super) pin_salt: String,
+    /// Whether the table has a second secret. Then it is asked for, even of somebody who has none.
+    pub(super) has_pin: bool,
 }

@@ -3,7 +3,7 @@
 //! would cost more than the bounds say.
 
 use super::recipe::{Hash, Recipe};
-use super::{HashError, MAX_MEMORY, MAX_TEXT, PasswordHash, crypt};
+use super::{HashError, MAX_MEMORY, MAX_TEXT, crypt};
 use crate::base::hex;
 use crate::base::secret::Secret;
 use crate::config::SaltedLayout;
@@ -33,6 +33,8 @@ const STANDARD: GeneralPurpose = base64(&alphabet::STANDARD);
 const BCRYPT: GeneralPurpose = base64(&alphabet::BCRYPT);
 
 type Read<T> = Result<T, HashError>;
+/// A recipe, and what it makes of the right password.
+type Parsed = (Recipe, Secret);
 
 /// What breaks the rules of a layout.
 fn malformed<T>(layout: &'static str, why: &'static str) -> Read<T> {
@@ -43,12 +45,12 @@ fn at_most(layout: &'static str, what: &'static str, value: u64, limit: u64) -> 
     if value <= limit { Ok(()) } else { Err(HashError::TooCostly { layout, what, value, limit }) }
 }
 
-fn made(recipe: Recipe, expected: Vec<u8>) -> Read<PasswordHash> {
-    Ok(PasswordHash { recipe, expected: Secret::new(expected) })
+fn made(recipe: Recipe, expected: Vec<u8>) -> Read<Parsed> {
+    Ok((recipe, Secret::new(expected)))
 }
 
-/// See [`PasswordHash::parse`].
-pub(super) fn parse(text: &str) -> Read<PasswordHash> {
+/// See [`PasswordHash::parse`](super::PasswordHash::parse).
+pub(super) fn parse(text: &str) -> Read<Parsed> {
     if text.len() > MAX_TEXT {
         return Err(HashError::TooLong);
     }
@@ -64,7 +66,7 @@ pub(super) fn parse(text: &str) -> Read<PasswordHash> {
 }
 
 /// `{SCHEME}…`, as Dovecot, Postfix and LDAP servers write it.
-fn labelled(rest: &str) -> Read<PasswordHash> {
+fn labelled(rest: &str) -> Read<Parsed> {
     let Some((scheme, value)) = rest.split_once('}') else { return Err(HashError::Unknown) };
     let scheme = scheme.to_ascii_uppercase();
     let (scheme, encoding) = scheme.split_once('.').unwrap_or((&scheme, ""));
@@ -101,7 +103,7 @@ fn labelled(rest: &str) -> Read<PasswordHash> {
 }
 
 /// `$1$salt$rounds$hash`, after `{PBKDF2}`.
-fn dovecot_pbkdf2(value: &str) -> Read<PasswordHash> {
+fn dovecot_pbkdf2(value: &str) -> Read<Parsed> {
     match value.split('$').collect::<Vec<_>>().as_slice() {
         ["", "1", salt, rounds, digest] => pbkdf2(Hash::Sha1, rounds, salt.as_bytes(), hexadecimal(digest)),
         _ => malformed("PBKDF2", "it is not `$1$salt$rounds$hash`"),
@@ -109,7 +111,7 @@ fn dovecot_pbkdf2(value: &str) -> Read<PasswordHash> {
 }
 
 /// `$id$…`: the modular crypt format, and the PHC string format that came of it.
-fn modular(text: &str) -> Read<PasswordHash> {
+fn modular(text: &str) -> Read<Parsed> {
     let fields: Vec<&str> = text.split('$').skip(1).collect();
     match fields.as_slice() {
         ["argon2id", rest @ ..] => argon2(Algorithm::Argon2id, rest),
@@ -136,7 +138,7 @@ fn modular(text: &str) -> Read<PasswordHash> {
 }
 
 /// What Django and Werkzeug write: `algorithm$…`.
-fn of_frameworks(text: &str) -> Read<PasswordHash> {
+fn of_frameworks(text: &str) -> Read<Parsed> {
     let Some((algorithm, rest)) = text.split_once('$') else { return Err(HashError::Unknown) };
     let fields: Vec<&str> = rest.split('$').collect();
     match (algorithm, fields.as_slice()) {
@@ -183,7 +185,7 @@ fn of_frameworks(text: &str) -> Read<PasswordHash> {
 const NO_NUMBER: &str = "a parameter is no number, or the hash is not in hexadecimal";
 
 /// `v=19`, which is absent in old ones, `m=…,t=…,p=…`, salt, hash.
-fn argon2(algorithm: Algorithm, fields: &[&str]) -> Read<PasswordHash> {
+fn argon2(algorithm: Algorithm, fields: &[&str]) -> Read<Parsed> {
     const LAYOUT: &str = "argon2";
     let (version, fields) = match fields {
         ["v=19", rest @ ..] => (Version::V0x13, rest),
@@ -211,7 +213,7 @@ fn argon2(algorithm: Algorithm, fields: &[&str]) -> Read<PasswordHash> {
 }
 
 /// Cost, then 22 digits of salt and 31 of hash.
-fn bcrypt(cost: &str, value: &str, prehashed: bool) -> Read<PasswordHash> {
+fn bcrypt(cost: &str, value: &str, prehashed: bool) -> Read<Parsed> {
     const LAYOUT: &str = "bcrypt";
     let (Some(cost), true) = (decimal(cost), value.len() == 53) else {
         return malformed(LAYOUT, "it has not the parts of one");
@@ -228,7 +230,7 @@ fn bcrypt(cost: &str, value: &str, prehashed: bool) -> Read<PasswordHash> {
     }
 }
 
-fn scrypt(log_n: u64, [r, p]: [u64; 2], salt: Vec<u8>, digest: Vec<u8>, encoded: bool) -> Read<PasswordHash> {
+fn scrypt(log_n: u64, [r, p]: [u64; 2], salt: Vec<u8>, digest: Vec<u8>, encoded: bool) -> Read<Parsed> {
     const LAYOUT: &str = "scrypt";
     at_most(LAYOUT, "ln", log_n, 24)?;
     let memory = (128_u64 << log_n).saturating_mul(r);
@@ -246,7 +248,7 @@ fn scrypt(log_n: u64, [r, p]: [u64; 2], salt: Vec<u8>, digest: Vec<u8>, encoded:
 }
 
 /// As crypt(3) writes it: N, r and p in 1, 5 and 5 digits, the salt; 43 digits of hash.
-fn crypt_scrypt(settings: &str, digest: &str) -> Read<PasswordHash> {
+fn crypt_scrypt(settings: &str, digest: &str) -> Read<Parsed> {
     const LAYOUT: &str = "scrypt";
     let parts = settings.split_at_checked(1).and_then(|(n, rest)| {
         let (r, rest) = rest.split_at_checked(5)?;
@@ -263,7 +265,7 @@ fn crypt_scrypt(settings: &str, digest: &str) -> Read<PasswordHash> {
 }
 
 /// `rounds$salt$hash` as passlib writes it, or `i=rounds,l=length` instead of the rounds.
-fn modular_pbkdf2(hash: Hash, fields: &[&str]) -> Read<PasswordHash> {
+fn modular_pbkdf2(hash: Hash, fields: &[&str]) -> Read<Parsed> {
     const LAYOUT: &str = "PBKDF2";
     let [parameters, salt, digest] = fields else { return malformed(LAYOUT, "it has not the parts of one") };
     let rounds = match parameters.strip_prefix("i=") {
@@ -273,7 +275,7 @@ fn modular_pbkdf2(hash: Hash, fields: &[&str]) -> Read<PasswordHash> {
     pbkdf2(hash, rounds, &octets(LAYOUT, salt)?, Some(octets(LAYOUT, digest)?))
 }
 
-fn pbkdf2(hash: Hash, rounds: &str, salt: &[u8], digest: Option<Vec<u8>>) -> Read<PasswordHash> {
+fn pbkdf2(hash: Hash, rounds: &str, salt: &[u8], digest: Option<Vec<u8>>) -> Read<Parsed> {
     const LAYOUT: &str = "PBKDF2";
     let (Some(rounds), Some(digest)) = (decimal(rounds), digest) else {
         return malformed(LAYOUT, "its rounds are no number, or its hash is not encoded as it should be");
@@ -291,7 +293,7 @@ fn pbkdf2(hash: Hash, rounds: &str, salt: &[u8], digest: Option<Vec<u8>>) -> Rea
 }
 
 /// `rounds=…`, which may be absent, salt, hash.
-fn sha_crypt(wide: bool, fields: &[&str]) -> Read<PasswordHash> {
+fn sha_crypt(wide: bool, fields: &[&str]) -> Read<Parsed> {
     const LAYOUT: &str = "sha-crypt";
     let (rounds, salt, digest) = match fields {
         [salt, digest] => (Some(u64::from(sha_crypt::Params::RECOMMENDED_ROUNDS)), salt, digest),
@@ -310,7 +312,7 @@ fn sha_crypt(wide: bool, fields: &[&str]) -> Read<PasswordHash> {
     made(Recipe::ShaCrypt { wide, rounds, salt: salt.as_bytes().to_vec() }, digest)
 }
 
-fn md5_crypt(magic: &'static str, salt: &str, digest: &str) -> Read<PasswordHash> {
+fn md5_crypt(magic: &'static str, salt: &str, digest: &str) -> Read<Parsed> {
     const LAYOUT: &str = "md5-crypt";
     if salt.len() > 8 {
         return malformed(LAYOUT, "its salt is longer than 8 octets");
@@ -319,7 +321,7 @@ fn md5_crypt(magic: &'static str, salt: &str, digest: &str) -> Read<PasswordHash
 }
 
 /// Flavour, N and r in a digit each: what crypt(3) has written since there is yescrypt.
-fn yescrypt(parameters: &str, salt: &str, digest: &str) -> Read<PasswordHash> {
+fn yescrypt(parameters: &str, salt: &str, digest: &str) -> Read<Parsed> {
     const LAYOUT: &str = "yescrypt";
     /// From this one on, a number has more than one digit.
     const LONGER: u32 = 48;
@@ -337,8 +339,8 @@ fn yescrypt(parameters: &str, salt: &str, digest: &str) -> Read<PasswordHash> {
     made(Recipe::Yescrypt { params, salt }, crypt_digest(LAYOUT, digest, 43)?)
 }
 
-/// See [`PasswordHash::salted`].
-pub(super) fn salted(layout: SaltedLayout, hash: &str, salt: &str) -> Read<PasswordHash> {
+/// See [`PasswordHash::salted`](super::PasswordHash::salted).
+pub(super) fn salted(layout: SaltedLayout, hash: &str, salt: &str) -> Read<Parsed> {
     const LAYOUT: &str = "salted SHA";
     if hash.is_empty() {
         return Err(HashError::NoPassword);

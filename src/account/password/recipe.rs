@@ -106,6 +106,21 @@ impl Recipe {
         }
     }
 
+    /// What decides how long it takes, beside its kind.
+    pub(super) fn cost(&self) -> (&'static str, [u64; 3]) {
+        let numbers = match self {
+            Self::Argon2 { params, .. } => [params.m_cost(), params.t_cost(), params.p_cost()].map(u64::from),
+            Self::Bcrypt { cost, .. } => [u64::from(*cost), 0, 0],
+            Self::Scrypt { log_n, r, p, .. } => [u64::from(*log_n), u64::from(*r), u64::from(*p)],
+            Self::Pbkdf2 { hash, rounds, .. } => [rounds.get().into(), hash.length() as u64, 0],
+            Self::ShaCrypt { wide, rounds, .. } => [u64::from(*rounds), u64::from(*wide), 0],
+            Self::Md5Crypt { .. } => [0; 3],
+            Self::Yescrypt { params, .. } => [params.n(), params.r().into(), params.p().into()],
+            Self::Salted { hash, .. } => [hash.length() as u64, 0, 0],
+        };
+        (self.kind(), numbers)
+    }
+
     /// The hash of a password, of `length` octets where that is for the one who hashes to choose. `None` when
     /// there is no memory for it.
     pub(super) fn make(&self, password: &[u8], length: usize) -> Option<Secret> {

@@ -73,6 +73,12 @@ pub(super) const USERNAME_OF: &str = concat!(
      WHERE h.userhash = ? AND h.realm = ? AND h.algorithm = ? AND ",
     present!()
 );
+/// Parameters: the user name. Columns: the same, the hash, the number of the change that set the password.
+pub(super) const PASSWORD: &str = concat!(
+    "SELECT a.username, p.hash, p.set_by \
+     FROM accounts a JOIN password_hashes p ON p.account_id = a.id WHERE a.username = ? AND ",
+    present!()
+);
 
 /// Parameters: issuer and serial, twice. Columns: issuer, serial, the time.
 pub(super) const REVOKED: &str = "SELECT issuer, serial, revoked_at FROM revocations WHERE issuer = ? AND serial = ? \
@@ -120,6 +126,13 @@ pub(super) const INSERT_USERHASH: &str =
 /// Parameters: account id, realm, algorithm.
 pub(super) const DELETE_USERHASH: &str =
     "DELETE FROM digest_userhashes WHERE account_id = ? AND realm = ? AND algorithm = ?";
+/// Parameters: account id, hash, the number of the change.
+pub(super) const INSERT_PASSWORD: &str = "INSERT INTO password_hashes (account_id, hash, set_by) VALUES (?, ?, ?)";
+/// Parameters: account id.
+pub(super) const DELETE_PASSWORD: &str = "DELETE FROM password_hashes WHERE account_id = ?";
+/// Parameters: hash, the number of the change that set the password, user name.
+pub(super) const REHASH: &str = "UPDATE password_hashes SET hash = ? \
+    WHERE set_by = ? AND account_id = (SELECT id FROM accounts WHERE username = ?)";
 
 /// Parameters: issuer, serial, issuer name, user name, subject, notBefore, notAfter, fingerprint, profile.
 pub(super) const INSERT_CERTIFICATE: &str = "INSERT INTO certificates \

@@ -85,12 +85,12 @@ fn gate() -> (Authenticator, Arc<Counting>) {
     let config = Digest { algorithms: ChallengeAlgorithm::ALL.to_vec(), userhash: true, ..Digest::of_realm(REALM) };
     let verifier = Verifier::new(&config, Some(&Secret::from("a secret for tests alone"))).unwrap();
     let Ok(rules) = Rules::new(&[], |_| Ok::<_, Infallible>(Vec::new()));
-    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier))), directory)
+    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier)), None), directory)
 }
 
 fn session(gate: &Authenticator, algorithm: ChallengeAlgorithm) -> Session {
     let challenge = Challenge { realm: REALM, stale: false, body: Some(0), client: CLIENT, now: NOW };
-    let headers = gate.challenges(&challenge);
+    let headers = gate.challenges(&[Method::Digest], &challenge);
     let offers = Offer::all(headers.iter().map(String::as_bytes));
     Session::new(offers.into_iter().find(|offer| offer.algorithm == algorithm).unwrap())
 }

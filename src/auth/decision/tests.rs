@@ -98,6 +98,7 @@ fn the_table_of_the_design_holds() {
         (Certificate::None, Credential::Wrong(Method::Digest), everywhere(challenge(Reason::DigestFailed, false))),
         (Certificate::None, Credential::Stale, everywhere(challenge(Reason::DigestFailed, true))),
         (Certificate::None, Credential::Malformed, everywhere(refuse(Reason::BadRequest))),
+        (Certificate::None, Credential::Crowded, everywhere(refuse(Reason::RateLimited))),
         (Certificate::None, Credential::Right(Method::Digest, Arc::clone(&bob)), everywhere(refuse(inactive))),
         // Accepted: what else was sent does not matter.
         (Certificate::Account(Arc::clone(&alice)), Credential::Absent, everywhere(by_certificate())),
@@ -282,9 +283,18 @@ fn a_certificate_on_a_route_for_anybody_says_no_name() {
 
 /// Every policy there can be, but for the names.
 fn every_policy() -> Vec<Policy> {
-    use Method::{Certificate, Digest};
+    use Method::{Basic, Certificate, Digest};
     let mut all = Vec::new();
-    for authenticate in [&[][..], &[Certificate], &[Digest], &[Certificate, Digest], &[Digest, Certificate]] {
+    let methods = [
+        &[][..],
+        &[Certificate],
+        &[Digest],
+        &[Certificate, Digest],
+        &[Digest, Certificate],
+        &[Certificate, Basic],
+        &[Digest, Basic],
+    ];
+    for authenticate in methods {
         for anonymous in [Anonymous::Deny, Anonymous::Allow, redirect()] {
             for groups in [&[][..], &["staff"], &["admin", "staff"]] {
                 for certificate_needed in [false, true] {
@@ -322,23 +332,17 @@ fn every_certificate() -> Vec<CertificateEvidence> {
 }
 
 fn every_credential() -> Vec<Finding<CredentialEvidence>> {
+    use CredentialEvidence::{Absent, Crowded, Malformed, Right, Stale, Wrong};
     let mut all = vec![Finding::NotAsked, Finding::Unavailable];
-    all.extend(
-        [
-            CredentialEvidence::Absent,
-            CredentialEvidence::Stale,
-            CredentialEvidence::Wrong(Method::Digest),
-            CredentialEvidence::Malformed,
-        ]
-        .map(Finding::Known),
-    );
-    all.extend(
-        every_account().into_iter().map(|account| Finding::Known(CredentialEvidence::Right(Method::Digest, account))),
-    );
+    all.extend([Absent, Stale, Crowded, Malformed].map(Finding::Known));
+    for method in [Method::Digest, Method::Basic] {
+        all.push(Finding::Known(Wrong(method)));
+        all.extend(every_account().into_iter().map(|account| Finding::Known(Right(method, account))));
+    }
     all
 }
 
-/// Calls `check` with every policy and every evidence, sensible or not: about 133,000 cases.
+/// Calls `check` with every policy and every evidence, sensible or not: about 400,000 cases.
 fn for_everything(mut check: impl FnMut(&Policy, &Evidence, Verdict)) {
     let (certificates, all_credentials) = (every_certificate(), every_credential());
     for policy in every_policy() {
@@ -647,4 +651,31 @@ fn a_session_is_worth_what_it_stands_for_and_nothing_asks_for_one() {
     let digest = Policy { authenticate: vec![Method::Digest], ..policy.clone() };
     let shown = gathered(&digest, CertificateEvidence::None, &CredentialEvidence::Right(Method::Session, alice()));
     assert!(!matches!(decide(&digest, &shown), Verdict::Permit(_)));
+}
+
+#[test]
+fn a_route_takes_the_methods_that_it_lists_and_no_other() {
+    let alice = alice();
+    let by = |method| permit(Some((&alice, method)), ClientVerify::None);
+    let (digest, basic) = (&[Method::Certificate, Method::Digest][..], &[Method::Basic][..]);
+    let cases = [
+        (digest, CredentialEvidence::Right(Method::Digest, Arc::clone(&alice)), by(Method::Digest)),
+        (basic, CredentialEvidence::Right(Method::Basic, Arc::clone(&alice)), by(Method::Basic)),
+        (
+            digest,
+            CredentialEvidence::Right(Method::Basic, Arc::clone(&alice)),
+            challenge(Reason::CertificateRequired, false),
+        ),
+        (
+            basic,
+            CredentialEvidence::Right(Method::Digest, Arc::clone(&alice)),
+            challenge(Reason::CertificateRequired, false),
+        ),
+        (basic, CredentialEvidence::Wrong(Method::Basic), challenge(Reason::BasicFailed, false)),
+    ];
+    for (methods, sent, expected) in cases {
+        let policy = policy(methods, Anonymous::Deny);
+        let evidence = gathered(&policy, CertificateEvidence::None, &sent);
+        assert_eq!(decide(&policy, &evidence), expected, "{methods:?} {sent:?}");
+    }
 }

@@ -1,10 +1,11 @@
 //! `wicketgate account password`: what is kept of a password is HA1 (RFC 7616), for each algorithm that
-//! the configuration offers. The password itself is never an argument, which other users of the machine
+//! the configuration offers, and a hash for HTTP Basic, which is of no realm. The password itself is never an argument, which other users of the machine
 //! could read.
 
 use super::super::{Exit, Failure, print};
 use super::{refused, with_configuration};
 use crate::account::ha1;
+use crate::account::password::{self, SALT};
 use crate::base::secret::{Secret, SecretSource};
 use crate::config::{Config, DigestAlgorithm};
 use serde_json::json;
@@ -23,6 +24,10 @@ pub(super) struct Args {
     /// The realm that the password is for (default: the realm of `digest` in the configuration, if it is one)
     #[arg(long)]
     realm: Option<String>,
+    /// Set it for HTTP Basic, and for no realm unless `--realm` names one; without this and without `--realm` it is set
+    /// for both
+    #[arg(long)]
+    basic: bool,
     /// Read the password from the first line of standard input, instead of asking for it
     #[arg(long, conflicts_with_all = ["file", "remove"])]
     stdin: bool,
@@ -43,7 +48,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     with_configuration(&args.config, async |registry, config| {
         let username = args.username.as_str();
-        let realm = realm(args, config)?;
+        let realm = match args {
+            Args { basic: true, realm: None, .. } => None,
+            _ => Some(realm(args, config)?),
+        };
+        let for_basic = args.basic || args.realm.is_none();
         let algorithms = match (&config.digest, args.remove) {
             (_, true) => Vec::new(),
             (Some(digest), false) => digest.hashes(),
@@ -51,20 +60,42 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         };
         let password = if args.remove { None } else { Some(password(args)?) };
         for algorithm in DigestAlgorithm::ALL {
+            let Some(realm) = realm else { break };
             // An algorithm that is not offered today may be offered again: the old password goes there, too.
             let offered = password.as_ref().filter(|_| algorithms.contains(&algorithm));
             let ha1 = offered.map(|password| ha1::compute(username, realm, password, algorithm));
             let set = registry.set_ha1(username, realm, algorithm, ha1.as_ref()).await;
             set.map_err(|error| refused("setting the password", username, &error))?;
         }
-        let algorithms: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-        print(&if args.json {
-            format!("{:#}\n", json!({ "username": username, "realm": realm, "algorithms": algorithms }))
-        } else if args.remove {
-            format!("{username} has no password in the realm {realm:?} any more\n")
-        } else {
-            format!("set the password of {username} in the realm {realm:?}, for {}\n", in_words(&algorithms))
-        })?;
+        if for_basic {
+            let hash = password.as_ref().map(|password| hashed(password, username)).transpose()?;
+            let set = registry.set_password(username, hash.as_ref()).await;
+            set.map_err(|error| refused("setting the password", username, &error))?;
+        }
+        let algorithms: Vec<&str> = match realm {
+            Some(_) => algorithms.iter().map(|algorithm| algorithm.as_str()).collect(),
+            None => Vec::new(),
+        };
+        if args.json {
+            let hash = (for_basic && !args.remove).then_some("argon2id");
+            let said = json!({ "username": username, "realm": realm, "algorithms": algorithms, "hash": hash });
+            print(&format!("{said:#}\n"))?;
+            return Ok(Exit::Success);
+        }
+        if let Some(realm) = realm {
+            print(&if args.remove {
+                format!("{username} has no password in the realm {realm:?} any more\n")
+            } else {
+                format!("set the password of {username} in the realm {realm:?}, for {}\n", in_words(&algorithms))
+            })?;
+        }
+        if for_basic {
+            print(&if args.remove {
+                format!("{username} has no password for Basic any more\n")
+            } else {
+                format!("set the password of {username} for Basic\n")
+            })?;
+        }
         Ok(Exit::Success)
     })
 }
@@ -79,7 +110,9 @@ fn in_words(names: &[&str]) -> String {
 
 fn realm<'a>(args: &'a Args, config: &'a Config) -> Result<&'a str, Failure> {
     let configured = config.digest.as_ref().map_or(&[][..], |digest| digest.realm.names());
-    let fail = |why: &str| Failure::new("setting the password", &args.username, why, "name one by --realm").bad();
+    let fail = |why: &str| {
+        Failure::new("setting the password", &args.username, why, "name one by --realm, or say --basic").bad()
+    };
     match (&args.realm, configured) {
         (Some(realm), _) => Ok(realm),
         (None, [realm]) => Ok(realm),
@@ -89,6 +122,16 @@ fn realm<'a>(args: &'a Args, config: &'a Config) -> Result<&'a str, Failure> {
             several.join(", ")
         ))),
     }
+}
+
+/// The hash for HTTP Basic.
+fn hashed(password: &Secret, username: &str) -> Result<Secret, Failure> {
+    let mut salt = [0; SALT];
+    let salted = aws_lc_rs::rand::fill(&mut salt).ok();
+    salted.and_then(|()| password::make(password, &salt)).ok_or_else(|| {
+        let why = "the system gives no randomness, or has no 20 MiB of memory";
+        Failure::new("hashing the password", username, why, "try again")
+    })
 }
 
 fn password(args: &Args) -> Result<Secret, Failure> {

@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Demand a client certificate with this subject: `/O=Example/CN={user}`, where {user} becomes the user's name
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
+    /// Let the gate hash an outdated password anew when somebody logs in by it (HTTP Basic)
+    #[arg(long)]
+    rehash: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -107,7 +110,9 @@ impl Args {
         let locked = self.subject.is_none();
         let lock = if locked { " ACCOUNT LOCK" } else { "" };
         let make = format!("CREATE USER IF NOT EXISTS {name} REQUIRE {}{lock}", self.require(user, settings));
-        let statements = [make].into_iter().chain(rights::grants(role, &settings.database, &name)).collect();
+        let rehash = (self.rehash && role == Role::Gate).then(|| rights::rehash_grant(&settings.database, &name));
+        let granted = rights::grants(role, &settings.database, &name).into_iter().chain(rehash);
+        let statements = [make].into_iter().chain(granted).collect();
         User { role, name, statements, locked }
     }
 

@@ -62,7 +62,7 @@ impl Context<'_> {
     }
 
     /// Passwords are hashed with the realm, so what clients might send back in another spelling is out.
-    fn realm(&mut self, place: PlaceId, realm: &str) -> Option<String> {
+    pub(super) fn realm(&mut self, place: PlaceId, realm: &str) -> Option<String> {
         let printable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         if realm.trim().is_empty() || realm.trim() != realm || !realm.bytes().all(printable) {
             let message = "a realm is made of ASCII letters, digits, spaces and signs other than `\"` and `\\`";

@@ -6,7 +6,7 @@ use crate::config::foreign::{Comparison, Foreign, StatusColumn};
 use crate::config::query::{Parameter, Query};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::{Accounts, Digest, IdentityRule, LookupKind, Trust};
+use crate::config::{Accounts, Digest, IdentityRule, LookupKind, Method, Trust};
 use std::collections::BTreeMap;
 
 /// What a query is asked with, and which of it it must use: without any it would find anybody.
@@ -48,6 +48,11 @@ pub(super) const HA1: Asked = Asked {
     decisive: &[Parameter::Username, Parameter::LocalPart],
 };
 
+pub(super) const PASSWORD: Asked = Asked {
+    known: &[Parameter::Username, Parameter::LocalPart, Parameter::Domain],
+    decisive: &[Parameter::Username, Parameter::LocalPart],
+};
+
 impl Context<'_> {
     pub(super) fn queries(&mut self, queries: &At<raw::Queries>) -> Option<Foreign> {
         let At { place, value: raw } = queries;
@@ -58,6 +63,12 @@ impl Context<'_> {
         let aliases = self.optional_query(&raw.aliases, &OF_ACCOUNT);
         let groups = self.optional_query(&raw.groups, &OF_ACCOUNT);
         let ha1 = self.optional_query(&raw.ha1, &HA1);
+        let password = self.optional_query(&raw.password, &PASSWORD);
+        let password_layout = raw.password_layout.value().copied();
+        if let (Some(layout), Field::Absent) = (raw.password_layout.given(), &raw.password) {
+            let message = "this says how the hashes are made that `password` finds, and there is none";
+            return self.error(layout.place, message, None);
+        }
         let status = self.status_column(&raw.status);
         let compare = comparison(&raw.compare);
         Some(Foreign {
@@ -68,6 +79,8 @@ impl Context<'_> {
             aliases: aliases?,
             groups: groups?,
             ha1: ha1?,
+            password: password?,
+            password_layout,
             status: status?,
             compare: compare?,
         })
@@ -156,6 +169,12 @@ impl Context<'_> {
             let at = digest.userhash.given().map_or(place, |userhash| userhash.place);
             let message = "accounts in tables of your own cannot be found by the hash of a name";
             let _: Option<()> = self.error(at, message, "leave `userhash` out".to_owned());
+        }
+        let passwords = file.routes.value().into_iter().flatten().filter_map(Field::value);
+        let mut methods = passwords.flat_map(|route| route.authenticate.value().into_iter().flatten());
+        if methods.any(|method| method.value() == Some(&Method::Basic)) && foreign.password.is_none() {
+            let help = "add `password`, or remove `basic` from the routes".to_owned();
+            let _: Option<()> = self.error(place, "`basic` needs what `password` finds, and there is none", help);
         }
         for (name, set) in trust {
             let raw = file.trust.value().and_then(|sets| sets.get(name)).and_then(Field::value);

@@ -15,6 +15,7 @@ struct Surroundings<'r> {
     trust_sets: BTreeSet<&'r str>,
     services: BTreeSet<&'r str>,
     digest: bool,
+    basic: bool,
 }
 
 impl<'r> Surroundings<'r> {
@@ -27,6 +28,7 @@ impl<'r> Surroundings<'r> {
             trust_sets: names(&file.trust),
             services: super::services::configured(file),
             digest: file.digest.is_there(),
+            basic: file.basic.is_there(),
         }
     }
 }
@@ -133,6 +135,12 @@ impl Context<'_> {
         {
             let help = "add `digest: {realm: …}` at the top of the file, or remove it here".to_owned();
             return self.error(digest.place, "there is no `digest` section that says how", help);
+        }
+        if let Some(basic) = items.clone().find(|method| method.value == Method::Basic)
+            && !surroundings.basic
+        {
+            let help = "add `basic: {realm: …}` at the top of the file, or remove it here".to_owned();
+            return self.error(basic.place, "there is no `basic` section that says how", help);
         }
         match methods {
             Field::Faulty => None,
@@ -248,7 +256,8 @@ impl Context<'_> {
             let otherwise = methods.copied().any(|method| method != Method::Certificate);
             let closed = matches!(route.anonymous.value(), None | Some(raw::Anonymous::Word(raw::AnonymousWord::Deny)));
             if closed && !asked && !otherwise {
-                let help = "set `client_certificate: want` on a listener, list `digest`, or write `anonymous: allow`";
+                let help = "set `client_certificate: want` on a listener, list `digest` or `basic`, or write `anonymous: \
+                            allow`";
                 let message = "nobody can pass: none of its listeners asks for the certificate that it wants";
                 self.warn(*place, message, help.to_owned());
             }

@@ -2,12 +2,12 @@
 //! that an administrator can write.
 
 use super::Context;
-use super::foreign::{Asked, BY_ALIAS, BY_EMAIL, BY_USERNAME, HA1, OF_ACCOUNT, comparison};
+use super::foreign::{Asked, BY_ALIAS, BY_EMAIL, BY_USERNAME, HA1, OF_ACCOUNT, PASSWORD, comparison};
 use crate::config::foreign::{Foreign, StatusColumn};
 use crate::config::query::Query;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::tables::{AccountTable, Address, HashTable, Name, NameTable, Reference, literal};
+use crate::config::tables::{AccountTable, Address, HashTable, Name, NameTable, PasswordTable, Reference, literal};
 
 /// The name that the status has in the queries.
 const STATUS: &str = "status";
@@ -20,8 +20,10 @@ impl Context<'_> {
         let aliases = self.name_table(&raw.aliases, has_id);
         let groups = self.name_table(&raw.groups, has_id);
         let hashes = self.hash_table(&raw.ha1, has_id);
+        let passwords = self.password_table(&raw.password, has_id);
         let compare = comparison(&raw.compare);
-        let ((accounts, status), aliases, groups, hashes) = (accounts?, aliases?, groups?, hashes?);
+        let ((accounts, status), aliases, groups, hashes, passwords) =
+            (accounts?, aliases?, groups?, hashes?, passwords?);
         for (table, of) in [(&aliases, &raw.aliases), (&groups, &raw.groups)] {
             if let (Some(table), Some(at)) = (table, of.given()) {
                 self.referred(&accounts, table.refers_to, at.place)?;
@@ -30,6 +32,12 @@ impl Context<'_> {
         if let (Some(HashTable { table: Some((_, _, refers_to)), .. }), Some(at)) = (&hashes, raw.ha1.given()) {
             self.referred(&accounts, *refers_to, at.place)?;
         }
+        if let (Some(PasswordTable { table: Some((_, _, refers_to)), .. }), Some(at)) =
+            (&passwords, raw.password.given())
+        {
+            self.referred(&accounts, *refers_to, at.place)?;
+        }
+        let password = passwords.as_ref().and_then(|passwords| accounts.password(passwords));
         let by_alias = aliases.as_ref().and_then(|aliases| accounts.by_alias(aliases));
         let ha1 = hashes.as_ref().and_then(|hashes| accounts.ha1(hashes));
         Some(Foreign {
@@ -40,6 +48,8 @@ impl Context<'_> {
             aliases: self.made_if(*place, aliases.as_ref().map(NameTable::of_account), &OF_ACCOUNT)?,
             groups: self.made_if(*place, groups.as_ref().map(NameTable::of_account), &OF_ACCOUNT)?,
             ha1: self.made_if(*place, ha1, &HA1)?,
+            password: self.made_if(*place, password, &PASSWORD)?,
+            password_layout: raw.password.value().and_then(|password| password.layout.value()).copied(),
             status,
             compare: compare?,
         })
@@ -187,26 +197,7 @@ impl Context<'_> {
             Field::Faulty => return None,
             Field::Given(table) => table,
         };
-        let elsewhere = match &raw.table {
-            Field::Faulty => None,
-            Field::Given(table) => {
-                let table = self.parsed(table, Name::table);
-                let account = match &raw.account {
-                    Field::Absent => {
-                        let message = "with `table` stands `account`, the column that refers to an account";
-                        self.error(*place, message, None)
-                    }
-                    account => self.optional_column(account).flatten(),
-                };
-                let refers_to = refers_to(&raw.refers_to, has_id);
-                table.zip(account).zip(refers_to).map(|((table, account), refers_to)| Some((table, account, refers_to)))
-            }
-            Field::Absent if raw.account.is_there() || raw.refers_to.is_there() => {
-                let message = "`account` and `refers_to` say how another `table` refers to accounts, and none is named";
-                self.error(*place, message, None)
-            }
-            Field::Absent => Some(None),
-        };
+        let elsewhere = self.elsewhere(*place, (&raw.table, &raw.account, &raw.refers_to), has_id);
         let md5 = self.optional_column(&raw.md5);
         let sha256 = self.optional_column(&raw.sha256);
         let realm = self.optional_column(&raw.realm);
@@ -214,6 +205,60 @@ impl Context<'_> {
             return self.not_exactly_one(*place, "there is neither `md5` nor `sha256`", "name the column of a hash");
         }
         Some(Some(HashTable { table: elsewhere?, md5: md5?, sha256: sha256?, realm: realm? }))
+    }
+
+    fn password_table(&mut self, table: &Field<raw::PasswordTable>, has_id: bool) -> Option<Option<PasswordTable>> {
+        let At { place, value: raw } = match table {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(table) => table,
+        };
+        let elsewhere = self.elsewhere(*place, (&raw.table, &raw.account, &raw.refers_to), has_id);
+        let hash = self.required_column(&raw.hash, *place, "hash");
+        let salt = self.optional_column(&raw.salt);
+        let pin = match &raw.pin {
+            Field::Absent => Some(None),
+            Field::Faulty => None,
+            Field::Given(At { place, value: pin }) => {
+                let hash = self.required_column(&pin.hash, *place, "hash");
+                hash.zip(self.optional_column(&pin.salt)).map(Some)
+            }
+        };
+        let salted = raw.salt.is_there() || raw.pin.value().is_some_and(|pin| pin.salt.is_there());
+        if salted != raw.layout.is_there() {
+            let message = "`salt` and `layout` belong together: the one says with what, the other how";
+            return self.error(*place, message, "leave both out for hashes that hold their salts".to_owned());
+        }
+        Some(Some(PasswordTable { table: elsewhere?, hash: hash?, salt: salt?, pin: pin? }))
+    }
+
+    /// How another table than that of the accounts refers to them, if one is named; the outer `None` is a fault.
+    fn elsewhere(
+        &mut self,
+        place: PlaceId,
+        (table, account, reference): (&Field<String>, &Field<String>, &Field<raw::Reference>),
+        has_id: bool,
+    ) -> Option<Option<(Name, Name, Reference)>> {
+        match table {
+            Field::Faulty => None,
+            Field::Given(table) => {
+                let table = self.parsed(table, Name::table);
+                let account = match account {
+                    Field::Absent => {
+                        let message = "with `table` stands `account`, the column that refers to an account";
+                        self.error(place, message, None)
+                    }
+                    account => self.optional_column(account).flatten(),
+                };
+                let refers_to = refers_to(reference, has_id);
+                table.zip(account).zip(refers_to).map(|((table, account), refers_to)| Some((table, account, refers_to)))
+            }
+            Field::Absent if account.is_there() || reference.is_there() => {
+                let message = "`account` and `refers_to` say how another `table` refers to accounts, and none is named";
+                self.error(place, message, None)
+            }
+            Field::Absent => Some(None),
+        }
     }
 
     fn required_column(&mut self, column: &Field<String>, place: PlaceId, key: &str) -> Option<Name> {

@@ -1,6 +1,6 @@
 //! The shape of `accounts.mysql.queries` and `accounts.mysql.tables`: accounts in tables that somebody else designed.
 
-use crate::config::foreign::LetterCase;
+use crate::config::foreign::{LetterCase, SaltedLayout};
 use crate::config::read::Field;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,6 +26,11 @@ pub(in crate::config) struct Queries {
     /// The columns `username` and `ha1` (and `realm` and `algorithm`, if need be) for `:username`, `:realm` and
     /// `:algorithm` (`SHA-256` or `MD5`). Needed by `digest`.
     pub(in crate::config) ha1: Field<String>,
+    /// The columns `username` and `hash` (and `salt`, `pin_hash` and `pin_salt`, if need be) for `:username`. Needed by
+    /// `basic`.
+    pub(in crate::config) password: Field<String>,
+    /// How hashes are made that have a `salt` beside them. Default: they say themselves what they are.
+    pub(in crate::config) password_layout: Field<SaltedLayout>,
     /// What the status is read from. Default: a column `status` with `active`, `locked` or `closed`, if there is
     /// one; without it every account that is found is active.
     pub(in crate::config) status: Field<StatusColumn>,
@@ -73,6 +78,8 @@ pub(in crate::config) struct Tables {
     pub(in crate::config) groups: Field<NameTable>,
     /// Where HA1 stands. Needed by `digest`.
     pub(in crate::config) ha1: Field<HashTable>,
+    /// Where hashes of passwords stand. Needed by `basic`.
+    pub(in crate::config) password: Field<PasswordTable>,
     /// Which spellings are one name. Default: `exact`.
     pub(in crate::config) compare: Field<Comparison>,
 }
@@ -180,6 +187,38 @@ pub(in crate::config) enum Reference {
     Username,
     /// Its e-mail address.
     Email,
+}
+
+/// The columns with hashes of passwords.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["hash"]))]
+pub(in crate::config) struct PasswordTable {
+    /// The table. Default: that of the accounts.
+    pub(in crate::config) table: Field<String>,
+    /// With `table`: its column that refers to an account.
+    pub(in crate::config) account: Field<String>,
+    /// With `table`: what that column holds of the account, as for aliases.
+    pub(in crate::config) refers_to: Field<Reference>,
+    /// The column with the hash.
+    pub(in crate::config) hash: Field<String>,
+    /// The column with its salt, where that is not in the hash; with `layout`.
+    pub(in crate::config) salt: Field<String>,
+    /// How a hash is made that has a `salt` beside it. Default: hashes say themselves what they are.
+    pub(in crate::config) layout: Field<SaltedLayout>,
+    /// A second secret, which stands behind the password and a colon.
+    pub(in crate::config) pin: Field<PinColumns>,
+}
+
+/// The columns of a second secret, hashed as the first.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["hash"]))]
+pub(in crate::config) struct PinColumns {
+    /// The column with the hash.
+    pub(in crate::config) hash: Field<String>,
+    /// The column with its salt.
+    pub(in crate::config) salt: Field<String>,
 }
 
 /// The columns with HA1 in hexadecimal; one of `md5` and `sha256` at least.

@@ -166,6 +166,13 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             administrator: "The Digest credentials are wrong, or made for another realm or algorithm.",
             choose_again: false,
         },
+        Reason::BasicFailed => Words {
+            title: "User name or password is wrong",
+            happened: "The user name and password that your browser sent do not fit together.",
+            advice: "Try again. If you have forgotten the password, ask your administrator for a new one.",
+            administrator: "The Basic credentials are wrong: the detail in the audit log says why.",
+            choose_again: false,
+        },
         Reason::HandoverRefused => Words {
             title: "You could not be taken over from the other site",
             happened: "What your browser brought along from the site where you have logged in does not hold here: it \
