@@ -222,6 +222,51 @@ fn a_look_alike_is_nobody_on_any_collation() {
     assert_eq!(same, "1\n", "the collation does not do what the test is about");
 }
 
+/// Passwords as a server for short-lived certificates has them (salted, with a PIN code), and as mailboxes do.
+const SECRETS: &str = "CREATE TABLE secrets (login VARCHAR(50), hash VARCHAR(255), salt CHAR(16), pin CHAR(40), \
+     pin_salt CHAR(16), crypt VARCHAR(255)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; \
+     INSERT INTO secrets VALUES \
+     ('ann', SHA1(CONCAT('s1', 'hunter2')), 's1', SHA1(CONCAT('s2', '4711')), 's2', '{CRYPT}$1$saltsalt$G/1b1Zd4GvZmJgBlv08ss1'), \
+     ('bob', SHA1(CONCAT('s1', 'hunter2')), 's1', NULL, '', '!'), \
+     ('eve', '', '', '', '', ''), \
+     ('two', SHA1(CONCAT('s1', 'hunter2')), 's1', SHA1(CONCAT('s2', '4711')), 's2', 'hunter2'), \
+     ('two', SHA1(CONCAT('s1', 'hunter2')), 's1', SHA1(CONCAT('s2', '4711')), 's2', 'hunter2')";
+
+#[test]
+fn passwords_are_read_with_their_salts_and_second_secrets() {
+    let table = "{ hash: hash, salt: salt, layout: sha1_salt_first, pin: { hash: pin, salt: pin_salt } }";
+    let keys = format!("    tables: {{ accounts: {{ table: secrets, username: login }}, password: {table} }}\n");
+    let world = World::new(SECRETS, foreign(&keys));
+    on_a_worker(async {
+        let directory = world.open().await;
+        let ann = directory.password("ann").await.unwrap().unwrap();
+        for (given, right) in [("hunter2:4711", true), ("hunter2", false), ("hunter2:4712", false), (":4711", false)] {
+            assert_eq!(ann.verify(&Secret::from(given)), right, "{given}");
+        }
+        // Who has no PIN code has no password; a look-alike, or one of two, is nobody.
+        for name in ["bob", "eve", "two", "Ann", "ann ", "ánn", "zoe"] {
+            assert_eq!(directory.password(name).await.unwrap(), None, "{name}");
+        }
+    });
+    let query = |password: &str| {
+        let by_username = "by_username: 'SELECT login AS username FROM secrets WHERE login = :username'";
+        foreign(&format!("    queries: {{ {by_username}, password: '{password}' }}\n"))
+    };
+    let crypt = "SELECT login AS username, crypt AS hash FROM secrets WHERE login = :username";
+    let world = World::new(SECRETS, query(crypt));
+    on_a_worker(async {
+        let directory = world.open().await;
+        let ann = directory.password("ann").await.unwrap().unwrap();
+        assert!(ann.verify(&Secret::from("correct horse bättery")) && !ann.verify(&Secret::from("hunter2")));
+        for name in ["bob", "eve", "two"] {
+            assert_eq!(directory.password(name).await.unwrap(), None, "{name}");
+        }
+    });
+    let salted = "SELECT login AS username, hash, salt FROM secrets WHERE login = :username";
+    let why = on_a_worker(async { World::new(SECRETS, query(salted)).why().await });
+    assert!(why.contains("accounts.mysql.queries.password: ") && why.contains("`password_layout`"), "{why}");
+}
+
 #[test]
 fn a_number_is_not_the_text_that_begins_with_it() {
     let sql = "CREATE TABLE people (id INT PRIMARY KEY); INSERT INTO people VALUES (0), (4711);";

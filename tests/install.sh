@@ -21,6 +21,7 @@ NEEDED=(
   pip3:python3-pip
   node:nodejs
   haproxy:haproxy
+  fail2ban-regex:fail2ban
 )
 
 # Servers live in sbin, which is not on everybody's path.

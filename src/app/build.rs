@@ -9,6 +9,7 @@ use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::peers::Peers;
 use crate::auth::session::Sessions;
+use crate::auth::throttle::Throttle;
 use crate::auth::trust::TrustSet;
 use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
@@ -79,6 +80,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
         Arc::clone(&parts.accounts),
         parts.digest.clone(),
         parts.basic.clone(),
+        parts.throttle.clone(),
     )
     .with_sessions(sessions.clone())
     .with_peers(Peers::new(&config.peers, issuer_keys)?);
@@ -352,6 +354,12 @@ pub(super) fn digest(
 /// The verifier of Basic credentials.
 pub(super) fn basic(settings: Option<&config::Basic>) -> anyhow::Result<Option<Arc<basic::Verifier>>> {
     settings.map(|settings| basic::Verifier::new(settings).map(Arc::new).context("basic")).transpose()
+}
+
+/// What holds back those who guess at passwords, where there are any.
+pub(super) fn throttle(config: &Config) -> Option<Arc<Throttle>> {
+    let passwords = config.digest.is_some() || config.basic.is_some();
+    passwords.then(|| Arc::new(Throttle::new(config.throttle.clone())))
 }
 
 /// Where audit records go.

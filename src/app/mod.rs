@@ -15,6 +15,7 @@ mod worker;
 
 use crate::account::cache::Accounts;
 use crate::assertion::Issuer;
+use crate::auth::throttle::Throttle;
 use crate::auth::{basic, digest};
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
@@ -178,6 +179,7 @@ struct Parts {
     /// Signs assertions; goes on over reloads while it makes its keys itself.
     assertions: Option<Arc<Issuer>>,
     basic: Option<Arc<basic::Verifier>>,
+    throttle: Option<Arc<Throttle>>,
     audit: Arc<Audit>,
     /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
@@ -195,6 +197,7 @@ impl Parts {
             digest: build::digest(config.digest.as_ref(), None)?,
             assertions: build::assertions(config)?,
             basic: build::basic(config.basic.as_ref())?,
+            throttle: build::throttle(config),
             audit: build::audit(&config.log)?,
             ticket_secret: build::random_secret()?,
         })
@@ -217,6 +220,10 @@ impl Parts {
         }
         if new.basic != old.basic {
             parts.basic = build::basic(new.basic.as_ref())?;
+        }
+        // Who was locked out is not let off by a reload.
+        if new.throttle != old.throttle || self.throttle.is_none() {
+            parts.throttle = build::throttle(new);
         }
         Ok(parts)
     }

@@ -6,13 +6,15 @@ use super::{Authenticator, CredentialFinding, Proof, Stored, basic, sole};
 use crate::account::Lookup;
 use crate::account::password::Password;
 use crate::config::{LookupKind, Method};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 const WRONG: Finding<CredentialEvidence> = Finding::Known(CredentialEvidence::Wrong(Method::Basic));
 
 impl Authenticator {
-    /// Verifies a request's Basic credentials: `authorization` holds the values of its `Authorization` headers.
-    pub async fn basic(&self, authorization: &[&[u8]]) -> CredentialFinding {
+    /// Verifies a request's Basic credentials: `authorization` holds the values of its `Authorization` headers, `client` is
+    /// the address that they come from.
+    pub async fn basic(&self, authorization: &[&[u8]], client: IpAddr) -> CredentialFinding {
         let Some(verifier) = &self.basic else { return CredentialFinding::of(Finding::NotAsked) };
         let credentials = match basic::Credentials::parse_all(authorization.iter().copied()) {
             Ok(Some(credentials)) => credentials,
@@ -23,6 +25,10 @@ impl Authenticator {
             }
         };
         let username = credentials.username();
+        let attempt = match self.attempt(username, client).await {
+            Ok(attempt) => attempt,
+            Err(held) => return held.by(username),
+        };
         let lookup = Lookup { kind: LookupKind::Username, name: username.to_owned() };
         // Both are asked whatever the first says, and something is hashed in any case, so that a user who does not
         // exist takes as long.
@@ -36,6 +42,10 @@ impl Authenticator {
         // A password without an account is nobody's.
         let known = account.zip(stored);
         let outcome = verifier.verify(&credentials, known.as_ref().map(|(_, stored)| stored)).await;
+        match outcome {
+            basic::Outcome::Crowded => drop(attempt),
+            outcome => attempt.settle(outcome == basic::Outcome::Right),
+        }
         match (outcome, known) {
             (basic::Outcome::Right, Some((account, stored))) => {
                 if stored.hash.is_outdated() {

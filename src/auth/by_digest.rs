@@ -9,6 +9,7 @@ use super::{Authenticator, CredentialFinding, Proof, Stored, sole};
 use crate::account::{Lookup, Unavailable};
 use crate::config::{LookupKind, Method};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What is wrong with credentials is for the log.
@@ -66,8 +67,8 @@ impl Authenticator {
     }
 
     /// Asks for the account and its HA1, and verifies the response. `body` is the request's where the response
-    /// [covers](Examined::covers_body) it.
-    pub async fn verify_digest(&self, examined: Examined<'_>, body: &[u8]) -> CredentialFinding {
+    /// [covers](Examined::covers_body) it, `client` the address that it comes from.
+    pub async fn verify_digest(&self, examined: Examined<'_>, body: &[u8], client: IpAddr) -> CredentialFinding {
         let (realm, hash) = (examined.realm(), examined.hash());
         let asked = self.name_of(&examined).await;
         let finding = |username: &str, evidence, why: Option<String>| CredentialFinding {
@@ -84,6 +85,10 @@ impl Authenticator {
             }
         };
         let lookup = Lookup { kind: LookupKind::Username, name: name.into_owned() };
+        let attempt = match self.attempt(&lookup.name, client).await {
+            Ok(attempt) => attempt,
+            Err(held) => return CredentialFinding { realm: Some(realm.into()), ..held.by(&lookup.name) },
+        };
         // Both are asked whatever the first says, so that a user who does not exist takes as long.
         let account = self.named(&lookup).await;
         let ha1 = self.ha1(&lookup.name, realm, hash).await;
@@ -94,6 +99,12 @@ impl Authenticator {
             }
         };
         let Verified { outcome, authentication_info } = examined.verify(ha1.as_deref(), body);
+        match &outcome {
+            // A right answer that is used again is no guess, nor is one to a nonce that has grown old.
+            Outcome::Wrong(digest::Wrong::Replayed) => drop(attempt),
+            Outcome::Wrong(_) => attempt.settle(false),
+            Outcome::Right | Outcome::Stale(_) => attempt.settle(account.is_some()),
+        }
         let name = lookup.name;
         let known = |evidence, why: &str| finding(&name, Finding::Known(evidence), Some(why.to_owned()));
         match (outcome, account) {

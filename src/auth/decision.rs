@@ -69,6 +69,8 @@ pub enum CredentialEvidence {
     Stale,
     /// They are wrong by this method.
     Wrong(Method),
+    /// Nobody looked: there were too many failures before.
+    LockedOut,
     /// There was no room to find out; the client may come again.
     Crowded,
     /// The header cannot be read.
@@ -279,6 +281,7 @@ fn weigh(policy: &Policy, evidence: &Evidence) -> Result<Verdict, Denied> {
             Finding::Known(CredentialEvidence::Right(..)) => return Ok(challenge(Reason::CertificateRequired, false)),
             Finding::Known(CredentialEvidence::Stale) => return Ok(challenge(Reason::DigestFailed, true)),
             Finding::Known(CredentialEvidence::Wrong(method)) => return Ok(challenge(failed(*method), false)),
+            Finding::Known(CredentialEvidence::LockedOut) => return Ok(Verdict::Refuse(Reason::LockedOut)),
             Finding::Known(CredentialEvidence::Crowded) => return Ok(Verdict::Refuse(Reason::RateLimited)),
             Finding::Known(CredentialEvidence::Malformed) => return Ok(Verdict::Refuse(Reason::BadRequest)),
             Finding::Known(CredentialEvidence::Refused(reason)) => return Ok(Verdict::Refuse(*reason)),

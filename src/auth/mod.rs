@@ -1,8 +1,8 @@
 //! May this one pass? This module gathers the evidence, in an order that stops at the first refusal: path
 //! and dates, revocation lists, database, identity, account. So nothing that an untrusted certificate says
 //! causes a query. `decision` turns evidence into a verdict, `authorization` says who may pass a route, `digest` and
-//! `basic` hold the credentials of those without a certificate (RFC 7616, RFC 7617), `session` those of who was handed
-//! over to us, `trust` what stands behind a certificate.
+//! `basic` hold the credentials of those without a certificate (RFC 7616, RFC 7617), `session` those of who
+//! was handed over to us; `throttle` holds back those who guess at passwords, `trust` has what stands behind a certificate.
 
 pub mod authorization;
 mod by_digest;
@@ -12,6 +12,7 @@ pub mod decision;
 pub mod digest;
 pub mod session;
 pub mod peers;
+pub mod throttle;
 pub mod trust;
 
 use crate::account::cache::{Accounts, Fresh};
@@ -32,8 +33,10 @@ use crate::revocation::{
 use decision::{CertificateEvidence, CredentialEvidence, Finding};
 use digest::Challenge;
 use peers::Peers;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use throttle::{Attempt, Held, Throttle};
 use trust::TrustSet;
 
 /// How long a refusal that nothing else bounds is remembered for its connection.
@@ -47,6 +50,7 @@ pub struct Authenticator {
     digest: Option<Arc<digest::Verifier>>,
     sessions: Option<Arc<session::Sessions>>,
     basic: Option<Arc<basic::Verifier>>,
+    throttle: Option<Arc<Throttle>>,
 }
 
 /// What is known of a connection's certificate, and for how long it may be taken as known.
@@ -224,8 +228,9 @@ impl Authenticator {
         accounts: Arc<Accounts>,
         digest: Option<Arc<digest::Verifier>>,
         basic: Option<Arc<basic::Verifier>>,
+        throttle: Option<Arc<Throttle>>,
     ) -> Self {
-        Self { rules, accounts, peers: Peers::default(), digest, basic, sessions: None }
+        Self { rules, accounts, peers: Peers::default(), digest, basic, throttle, sessions: None }
     }
 
     /// Knows these servers of other domains as well.
@@ -440,6 +445,19 @@ impl Authenticator {
             Some(ha1) => Ok(ha1),
             None => self.accounts.ha1(username, realm, algorithm).await,
         }
+    }
+
+    /// Waits until this name may be tried from this address.
+    async fn attempt(&self, username: &str, client: IpAddr) -> Result<Attempt, CredentialFinding> {
+        let Some(throttle) = &self.throttle else { return Ok(Attempt::unthrottled()) };
+        throttle.enter(username, client).await.map_err(|held| {
+            let (evidence, why, wait) = match held {
+                Held::Locked(wait) => (CredentialEvidence::LockedOut, "too many failures of this name here", wait),
+                Held::Crowded(wait) => (CredentialEvidence::Crowded, "too many attempts wait", wait),
+            };
+            let finding = CredentialFinding::of(Finding::Known(evidence)).because(why);
+            CredentialFinding { retry_after: Some(wait), ..finding }
+        })
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.

@@ -20,6 +20,7 @@ mod preauth;
 mod routes;
 mod services;
 mod tables;
+mod throttle;
 mod trust;
 mod upstream_tls;
 mod upstreams;
@@ -65,6 +66,7 @@ impl Context<'_> {
         let peers = self.peers(&raw.peers);
         let digest = self.digest(&raw.digest);
         let basic = self.basic(&raw.basic);
+        let throttle = self.throttle(raw.throttle.value());
         if let (Some(accounts), Some(identity), Some(digest), Some(trust)) = (&accounts, &identity, &digest, &mut trust)
         {
             self.what_foreign_tables_cannot_answer(raw, accounts, identity, digest.as_ref(), trust);
@@ -109,6 +111,7 @@ impl Context<'_> {
             assertion: assertion?,
             handover: handover?,
             basic: basic?,
+            throttle: throttle?,
             routes: routes?,
             upstreams: upstreams?,
             timeouts: timeouts?,

@@ -23,6 +23,7 @@ mod query;
 mod raw;
 mod read;
 mod tables;
+mod throttle;
 mod tree;
 mod trust;
 mod upstream_tls;
@@ -47,6 +48,7 @@ pub use people::{
 pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
+pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 pub use upstream_tls::UpstreamTls;
 
@@ -80,6 +82,8 @@ pub struct Config {
     pub handover: Option<Handover>,
     /// HTTP Basic; present whenever a route lists `basic`.
     pub basic: Option<Basic>,
+    /// How those who guess at passwords are held back.
+    pub throttle: Throttle,
     /// What goes where, in the order of the file; the router orders them by how specific they are.
     pub routes: Vec<Route>,
     /// Named upstreams. Every name that a route mentions is here.

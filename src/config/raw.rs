@@ -19,6 +19,7 @@ mod proxy_protocol;
 mod peers;
 mod preauth;
 mod handover;
+mod throttle;
 mod trust;
 mod upstream_tls;
 
@@ -38,6 +39,7 @@ pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
+pub(super) use throttle::Throttle;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 pub(super) use upstream_tls::UpstreamTls;
 
@@ -76,6 +78,8 @@ pub(super) struct File {
     pub(super) handover: Field<Handover>,
     /// HTTP Basic for clients without a certificate; needed by routes that list `basic`.
     pub(super) basic: Field<Basic>,
+    /// How those who guess at passwords are held back.
+    pub(super) throttle: Field<Throttle>,
     /// What happens to requests; the most specific host and path win.
     pub(super) routes: Field<Vec<Field<Route>>>,
     /// Named servers that answer requests.

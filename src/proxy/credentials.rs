@@ -55,7 +55,7 @@ impl Exchange<'_> {
         let mut finding = CredentialFinding::of(Finding::NotAsked);
         if policy.authenticate.contains(&Method::Basic) {
             let values: Vec<&[u8]> = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-            finding = self.gate.authenticator.basic(&values).await;
+            finding = self.gate.authenticator.basic(&values, self.address()).await;
         }
         let none_found = matches!(finding.evidence, Finding::NotAsked | Finding::Known(CredentialEvidence::Absent));
         if none_found && policy.authenticate.contains(&Method::Digest) {
@@ -91,11 +91,11 @@ impl Exchange<'_> {
             Err(finding) => return Ok((finding, received)),
         };
         let Some(limit) = examined.covers_body() else {
-            return Ok((authenticator.verify_digest(examined, b"").await, received));
+            return Ok((authenticator.verify_digest(examined, b"", self.address()).await, received));
         };
         let limit = route.body_limit.map_or(limit, |most| most.min(limit));
         let body = received.whole(limit, self.gate.timeouts.idle).await?;
-        Ok((authenticator.verify_digest(examined, &body).await, Received::Whole(body)))
+        Ok((authenticator.verify_digest(examined, &body, self.address()).await, Received::Whole(body)))
     }
 
     /// The realm of a request, which a header may name.

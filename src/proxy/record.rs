@@ -50,6 +50,10 @@ impl Exchange<'_> {
             .as_deref()
             .or_else(|| about.credentials.and_then(|credentials| credentials.why.as_deref()))
             .or_else(|| about.standing.filter(|_| refused).map(|standing| standing.last()));
+        let failed = about.credentials.and_then(|credentials| match &credentials.evidence {
+            Finding::Known(CredentialEvidence::Wrong(method)) => Some(method.as_str()),
+            _ => None,
+        });
         let identity = permit.and_then(Permit::identity);
         let account = identity.map(|identity| identity.account.username.as_str()).or_else(|| named(about));
         let record = Record {
@@ -62,6 +66,7 @@ impl Exchange<'_> {
             route: about.route.map(|route| route.name.as_str()),
             status: status.map(|status| status.as_u16()),
             account,
+            failed,
             authentication: identity.map(|identity| identity.method.as_str()),
             ..Record::new(self.at, Event::Request, outcome)
         };

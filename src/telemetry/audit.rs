@@ -155,6 +155,9 @@ pub struct Record<'a> {
     /// The account's user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<&'a str>,
+    /// By which method the client failed to show who it is, where it tried: `digest`, `basic`. It is what fail2ban counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<&'a str>,
     /// How the client showed who it is: `certificate`, `digest`, `basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'a str>,
@@ -177,6 +180,7 @@ impl Record<'_> {
             route: None,
             status: None,
             account: None,
+            failed: None,
             authentication: None,
         }
     }

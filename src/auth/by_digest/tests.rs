@@ -85,7 +85,7 @@ fn gate() -> (Authenticator, Arc<Counting>) {
     let config = Digest { algorithms: ChallengeAlgorithm::ALL.to_vec(), userhash: true, ..Digest::of_realm(REALM) };
     let verifier = Verifier::new(&config, Some(&Secret::from("a secret for tests alone"))).unwrap();
     let Ok(rules) = Rules::new(&[], |_| Ok::<_, Infallible>(Vec::new()));
-    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier)), None), directory)
+    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier)), None, None), directory)
 }
 
 fn session(gate: &Authenticator, algorithm: ChallengeAlgorithm) -> Session {
@@ -110,7 +110,7 @@ async fn judge(gate: &Authenticator, authorization: &[&[u8]], realm: Result<&str
     };
     let asked = Asked { method: "GET", target: "/", realm: realm.unwrap(), client: CLIENT, now: NOW };
     match gate.examine_digest(&credentials, &asked) {
-        Ok(examined) => gate.verify_digest(examined, b"").await,
+        Ok(examined) => gate.verify_digest(examined, b"", asked.client).await,
         Err(finding) => finding,
     }
 }

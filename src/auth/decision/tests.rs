@@ -99,11 +99,13 @@ fn the_table_of_the_design_holds() {
         (Certificate::None, Credential::Stale, everywhere(challenge(Reason::DigestFailed, true))),
         (Certificate::None, Credential::Malformed, everywhere(refuse(Reason::BadRequest))),
         (Certificate::None, Credential::Crowded, everywhere(refuse(Reason::RateLimited))),
+        (Certificate::None, Credential::LockedOut, everywhere(refuse(Reason::LockedOut))),
         (Certificate::None, Credential::Right(Method::Digest, Arc::clone(&bob)), everywhere(refuse(inactive))),
         // Accepted: what else was sent does not matter.
         (Certificate::Account(Arc::clone(&alice)), Credential::Absent, everywhere(by_certificate())),
         (Certificate::Account(Arc::clone(&alice)), Credential::Wrong(Method::Digest), everywhere(by_certificate())),
         (Certificate::Account(Arc::clone(&alice)), Credential::Malformed, everywhere(by_certificate())),
+        (Certificate::Account(Arc::clone(&alice)), Credential::LockedOut, everywhere(by_certificate())),
         // Refused: never rescued by what else was sent.
         (Certificate::Refused(expired), Credential::Absent, [refuse(expired), refuse(expired), anybody(expired)]),
         (
@@ -332,9 +334,9 @@ fn every_certificate() -> Vec<CertificateEvidence> {
 }
 
 fn every_credential() -> Vec<Finding<CredentialEvidence>> {
-    use CredentialEvidence::{Absent, Crowded, Malformed, Right, Stale, Wrong};
+    use CredentialEvidence::{Absent, Crowded, LockedOut, Malformed, Right, Stale, Wrong};
     let mut all = vec![Finding::NotAsked, Finding::Unavailable];
-    all.extend([Absent, Stale, Crowded, Malformed].map(Finding::Known));
+    all.extend([Absent, Stale, Crowded, LockedOut, Malformed].map(Finding::Known));
     for method in [Method::Digest, Method::Basic] {
         all.push(Finding::Known(Wrong(method)));
         all.extend(every_account().into_iter().map(|account| Finding::Known(Right(method, account))));
