@@ -191,7 +191,11 @@ fn of_a_password_only_its_hashes_are_kept() {
     std::fs::write(&file, "another\n").unwrap();
     let other = ["account", "password", "alice", "--realm", "other", "--file", file.to_str().unwrap()];
     let told = folder.json(&other);
-    assert_eq!(told, json!({ "username": "alice", "realm": "other", "algorithms": ["SHA-256", "MD5"] }));
+    assert_eq!(told, json!({ "username": "alice", "realm": "other", "algorithms": ["SHA-256", "MD5"], "hash": null }));
+    let told = folder.json(&["account", "password", "alice", "--basic", "--file", file.to_str().unwrap()]);
+    assert_eq!(told, json!({ "username": "alice", "realm": null, "algorithms": [], "hash": "argon2id" }));
+    let kept = folder.sql("SELECT hash FROM password_hashes");
+    assert!(kept.len() == 1 && kept.iter().all(|hash| hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$")), "{kept:?}");
     assert_eq!(hashes().len(), 4);
     folder.succeeds(&["account", "password", "alice", "--realm", "other", "--remove"]);
     assert_eq!(hashes(), expected);
