@@ -40,8 +40,8 @@ CREATE TABLE user_services (
     PRIMARY KEY (UserId, ServiceId)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8 COLLATE utf8_general_ci;
 
--- The gate needs no more than this, and sees no secret:
---   GRANT SELECT (UserId, UserName, State, HomeServer, CertCommonName, CertEmail) ON keytalk.users TO 'gate'@'10.0.0.%';
+-- The gate needs no more than this. Where nobody logs in by password, leave out the four columns of hashes and salts:
+--   GRANT SELECT (UserId, UserName, State, HomeServer, CertCommonName, CertEmail, PasswordHash, PasswordSalt, PinCodeHash, PinCodeSalt) ON keytalk.users TO 'gate'@'10.0.0.%';
 --   GRANT SELECT ON keytalk.user_aliases TO 'gate'@'10.0.0.%';
 --   GRANT SELECT ON keytalk.services TO 'gate'@'10.0.0.%';
 --   GRANT SELECT ON keytalk.user_services TO 'gate'@'10.0.0.%';

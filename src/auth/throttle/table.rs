@@ -169,8 +169,8 @@ mod tests {
     fn it_never_grows() {
         let table = Table::new(1000);
         let before = table.size();
-        for number in 0..200_000 {
-            raise(&table, number * 0x9e37_79b9_7f4a_7c15, number);
+        for number in 0_u64..200_000 {
+            raise(&table, number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);
         }
         assert_eq!(table.size(), before);
         assert!(before <= 2 << 20, "{before}");

@@ -167,7 +167,7 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             choose_again: false,
         },
         Reason::BasicFailed => Words {
-            title: "User name or password is wrong",
+            title: "The user name or the password is wrong",
             happened: "The user name and password that your browser sent do not fit together.",
             advice: "Try again. If you have forgotten the password, ask your administrator for a new one.",
             administrator: "The Basic credentials are wrong: the detail in the audit log says why.",
