@@ -6,6 +6,7 @@ mod common;
 
 use common::PATIENCE;
 use common::mariadb::{self, MariaDb};
+use common::process::Process;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use serde_json::{Value, json};
@@ -14,8 +15,12 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use wicketgate::account::{CertificateKey, Edit, Lookup, Status};
+use wicketgate::base::clock::Timestamp;
+use wicketgate::config::{DigestAlgorithm, LookupKind};
+use wicketgate::store::changes::Since;
 
 /// A folder with a configuration and the store that it names.
 struct Folder {
@@ -435,4 +440,146 @@ async fn a_running_gate_takes_an_import_up() {
 /// Another group for each of these people.
 fn changed(people: &str) -> String {
     people.lines().skip(1).map(|line| format!("{},guests,\n", line.split(',').next().unwrap())).collect()
+}
+
+/// The store that a folder's configuration names, as the gate and the commands open it.
+fn store_of(folder: &Path) -> wicketgate::config::Store {
+    match wicketgate::config::load(&folder.join("wicketgate.yaml")) {
+        Ok(loaded) => loaded.config.accounts.store,
+        Err(faults) => panic!("{faults}"),
+    }
+}
+
+#[tokio::test]
+async fn no_statement_looks_at_more_rows_than_it_is_about() {
+    let server = MariaDb::start();
+    let server: &'static MariaDb = Box::leak(Box::new(server));
+    let folder = Folder::mariadb(server);
+    folder.write("in.csv", &people("p", 5000));
+    folder.succeeds(&["account", "import", "in.csv"]);
+    // From here on the server notes every statement of a new connection that looks at a hundred rows or more.
+    let (first, last) = (4_000_000_000_i64, 4_000_000_500_i64);
+    (folder.sql)(&format!(
+        "INSERT INTO imports VALUES ({first}, {last}, 'another', 4000000000, 'pending'); ANALYZE TABLE accounts, aliases; \
+         SET GLOBAL log_output = 'TABLE', slow_query_log = ON, long_query_time = 0, min_examined_row_limit = 100;"
+    ));
+    let registry =
+        wicketgate::account::open(&store_of(folder.path()), tokio::runtime::Handle::current()).await.unwrap();
+    let person: Vec<String> = people("p", 3).lines().nth(3).unwrap().split(',').map(str::to_owned).collect();
+    for (kind, name) in
+        [(LookupKind::Username, &person[0]), (LookupKind::Email, &person[1]), (LookupKind::Alias, &person[3])]
+    {
+        let lookup = Lookup { kind, name: name.clone() };
+        assert_eq!(registry.find(&lookup).await.unwrap()[0].username, person[0], "{kind:?}");
+    }
+    let username = person[0].as_str();
+    assert!(registry.ha1(username, "example.org", DigestAlgorithm::Sha256).await.unwrap().is_some());
+    let key = CertificateKey { issuer: [7; 32], serial: vec![1] };
+    assert_eq!(registry.revoked(std::slice::from_ref(&key)).await.unwrap(), [None]);
+    let Since::Gap(position) = registry.changes(None).await.unwrap() else { panic!("there is no position") };
+    registry.changes(Some(&position)).await.unwrap();
+    let locked = Edit { status: Some(Status::Locked), add_aliases: vec!["more".to_owned()], ..Edit::default() };
+    registry.edit(username, &locked).await.unwrap();
+    registry.set_ha1(username, "other", DigestAlgorithm::Md5, None).await.unwrap();
+    registry.revoke(&key, Timestamp::from_unix(1_800_000_000), "superseded").await.unwrap();
+    registry.remove(username, Timestamp::from_unix(1_800_000_000)).await.unwrap();
+    assert!(
+        matches!(registry.changes(Some(&position)).await.unwrap(), Since::Changes(changes, _) if changes.len() == 4)
+    );
+    let noted = || server.administer("SELECT rows_examined, LEFT(sql_text, 200) FROM mysql.slow_log");
+    assert_eq!(noted(), "");
+    // And it does note them.
+    registry.list(None, 500).await.unwrap();
+    assert!(noted().contains("WHERE a.username > "), "{}", noted());
+}
+
+const MILLION: usize = 1_000_000;
+
+/// So many of the million come to the gate.
+const VISITORS: usize = 2000;
+
+/// A million people, of whom the last ones are those whose certificates `Pki::person` makes.
+fn million(file: &Path) {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file).unwrap());
+    out.write_all(people("p", MILLION - VISITORS).as_bytes()).unwrap();
+    for number in 0..VISITORS {
+        writeln!(out, "v{number},v{number}@example.org,Visitor {number},v.{number},staff,").unwrap();
+    }
+    out.flush().unwrap();
+}
+
+/// CPU time of a process so far, user and system (`/proc/PID/stat`; a tick is a hundredth of a second).
+fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Runs a command to its end, and says how long it took, the most memory that it had in KiB, and what it printed.
+fn measured(command: &mut Command) -> (Duration, u64, String) {
+    let begin = Instant::now();
+    let mut process = Process::start(command);
+    let mut peak = 0;
+    while process.ended().is_none() {
+        peak = peak.max(process.peak_kib().unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = begin.elapsed();
+    assert!(process.ended().unwrap().success(), "{}", process.output());
+    (took, peak, process.output())
+}
+
+#[tokio::test]
+#[ignore = "a million accounts take minutes: make prove"]
+async fn a_million_accounts_are_a_normal_size() {
+    let mut server = MariaDb::start();
+    // A server for a million accounts, which loses nothing that it has confirmed.
+    server.restart_with(&[
+        "--innodb-buffer-pool-size=512M",
+        "--innodb-log-file-size=256M",
+        "--innodb-flush-log-at-trx-commit=1",
+    ]);
+    let upstream = Upstream::start();
+    let accounts = format!("{{ mysql: {}, cache: {{ ttl: 1h }} }}", server.configuration());
+    let setup = Setup::before(&upstream).file("db.password", mariadb::PASSWORD).section("accounts", &accounts);
+    let gate = setup.start();
+    let folder = gate.folder();
+    million(&folder.join("in.csv"));
+    let command = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+        command.args(words).args(["-c", "wicketgate.yaml"]).current_dir(folder);
+        command
+    };
+    let (took, peak, said) = measured(&mut command(&["account", "import", "in.csv"]));
+    assert!(said.contains("1,000,000 accounts read: 1,000,000 added"), "{said}");
+    println!("import of a million accounts: {took:.1?}, {:.1} MiB at most", peak as f64 / 1024.0);
+
+    let (took, peak, _) = measured(&mut command(&["account", "export", "--with-credentials", "out.csv"]));
+    println!("export of a million accounts: {took:.1?}, {:.1} MiB at most", peak as f64 / 1024.0);
+    let exported = std::fs::read_to_string(folder.join("out.csv")).unwrap();
+    assert_eq!(exported.lines().count(), MILLION + 2, "those of the file, alice and the first line");
+    drop(exported);
+    let (took, peak, _) = measured(&mut command(&["account", "list", "--status", "closed"]));
+    println!("account list over a million accounts: {took:.1?}, {:.1} MiB at most", peak as f64 / 1024.0);
+    let (took, peak, _) = measured(&mut command(&["db", "check"]));
+    println!("db check over a million accounts: {took:.1?}, {:.1} MiB at most", peak as f64 / 1024.0);
+
+    // Everybody comes over a connection of their own, first unknown to the gate, then known to it.
+    let visitors: Vec<_> = (0..VISITORS).map(|number| gate.pki.person(&format!("v{number}"))).collect();
+    let mut figures = Vec::new();
+    for round in ["not in the cache", "in the cache"] {
+        let before = cpu(gate.process.id());
+        for visitor in &visitors {
+            assert_eq!(gate.client().with(visitor).get("/").await.says(), "ok");
+        }
+        let each = (cpu(gate.process.id()) - before) / u32::try_from(VISITORS).unwrap();
+        println!("CPU of the gate for a visit, handshake and request included, {round}: {each:.0?}");
+        figures.push(each);
+    }
+    println!("of which the questions to the database: {:.0?}", figures[0].saturating_sub(figures[1]));
+
+    let (took, peak, said) = measured(&mut command(&["account", "import", "--on-existing", "update", "out.csv"]));
+    assert!(said.contains("1,000,001 unchanged"), "{said}");
+    println!("import of a million accounts of which none changed: {took:.1?}, {:.1} MiB at most", peak as f64 / 1024.0);
 }

@@ -60,6 +60,12 @@ impl Process {
         }
     }
 
+    /// The most memory that it has ever held, in KiB; `None` once it has ended.
+    pub(crate) fn peak_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+    }
+
     /// A field of `/proc/ID/status` in KiB: `VmHWM` is the most memory that it ever held, `VmRSS` what it holds.
     pub(crate) fn memory_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
