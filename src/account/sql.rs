@@ -5,11 +5,11 @@
 //! database. A writer takes its number of the feed first (`store::changes`), which lets one writer in at
 //! a time: a name that was found free is still free when it is taken.
 
+mod passwords;
 pub(super) mod statements;
 
-use super::ha1::userhash;
 use super::names;
-use super::password::{Password, PasswordHash};
+use super::password::Password;
 use super::{
     Account, CertificateKey, Directory, Edit, Ha1, IssuedCertificate, Lookup, Registry, RegistryError, Status,
     Unavailable,
@@ -21,6 +21,7 @@ use crate::config::{DigestAlgorithm, LookupKind};
 use crate::store::changes::{self, Kind, Position, Since};
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
 use futures_util::future::BoxFuture;
+use passwords::{Credential, ha1, password, set_ha1, set_password, username_of};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -279,13 +280,6 @@ impl Registry for Store {
     }
 }
 
-struct Credential {
-    username: String,
-    realm: String,
-    algorithm: DigestAlgorithm,
-    ha1: Option<Ha1>,
-}
-
 struct Revocation {
     key: CertificateKey,
     at: Timestamp,
@@ -363,50 +357,6 @@ fn accounts(rows: &[Row]) -> Result<Vec<Account>, Fault> {
     Ok(accounts_by_id(rows)?.into_values().collect())
 }
 
-async fn ha1(
-    session: &mut dyn Session,
-    (username, realm, algorithm): &(String, String, DigestAlgorithm),
-) -> Result<Option<Ha1>, Abort<Infallible>> {
-    let asked = [username.as_str(), realm.as_str(), algorithm.as_str()];
-    for row in session.query(statements::HA1, asked.map(Value::from).to_vec()).await? {
-        if [row.text(0)?, row.text(1)?, row.text(2)?] == asked {
-            return Ok(Some(Ha1(Secret::new(row.text(3)?.into_bytes()))));
-        }
-    }
-    Ok(None)
-}
-
-async fn password(session: &mut dyn Session, username: &String) -> Result<Option<Password>, Abort<Infallible>> {
-    for row in session.query(statements::PASSWORD, vec![text(username)]).await? {
-        if row.text(0)? != *username {
-            continue;
-        }
-        match PasswordHash::parse(&row.text(1)?) {
-            Ok(hash) => return Ok(Some(Password { hash, pin: None, set: Some(row.integer(2)?) })),
-            Err(error) => tracing::warn!(username, %error, "the hash of a password cannot be used"),
-        }
-    }
-    Ok(None)
-}
-
-async fn username_of(
-    session: &mut dyn Session,
-    (hashed, realm, algorithm): &(String, String, DigestAlgorithm),
-) -> Result<Option<String>, Abort<Infallible>> {
-    let asked = [hashed.as_str(), realm.as_str(), algorithm.as_str()];
-    let mut found = Vec::new();
-    for row in session.query(statements::USERNAME_OF, asked.map(Value::from).to_vec()).await? {
-        let username = row.text(0)?;
-        // Somebody may have been renamed by hand since.
-        if self::userhash(&username, realm, *algorithm) == *hashed {
-            found.push(username);
-        }
-    }
-    // Two names of one hash would be a choice of who that is.
-    let sole = if found.len() > 1 { None } else { found.pop() };
-    Ok(sole)
-}
-
 async fn revoked(
     session: &mut dyn Session,
     certificates: &[CertificateKey],
@@ -476,30 +426,6 @@ async fn remove(session: &mut dyn Session, (username, at): &(String, Timestamp))
         revoke(session, &Revocation { key, at: *at, reason: "cessationOfOperation".to_owned() }).await?;
     }
     session.execute(statements::DELETE_ACCOUNT, vec![Value::Integer(id)]).await?;
-    Ok(())
-}
-
-async fn set_ha1(session: &mut dyn Session, credential: &Credential) -> Written<()> {
-    changes::record(session, Kind::Credential, &credential.username).await?;
-    let id = require_account(session, &credential.username).await?;
-    let key = vec![Value::Integer(id), text(&credential.realm), text(credential.algorithm.as_str())];
-    session.execute(statements::DELETE_HA1, key.clone()).await?;
-    session.execute(statements::DELETE_USERHASH, key.clone()).await?;
-    if let Some(ha1) = credential.ha1.as_ref().and_then(|ha1| ha1.0.expose_str()) {
-        let hashed = userhash(&credential.username, &credential.realm, credential.algorithm);
-        session.execute(statements::INSERT_HA1, key.iter().cloned().chain([text(ha1)]).collect()).await?;
-        session.execute(statements::INSERT_USERHASH, key.into_iter().chain([text(&hashed)]).collect()).await?;
-    }
-    Ok(())
-}
-
-async fn set_password(session: &mut dyn Session, (username, hash): &(String, Option<Secret>)) -> Written<()> {
-    let number = changes::record(session, Kind::Credential, username).await?;
-    let id = Value::Integer(require_account(session, username).await?);
-    session.execute(statements::DELETE_PASSWORD, vec![id.clone()]).await?;
-    if let Some(hash) = hash.as_ref().and_then(Secret::expose_str) {
-        session.execute(statements::INSERT_PASSWORD, vec![id, text(hash), Value::Integer(number)]).await?;
-    }
     Ok(())
 }
 
