@@ -7,16 +7,18 @@ mod common;
 
 use comfy_table::Table;
 use common::client::Client;
+use common::eventually;
 use common::galera::{Cluster, NODES};
 use common::gate::Gate;
 use common::mariadb::{self, DATABASE, PASSWORD, USER};
 use common::setup::Setup;
 use common::upstream::Upstream;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -26,7 +28,7 @@ use wicketgate::base::clock::Timestamp;
 use wicketgate::base::secret::{Secret, SecretSource};
 use wicketgate::config::{LookupKind, MySql, MySqlTls, ServerName, Store};
 use wicketgate::store::changes::{Change, Since};
-use wicketgate::store::{Database, Deadlines};
+use wicketgate::store::{Abort, Database, Deadlines, Session};
 
 /// The promise: what is changed anywhere is in force everywhere.
 const IN_FORCE: Duration = Duration::from_secs(2);
@@ -131,8 +133,9 @@ async fn of_many_who_write_to_all_nodes_at_once_none_loses_anything() {
         .map(|writer| {
             let node = world.nodes[writer % NODES].clone();
             tokio::spawn(async move {
-                let registry = open(&node).await;
                 for round in 0..ROUNDS {
+                    // On a new connection every statement is prepared anew, which is when a node may roll back unsaid.
+                    let registry = open(&node).await;
                     let name = format!("w{writer}-{round}");
                     registry.add(&account(&name)).await.unwrap();
                     let edit = Edit {
@@ -200,6 +203,30 @@ async fn of_many_who_write_to_all_nodes_at_once_none_loses_anything() {
             .collect();
         assert!(registry.revoked(&keys).await.unwrap().iter().all(Option::is_some), "no revocation was lost");
     }
+}
+
+/// Raises the counter in two steps; the first attempt is rolled back between them, and nobody is told.
+async fn raise_in_two_steps(session: &mut dyn Session, attempts: &AtomicU32) -> Result<(), Abort<Infallible>> {
+    session.execute("UPDATE change_counter SET n = n + 1 WHERE id = 1", Vec::new()).await?;
+    if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+        session.execute("ROLLBACK", Vec::new()).await?;
+    }
+    session.execute("UPDATE change_counter SET n = n + 10 WHERE id = 1", Vec::new()).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_a_node_rolled_back_unsaid_is_begun_again_as_a_whole() {
+    let cluster = tokio::task::spawn_blocking(Cluster::shared).await.unwrap();
+    let world = World::on(cluster).await;
+    let database = Database::open(&world.nodes[0], Handle::current(), Deadlines::default()).await.unwrap();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let raised = database.write(Arc::clone(&attempts), |session, attempts| {
+        Box::pin(async move { raise_in_two_steps(session, attempts).await })
+    });
+    raised.await.unwrap();
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    assert_eq!(world.on_each(cluster, "SELECT n FROM change_counter;"), ["11\n"; NODES]);
 }
 
 /// A configuration in a folder of its own, for commands.
@@ -452,7 +479,8 @@ impl Load {
             assert!(!done.is_empty(), "{refused:?}");
             for node in 0..NODES {
                 let names = format!("SET wsrep_sync_wait = 15; USE {DATABASE}; SELECT username FROM accounts;");
-                let names = self.cluster.node(node).administer(&names);
+                // One that has just been thawed finds out that it was given up, and waits no more for the others.
+                let names = eventually("a node to say who is there", || self.cluster.ask(node, &names));
                 let names: BTreeSet<&str> = names.lines().collect();
                 for username in &done {
                     assert!(names.contains(username.as_str()), "{username} is lost on node {node}");

@@ -42,6 +42,10 @@ use tokio::time::timeout;
 /// The most connections that one process holds, beside the one that the feed of changes is read over.
 const CONNECTIONS: usize = 8;
 
+/// How a transaction is begun, and how on a Galera node.
+const BEGIN: &[&str] = &["START TRANSACTION"];
+const GALERA_BEGIN: &[&str] = &["SET autocommit = 0", "START TRANSACTION", "SAVEPOINT begun"];
+
 /// What MySQL answers when a table is not there.
 const NO_SUCH_TABLE: u16 = 1146;
 
@@ -173,7 +177,7 @@ impl Pool {
             let mut leased = self.lease_for(Purpose::Writing).await?;
             let (stage, fault) = match self.transaction(&mut leased, &context, work).await {
                 Ok(value) => {
-                    self.put_back(leased);
+                    self.end_transaction(leased).await;
                     return Ok(value);
                 }
                 Err((_, Abort::Refused(refusal))) => {
@@ -192,6 +196,11 @@ impl Pool {
     }
 
     /// All of it, or how far it came and why no further.
+    ///
+    /// A Galera node rolls a transaction back at any moment for one of another node, and says so with the next statement;
+    /// but not always if that is a prepared one, which then begins anew where the transaction was. So on Galera no
+    /// statement commits by itself meanwhile, and a savepoint, which ends with its transaction, shows that all
+    /// statements belonged to one.
     async fn transaction<C, T, E>(
         &self,
         leased: &mut Leased,
@@ -200,8 +209,19 @@ impl Pool {
     ) -> Result<T, (Stage, Abort<E>)> {
         let limit = self.deadlines.work * 2;
         let before = |abort| (Stage::Writing, abort);
-        self.query(leased, "START TRANSACTION").await.map_err(|fault| before(fault.into()))?;
+        let galera = leased.connected.galera;
+        let begin = if galera { GALERA_BEGIN } else { BEGIN };
+        for statement in begin {
+            self.query(leased, statement).await.map_err(|fault| before(fault.into()))?;
+        }
         let value = self.within(limit, leased, context, work).await.map_err(before)?;
+        if galera {
+            let whole = self.query(leased, "RELEASE SAVEPOINT begun").await.map_err(|fault| match fault {
+                Fault::Unexpected(why) => Fault::Conflict(why),
+                fault => fault,
+            });
+            whole.map_err(|fault| before(fault.into()))?;
+        }
         let at_commit = |fault: Fault| (Stage::Committing, fault.into());
         match timeout(limit, leased.connected.connection.query_drop("COMMIT")).await {
             Ok(Ok(())) => Ok(value),
@@ -231,8 +251,17 @@ impl Pool {
     /// Undoes what was begun, and keeps the connection if the server confirms it.
     async fn roll_back(&self, mut leased: Leased) {
         match self.query(&mut leased, "ROLLBACK").await {
-            Ok(()) => self.put_back(leased),
+            Ok(()) => self.end_transaction(leased).await,
             Err(_) => self.discard(leased),
+        }
+    }
+
+    /// Has each statement stand for itself again, and keeps the connection if the server confirms it.
+    async fn end_transaction(&self, mut leased: Leased) {
+        if leased.connected.galera && self.query(&mut leased, "SET autocommit = 1").await.is_err() {
+            self.discard(leased);
+        } else {
+            self.put_back(leased);
         }
     }
 

@@ -149,6 +149,11 @@ impl Cluster {
         self.nodes[node].status(name)
     }
 
+    /// What statements yield on a node; nothing if it refuses or does not answer.
+    pub(crate) fn ask(&self, node: usize, statements: &str) -> Option<String> {
+        self.node(node).try_administer(statements)
+    }
+
     /// Ends a node as a power failure does: it says good-bye to nobody.
     pub(crate) fn kill(&self, node: usize) {
         self.node(node).signal("KILL");

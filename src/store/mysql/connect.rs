@@ -68,6 +68,8 @@ pub(super) struct Connected {
     pub(super) writable: bool,
     /// Whether it may answer from before what another server has answered.
     pub(super) may_lag: bool,
+    /// Whether it is a Galera node.
+    pub(super) galera: bool,
     /// Whether another server would be preferred to it, but for its having failed.
     pub(super) second_best: bool,
 }
@@ -128,7 +130,8 @@ impl Connector {
                     self.note(index, None);
                     let (writable, may_lag) = (standing.is_writable(), standing.may_lag());
                     let second_best = !writable || self.is_second_best(index);
-                    let connected = Connected { connection, writable, may_lag, second_best };
+                    let galera = standing.galera.is_some();
+                    let connected = Connected { connection, writable, may_lag, galera, second_best };
                     if writable {
                         return Ok(connected);
                     }
