@@ -226,7 +226,8 @@ async fn outage(away: Away, accounts: &str, expected: Seen, scale: Scale) {
             all.extend(visits);
         }
         let count = |status: u16| all.iter().filter(during).filter(|visit| visit.status == status).count();
-        let slowest = all.iter().filter(|visit| visit.began > gone).map(|visit| visit.took).max().unwrap();
+        let slow = all.iter().filter(|visit| visit.began > gone).max_by_key(|visit| visit.took).unwrap();
+        let slowest = slow.took;
         let back = late.iter().filter(|(of, _)| *of == who).map(|(_, after)| *after).max();
         table.add_row([
             who.to_owned(),
@@ -253,7 +254,8 @@ async fn outage(away: Away, accounts: &str, expected: Seen, scale: Scale) {
             let disturbed: Vec<_> = all.iter().filter(|visit| visit.status != 200).collect();
             assert!(disturbed.is_empty(), "{disturbed:?}\n{}", world.gate.log());
         }
-        assert!(slowest < scale.slowest, "{who}: {slowest:?}");
+        let after = slow.began - gone;
+        assert!(slowest < scale.slowest, "{who}: {slow:?}, begun {after:?} after the end\n{}", world.gate.log());
     }
     println!("the database is {away:?} for {:?}, {accounts}\n{table}", scale.away);
     world.nobody_slipped_in(before);

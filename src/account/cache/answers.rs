@@ -3,7 +3,7 @@
 //! when its time is over. One whose time is over is kept for as long as it may be used while the store is silent.
 
 use super::flights::{Flight, Flights};
-use super::freshness::{Fresh, Freshness};
+use super::freshness::{Fresh, Freshness, PROMISE};
 use super::weight::{self, Weigh};
 use crate::account::Unavailable;
 use equivalent::Equivalent;
@@ -201,13 +201,18 @@ where
                 self.0.kept(epoch, question).filter(|entry| is_new(entry) && holds(entry) && counts(entry)).map(Ok)
             };
             let flight = self.send(epoch, question, &query, landed_meanwhile);
-            let landed = match stale() {
-                None => flight.await,
-                Some(_) => match (timeout(IMPATIENT, flight.clone()).await, stale()) {
-                    (Ok(landed), _) => landed,
-                    (Err(_), Some(stale)) => return Ok(stale),
-                    (Err(_), None) => flight.await,
-                },
+            let landed = loop {
+                let patience = if stale().is_some() { IMPATIENT } else { PROMISE };
+                if let Ok(landed) = timeout(patience, flight.clone()).await {
+                    break landed;
+                }
+                if let Some(stale) = stale() {
+                    return Ok(stale);
+                }
+                // It goes on being asked, for whoever comes again.
+                if self.0.freshness.is_silent(Instant::now()) {
+                    return Err(super::unanswered("the store is silent"));
+                }
             };
             match landed {
                 Some(Ok(entry)) if holds(&entry) && epoch == self.0.epoch.load(Ordering::Acquire) => {
