@@ -156,7 +156,10 @@ impl Feed {
             tracing::error!(error, "the feed of changes cannot be read: what changes in the store is not noticed");
             Outage { since: now, doubted: false }
         });
-        if !outage.doubted && !self.accounts.is_confirmed(now) {
+        // An answer that was given just before the outage counts for as long by itself: whoever is doubted earlier would
+        // find it, and go on.
+        let outlived = now.saturating_duration_since(outage.since) >= PROMISE;
+        if !outage.doubted && outlived && !self.accounts.is_confirmed(now) {
             outage.doubted = true;
             tracing::error!(error, "what was known counts no longer: nobody is let in until the store answers");
             doubt_all(&self.live, Cause::Feed);
