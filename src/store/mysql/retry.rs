@@ -32,7 +32,7 @@ pub(super) enum Next {
 }
 
 /// How often a piece of work is begun in which another transaction was in the way.
-const CONFLICTS: u32 = 12;
+const CONFLICTS: u32 = 30;
 
 /// How often a piece of work is begun whose connection breaks: the first may be one that was closed while it
 /// was idle, the next may lead to a server that is just leaving its cluster.
@@ -44,7 +44,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The first pause is at most this long, each further one twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 
 /// What follows a fault at the end of the given attempt (1 is the first), so much time after the first began. The
 /// pause is drawn between half of its length and all of it by `chance`, so that those who collided do
