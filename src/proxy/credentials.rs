@@ -107,8 +107,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks for credentials, and puts that on record. A request that says not which realm it is for can be asked
-    /// for none.
+    /// Asks for credentials, and puts that on record. A request that says not which realm it is for cannot be asked
+    /// for those of Digest.
     pub(super) fn challenge(
         &self,
         about: &About<'_>,
@@ -120,14 +120,16 @@ impl Exchange<'_> {
         let (client, now) = (self.address(), self.at.timestamp());
         let methods = about.route.map_or(&[][..], Route::methods);
         let realm = if methods.contains(&Method::Digest) { self.realm(headers) } else { Ok("") };
-        let challenge = match realm {
-            Ok(realm) => Challenge { realm, stale, body, client, now },
+        let (methods, realm) = match realm {
+            Ok(realm) => (methods, realm),
+            Err(_) if methods.contains(&Method::Basic) => (&[Method::Basic][..], ""),
             Err(error) => {
                 let name = self.gate.authenticator.digest().and_then(Verifier::realm_header).unwrap_or_default();
                 let about = About { detail: Some(format!("{name}: {error}")), ..about.clone() };
                 return self.refuse(&about, Reason::BadRequest);
             }
         };
+        let challenge = Challenge { realm, stale, body, client, now };
         let challenges = self.gate.authenticator.challenges(methods, &challenge).into_iter();
         let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());
