@@ -259,6 +259,7 @@ fn a_million_guesses_fill_no_memory() {
         }
         let each = begun.elapsed() / 1_000_000;
         println!("| {what} | {through} | {each:?} | {} KiB | {} KiB |", before / 1024, resident() / 1024);
-        assert!(resident() < before + throttle.size() + (1 << 20));
+        // A second set of tables stands beside the first; the allocator keeps some of what the one before had.
+        assert!(resident() < before + 2 * throttle.size(), "{what}");
     }
 }
