@@ -244,7 +244,8 @@ fn more_rights_than_needed_are_a_warning() {
     assert!(said_of_all.contains(&format!("superfluous: ALL PRIVILEGES ON `{name}`.*")), "{said_of_all}");
 
     server.administer(&format!(
-        "REVOKE ALL ON {name}.* FROM {user}; GRANT SELECT ON {name}.* TO {user}; CREATE ROLE keepers_{name}; \
+        "REVOKE ALL ON {name}.* FROM {user}; GRANT SELECT ON {name}.* TO {user}; \
+         GRANT INSERT, DELETE ON {name}.handovers TO {user}; CREATE ROLE keepers_{name}; \
          GRANT DELETE ON {name}.* TO keepers_{name}; GRANT keepers_{name} TO {user}; \
          SET DEFAULT ROLE keepers_{name} FOR {user};"
     ));

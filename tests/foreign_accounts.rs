@@ -235,7 +235,8 @@ const SECRETS: &str = "CREATE TABLE secrets (login VARCHAR(50), hash VARCHAR(255
 #[test]
 fn passwords_are_read_with_their_salts_and_second_secrets() {
     let table = "{ hash: hash, salt: salt, layout: sha1_salt_first, pin: { hash: pin, salt: pin_salt } }";
-    let keys = format!("    tables: {{ accounts: {{ table: secrets, username: login }}, password: {table} }}\n");
+    let keys =
+        format!("    tables: {{ accounts: {{ table: secrets, username: login, email: login }}, password: {table} }}\n");
     let world = World::new(SECRETS, foreign(&keys));
     on_a_worker(async {
         let directory = world.open().await;
@@ -249,8 +250,11 @@ fn passwords_are_read_with_their_salts_and_second_secrets() {
         }
     });
     let query = |password: &str| {
-        let by_username = "by_username: 'SELECT login AS username FROM secrets WHERE login = :username'";
-        foreign(&format!("    queries: {{ {by_username}, password: '{password}' }}\n"))
+        let by = |key: &str, name: &str| {
+            format!("{key}: 'SELECT login AS username, login AS email FROM secrets WHERE login = :{name}'")
+        };
+        let (by_username, by_email) = (by("by_username", "username"), by("by_email", "email"));
+        foreign(&format!("    queries: {{ {by_username}, {by_email}, password: '{password}' }}\n"))
     };
     let crypt = "SELECT login AS username, crypt AS hash FROM secrets WHERE login = :username";
     let world = World::new(SECRETS, query(crypt));

@@ -6,6 +6,7 @@
 //! happened since; a node that comes back after a crash first asks its own files how far it was, as the service of
 //! Debian's package does.
 
+use super::eventually;
 use super::gate::unused_address;
 use super::mariadb::{DATABASE, Database, MariaDb, RunsAs, USER};
 use std::net::SocketAddr;
@@ -132,9 +133,19 @@ impl Cluster {
         std::array::from_fn(|node| self.node(node).address())
     }
 
-    /// Another database, on every node.
+    /// Another database, which every node knows of, and of its user.
     pub(crate) fn database(&self) -> Database {
-        self.node(0).database()
+        let database = self.node(0).database();
+        let rights = format!(
+            "SET wsrep_sync_wait = 1; SELECT 1 FROM mysql.db WHERE Db = '{}' AND User = '{}'",
+            database.name, database.user
+        );
+        for node in 0..NODES {
+            eventually("a node to know of a new database's user", || {
+                self.ask(node, &rights).filter(|row| !row.is_empty())
+            });
+        }
+        database
     }
 
     /// The value of `accounts.mysql` that leads to [`DATABASE`] by all nodes, in this order of preference; it wants
