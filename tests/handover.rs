@@ -122,7 +122,7 @@ impl Sites {
         configure(&sites.gate, &source, None);
         let target = format!(
             "{{ url: '{to}', {keys}, session: {{ secret: {{ file: session.secret }} }}, \
-             sites: {{ gate: {{ url: '{from}', keys: gate-keys.json, accept: [/books] }} }} }}"
+             sites: {{ gate: {{ url: '{from}', keys: gate-keys.json, accept: [/books, /closed] }} }} }}"
         );
         let begin = format!("{BASE}/begin?from=gate&return=/books/");
         let routes = format!(

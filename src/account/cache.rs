@@ -150,7 +150,11 @@ impl Accounts {
             };
             query.boxed()
         };
-        let holds = |answer: &answers::Entry<_>| self.changed.holds(answer.asked, &Subject::Account(username));
+        let holds = |answer: &answers::Entry<Option<Arc<Ha1>>>| {
+            let name = Some(username).filter(|_| answer.value.is_some());
+            self.changed.account_holds(answer.asked, name.into_iter())
+                && self.changed.holds(answer.asked, &Subject::Account(username))
+        };
         Ok(self.credentials.get(&credential, query, holds).await?.entry.value.clone())
     }
 
@@ -198,7 +202,11 @@ impl Accounts {
             };
             query.boxed()
         };
-        let holds = |answer: &answers::Entry<_>| self.changed.holds(answer.asked, &Subject::Account(&username));
+        let holds = |answer: &answers::Entry<Option<Arc<Password>>>| {
+            let name = Some(username.as_str()).filter(|_| answer.value.is_some());
+            self.changed.account_holds(answer.asked, name.into_iter())
+                && self.changed.holds(answer.asked, &Subject::Account(&username))
+        };
         Ok(self.passwords.get(&username, query, holds).await?.entry.value.clone())
     }
 

@@ -20,6 +20,7 @@ use crate::base::secret::Secret;
 use crate::config::{DigestAlgorithm, LookupKind};
 use crate::store::changes::{self, Kind, Position, Since};
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
+use crate::telemetry::request_id::RequestId;
 use futures_util::future::BoxFuture;
 use passwords::{Credential, ha1, password, set_ha1, set_password, username_of};
 use std::collections::BTreeMap;
@@ -272,9 +273,11 @@ impl Registry for Store {
 
     fn flush<'a>(&'a self) -> BoxFuture<'a, Result<i64, RegistryError>> {
         Box::pin(async move {
-            let done = self
-                .database
-                .write((), |session, ()| Box::pin(async move { Ok(changes::record(session, Kind::Flush, "").await?) }));
+            // A name of its own, so that a counter that went back and came here again is noticed.
+            let name = RequestId::random().as_str().to_owned();
+            let done = self.database.write(name, |session, name| {
+                Box::pin(async move { Ok(changes::record(session, Kind::Flush, name).await?) })
+            });
             self.outcome("flushing the caches", done.await)
         })
     }

@@ -8,7 +8,7 @@ use crate::account::{self, Directory};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::peers::Peers;
-use crate::auth::session::Sessions;
+use crate::auth::session::{Accepted, Sessions};
 use crate::auth::throttle::Throttle;
 use crate::auth::trust::TrustSet;
 use crate::auth::{basic, digest};
@@ -129,7 +129,10 @@ fn sessions(config: &Config, parts: &Parts) -> anyhow::Result<Option<Arc<Session
         Some(source) => source.read().context("handover.session.secret")?,
         None => parts.ticket_secret.clone(),
     };
-    Ok(Some(Arc::new(Sessions::new(&secret, handover.url.as_str()).context("handover.session")?)))
+    let accepted = handover.sites.values();
+    let accepted = accepted.map(|site| Accepted { site: site.url.as_str().to_owned(), paths: site.accept.clone() });
+    let sessions = Sessions::new(&secret, handover.url.as_str(), accepted.collect()).context("handover.session")?;
+    Ok(Some(Arc::new(sessions)))
 }
 
 /// Who signs assertions. Keys are published after their last signature for as long as the longest-lived one counts.

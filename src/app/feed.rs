@@ -32,8 +32,8 @@ pub(super) struct Feed {
 /// The feed gives no answer.
 struct Outage {
     since: Instant,
-    /// Whether all connections were doubted for it.
-    doubted: bool,
+    /// When all connections were last doubted for it.
+    doubted: Option<Instant>,
 }
 
 /// What came of reading the feed.
@@ -154,14 +154,19 @@ impl Feed {
         self.accounts.unconfirmed(now);
         let outage = self.outage.get_or_insert_with(|| {
             tracing::error!(error, "the feed of changes cannot be read: what changes in the store is not noticed");
-            Outage { since: now, doubted: false }
+            Outage { since: now, doubted: None }
         });
         // An answer that was given just before the outage counts for as long by itself: whoever is doubted earlier would
         // find it, and go on.
         let outlived = now.saturating_duration_since(outage.since) >= PROMISE;
-        if !outage.doubted && outlived && !self.accounts.is_confirmed(now) {
-            outage.doubted = true;
-            tracing::error!(error, "what was known counts no longer: nobody is let in until the store answers");
+        if !outlived || self.accounts.is_confirmed(now) {
+            return;
+        }
+        // Again and again: a server that may be asked meanwhile, but not for the feed, may say another thing then.
+        if outage.doubted.is_none_or(|before| now.saturating_duration_since(before) >= PROMISE) {
+            if outage.doubted.replace(now).is_none() {
+                tracing::error!(error, "what was known counts no longer: nobody is let in until the store answers");
+            }
             doubt_all(&self.live, Cause::Feed);
         }
     }

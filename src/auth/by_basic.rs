@@ -2,7 +2,7 @@
 //! by `basic`.
 
 use super::decision::{CredentialEvidence, Finding};
-use super::{Authenticator, CredentialFinding, Proof, Stored, basic, sole};
+use super::{Authenticator, CredentialFinding, Proof, Stored, basic};
 use crate::account::Lookup;
 use crate::account::password::Password;
 use crate::config::{LookupKind, Method};
@@ -36,7 +36,7 @@ impl Authenticator {
         let stored = self.accounts.password(username).await;
         let found = |evidence| CredentialFinding::of(evidence).by(username);
         let (account, stored) = match (account, stored) {
-            (Ok(account), Ok(stored)) => (sole(&account.accounts).cloned(), stored),
+            (Ok(account), Ok(stored)) => (self.person(&account.accounts), stored),
             (Err(error), _) | (_, Err(error)) => return found(Finding::Unavailable).because(&error.to_string()),
         };
         // A password without an account is nobody's.

@@ -70,17 +70,19 @@ impl Authenticator {
     /// [covers](Examined::covers_body) it, `client` the address that it comes from.
     pub async fn verify_digest(&self, examined: Examined<'_>, body: &[u8], client: IpAddr) -> CredentialFinding {
         let (realm, hash) = (examined.realm(), examined.hash());
-        let asked = self.name_of(&examined).await;
         let finding = |username: &str, evidence, why: Option<String>| CredentialFinding {
             why,
             username: Some(username.to_owned()),
             realm: Some(realm.into()),
             ..CredentialFinding::of(evidence)
         };
-        let name = match asked {
+        let (User::Named(sent) | User::Hashed(sent)) = examined.user();
+        if let Some(why) = examined.stale_unread() {
+            return finding(sent, Finding::Known(CredentialEvidence::Stale), Some(why.as_str().to_owned()));
+        }
+        let name = match self.name_of(&examined).await {
             Ok(name) => name,
             Err(error) => {
-                let (User::Named(sent) | User::Hashed(sent)) = examined.user();
                 return finding(sent, Finding::Unavailable, Some(error.to_string()));
             }
         };

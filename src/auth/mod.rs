@@ -409,6 +409,10 @@ impl Authenticator {
             if let [one, other, ..] = &*answer.accounts {
                 return Err(ambiguous(standing, one, other));
             }
+            if let Some(peer) = answer.accounts.iter().find(|account| self.peers.named(&account.username).is_some()) {
+                let found = format!("the account {:?} has the name of a peer", peer.username);
+                return Err(refuse(standing, "account", Reason::IdentityAmbiguous, found));
+            }
             for account in answer.accounts.iter() {
                 look.add(&Key::Account(&account.username));
                 match &found {
@@ -445,6 +449,11 @@ impl Authenticator {
             Some(ha1) => Ok(ha1),
             None => self.accounts.ha1(username, realm, algorithm).await,
         }
+    }
+
+    /// The one account that was found, unless it has the name of a peer, which nobody else can be.
+    fn person(&self, found: &[Arc<Account>]) -> Option<Arc<Account>> {
+        sole(found).filter(|account| self.peers.named(&account.username).is_none()).cloned()
     }
 
     /// Waits until this name may be tried from this address.

@@ -5,7 +5,7 @@
 //! outlives them. How a session begins is the hand-over's business, in which field it travels that of `proxy`.
 
 use super::decision::{CredentialEvidence, Finding};
-use super::{Authenticator, CredentialFinding, Proof, Stored, sole};
+use super::{Authenticator, CredentialFinding, Proof, Stored};
 use crate::account::{CertificateKey, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
@@ -146,6 +146,16 @@ pub fn algorithm(name: &str) -> Option<DigestAlgorithm> {
 pub struct Sessions {
     key: LessSafeKey,
     site: String,
+    accepted: Vec<Accepted>,
+}
+
+/// Whose people are taken, and where they may come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The URL of the site where they log in.
+    pub site: String,
+    /// Paths of ours as prefixes in whole segments; none takes nobody.
+    pub paths: Vec<String>,
 }
 
 impl fmt::Debug for Sessions {
@@ -155,15 +165,29 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Those that are made under this secret at the site of this URL.
+    /// Those that are made under this secret at the site of this URL, for people of these other sites.
     ///
     /// # Errors
     /// When the cryptography fails.
-    pub fn new(secret: &Secret, site: &str) -> Result<Self, SessionError> {
+    pub fn new(secret: &Secret, site: &str, accepted: Vec<Accepted>) -> Result<Self, SessionError> {
         let key = Salt::new(HKDF_SHA256, b"wicketgate session").extract(secret.expose());
         let info = [b"AES-256-GCM ".as_slice(), site.as_bytes()];
         let key = key.expand(&info, &AES_256_GCM).map_err(|_| SessionError::Failed)?;
-        Ok(Self { key: LessSafeKey::new(UnboundKey::from(key)), site: site.to_owned() })
+        Ok(Self { key: LessSafeKey::new(UnboundKey::from(key)), site: site.to_owned(), accepted })
+    }
+
+    /// Whether people of a site are taken at all.
+    fn takes_from(&self, site: &str) -> bool {
+        self.accepted.iter().any(|accepted| accepted.site == site && !accepted.paths.is_empty())
+    }
+
+    /// Whether people of a site may come to a path in its normal form.
+    fn takes_to(&self, site: &str, path: &str) -> bool {
+        let covers = |prefix: &String| {
+            let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.accepted.iter().any(|accepted| accepted.site == site && accepted.paths.iter().any(covers))
     }
 
     /// The text of a session: base64url.
@@ -215,9 +239,9 @@ impl Authenticator {
         self
     }
 
-    /// What the text of a session is worth at a time. One that is over or none of ours is no credential at all: whoever
+    /// What the text of a session is worth at a time, for a path in its normal form. One that is over or none of ours is no credential at all: whoever
     /// shows it may log in. One whose certificate is revoked is refused.
-    pub async fn session(&self, text: Option<&str>, at: Timestamp) -> CredentialFinding {
+    pub async fn session(&self, text: Option<&str>, path: &str, at: Timestamp) -> CredentialFinding {
         let finding = |evidence, why: Option<String>, username: Option<String>| CredentialFinding {
             why,
             username,
@@ -230,6 +254,10 @@ impl Authenticator {
             Err(error) => return finding(absent, Some(error.to_string()), None),
         };
         let username = session.username.clone();
+        if !sessions.takes_to(&session.site, path) {
+            let why = format!("people of {} may not come to this path", session.site);
+            return finding(absent, Some(why), Some(username));
+        }
         let proof = Arc::new(Proof { username: username.clone(), stored: Stored::Session(Arc::new(session)) });
         let evidence = self.credentials_again(&proof, at).await;
         let why = match &evidence {
@@ -249,17 +277,17 @@ impl Authenticator {
 
     /// What an opened session is worth now.
     pub(super) async fn session_again(&self, session: &Session, at: Timestamp) -> Finding<CredentialEvidence> {
-        if session.expires <= at {
+        if session.expires <= at || !self.sessions.as_ref().is_some_and(|sessions| sessions.takes_from(&session.site)) {
             return Finding::Known(CredentialEvidence::Wrong(Method::Session));
         }
         let lookup = Lookup { kind: LookupKind::Username, name: session.username.clone() };
         let found = self.accounts.find(&lookup).await;
         let (Ok(found), Ok(held)) = (found, self.holds(session).await) else { return Finding::Unavailable };
-        Finding::Known(match (held, sole(&found.accounts)) {
+        Finding::Known(match (held, self.person(&found.accounts)) {
             (Held::Revoked, _) => CredentialEvidence::Refused(Reason::CertificateRevoked),
             (Held::Changed, _) => CredentialEvidence::Wrong(Method::Session),
             (Held::Yes, None) => CredentialEvidence::Refused(Reason::AccountUnknown),
-            (Held::Yes, Some(account)) => CredentialEvidence::Right(Method::Session, Arc::clone(account)),
+            (Held::Yes, Some(account)) => CredentialEvidence::Right(Method::Session, account),
         })
     }
 
@@ -284,7 +312,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     fn sessions(secret: &str, site: &str) -> Sessions {
-        Sessions::new(&Secret::from(secret), site).unwrap()
+        Sessions::new(&Secret::from(secret), site, Vec::new()).unwrap()
     }
 
     fn session(origin: Origin) -> Session {
@@ -346,5 +374,31 @@ mod tests {
         largest.site = format!("https://{}", "y".repeat(253));
         let text = sessions("secret", "https://b.example").seal(&largest).unwrap();
         assert!(text.len() < 3000, "{}", text.len());
+    }
+
+    #[test]
+    fn people_of_a_site_come_to_its_paths_and_to_no_others() {
+        let accepted = vec![
+            Accepted { site: "https://a.example".to_owned(), paths: vec!["/wiki".to_owned(), "/docs/".to_owned()] },
+            Accepted { site: "https://all.example".to_owned(), paths: vec!["/".to_owned()] },
+            Accepted { site: "https://none.example".to_owned(), paths: Vec::new() },
+        ];
+        let sessions = Sessions::new(&Secret::from("secret"), "https://us.example", accepted).unwrap();
+        for (site, path, taken) in [
+            ("https://a.example", "/wiki", true),
+            ("https://a.example", "/wiki/page", true),
+            ("https://a.example", "/docs/page", true),
+            ("https://a.example", "/wikis", false),
+            ("https://a.example", "/mail", false),
+            ("https://a.example", "/", false),
+            ("https://all.example", "/", true),
+            ("https://all.example", "/mail", true),
+            ("https://none.example", "/", false),
+            ("https://gone.example", "/wiki", false),
+        ] {
+            assert_eq!(sessions.takes_to(site, path), taken, "{site} {path}");
+        }
+        assert!(sessions.takes_from("https://a.example") && sessions.takes_from("https://all.example"));
+        assert!(!sessions.takes_from("https://none.example") && !sessions.takes_from("https://gone.example"));
     }
 }

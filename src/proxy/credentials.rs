@@ -40,7 +40,7 @@ impl Exchange<'_> {
             received = left;
         }
         let session = cookies::value(&head.headers, cookies::SESSION);
-        Ok((self.gate.authenticator.session(session, self.at.timestamp()).await, received))
+        Ok((self.gate.authenticator.session(session, target.path(), self.at.timestamp()).await, received))
     }
 
     /// What the request's `Authorization` says.

@@ -273,7 +273,8 @@ impl Terms {
         let standing = client.standing(look, gate, self.trust.as_deref(), self.claim.as_ref(), at, now).await;
         let credentials = match &self.running.proof {
             Some(proof) => gate.authenticator.credentials_again(proof, at).await,
-            None => Finding::NotAsked,
+            // Who showed none then shows none now.
+            None => Finding::Known(CredentialEvidence::Absent),
         };
         let found = match &credentials {
             Finding::Known(CredentialEvidence::Wrong(Method::Session)) => SESSION_OVER.to_owned(),

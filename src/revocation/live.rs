@@ -295,8 +295,10 @@ impl Live {
         let Some(shard) = shard(&self.by_date, handle.number) else { return };
         let mut queue = lock(shard);
         let before = (Timestamp::from_unix(handle.date.load(Ordering::Relaxed)), handle.number);
-        if queue.remove(&before).is_some() || !only_if_there {
-            handle.date.store(date.as_unix(), Ordering::Relaxed);
+        let there = queue.remove(&before).is_some();
+        // Kept also for one that is not there: its first key puts it there under this date.
+        handle.date.store(date.as_unix(), Ordering::Relaxed);
+        if there || !only_if_there {
             queue.insert((date, handle.number), Arc::clone(handle));
         }
     }

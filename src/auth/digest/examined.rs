@@ -83,7 +83,18 @@ impl<'a> Examined<'a> {
     /// The largest body that [`verify`](Self::verify) needs to be given; `None` if the response does not cover it.
     #[must_use]
     pub fn covers_body(&self) -> Option<u64> {
-        self.verifier.auth_int_limit.filter(|_| self.credentials.quality == Quality::AuthInt)
+        let is_good = matches!(self.standing, Standing::Good { .. });
+        self.verifier.auth_int_limit.filter(|_| is_good && self.credentials.quality == Quality::AuthInt)
+    }
+
+    /// Why the nonce is not good any more, where a body would have to be read to know whether the response is right. None
+    /// is read for that, since anybody can have a nonce that has grown old: to try again is all that it is told.
+    #[must_use]
+    pub fn stale_unread(&self) -> Option<Stale> {
+        match self.standing {
+            Standing::Stale(why) if self.credentials.quality == Quality::AuthInt => Some(why),
+            _ => None,
+        }
     }
 
     /// Compares the response with what HA1 makes of the request, and uses the nonce count up if it is

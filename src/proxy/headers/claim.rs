@@ -4,6 +4,7 @@
 
 use super::strip::canonical;
 use http::HeaderMap;
+use http::header::CONNECTION;
 
 /// The values of a header under every name that could be taken for this one. The exact name comes first; where the
 /// header came under another name alone, that is as good as its absence, and the result is empty.
@@ -12,6 +13,12 @@ pub fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h [u8]> {
     let exact: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     if exact.is_empty() {
         return exact;
+    }
+    // What `Connection` names ends here: the application would not see what was verified.
+    let is_named = |token: &str| token.trim().eq_ignore_ascii_case(name);
+    let mut ends_here = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    if ends_here.any(|value| value.split(',').any(is_named)) {
+        return Vec::new();
     }
     let compared = canonical(name);
     let similar = headers.iter().filter(|(other, _)| {
@@ -46,6 +53,8 @@ mod tests {
                 headers.append(HeaderName::from_static(name), HeaderValue::from_static("a"));
             }
             assert_eq!(values(&headers, "X-Claim").len(), count, "{names:?}");
+            headers.append(CONNECTION, HeaderValue::from_static("keep-alive, X-CLAIM"));
+            assert!(values(&headers, "X-Claim").is_empty(), "an application that is not told of it");
         }
     }
 }

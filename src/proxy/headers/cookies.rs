@@ -24,13 +24,16 @@ pub fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    fields.flat_map(|field| field.split(';')).map(str::trim)
+    // An application's cookie that is no text says nothing of ours beside it.
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| std::str::from_utf8(pair).ok()).map(str::trim)
 }
 
 /// Whether a pair, or what a field sets, is one of ours, in whichever case: browsers compare the prefix without it.
 fn is_ours(pair: &[u8]) -> bool {
-    let pair = pair.trim_ascii_start();
+    // A cookie without a name whose value looks like ours is sent as if it were ours by some browsers.
+    let begins = pair.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'=').unwrap_or(pair.len());
+    let pair = pair.get(begins..).unwrap_or_default();
     pair.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
 }
 

@@ -88,6 +88,15 @@ fn a_connection_is_doubted_once_when_its_date_has_passed() {
 }
 
 #[test]
+fn a_date_that_was_known_before_the_first_key_counts_from_then_on() {
+    let live = Live::new();
+    let registration = live.register();
+    registration.expires(Timestamp::from_unix(1000));
+    registration.look().hold(&ALICE);
+    assert_eq!((live.doubt_due(Timestamp::from_unix(1001)), registration.doubts()), (1, 1));
+}
+
+#[test]
 fn all_are_doubted_part_by_part() {
     let live = Live::new();
     let all: Vec<Registration> = (0..1000).map(|_| resting_on(&live, &[STAFF])).collect();
