@@ -4,6 +4,7 @@
 
 mod common;
 
+use base64::Engine;
 use common::PATIENCE;
 use common::mariadb::{self, MariaDb};
 use common::process::Process;
@@ -155,17 +156,17 @@ fn people(part: &str, count: usize) -> String {
 }
 
 const ANN_AND_BEN: &str = "\
-username,email,name,status,home,aliases,groups,digest
+username,email,name,status,home,aliases,groups,digest,password_hash
 ann,Ann@EXAMPLE.org,\"Lee, Ann\",active,mail1,info@example.org;a\\;1,staff;admins,\
-MD5:7e92ed8dce9d4662b9a6acc3a3ba4f53:example.org
-ben,,,locked,,,,
+MD5:7e92ed8dce9d4662b9a6acc3a3ba4f53:example.org,\"$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA\"
+ben,,,locked,,,,,
 ";
 
 #[test]
 fn what_is_exported_is_imported_as_the_same_in_either_format_and_database() {
     let [(_, sqlite), (_, mariadb)] = Folder::each();
     let back = Folder::sqlite();
-    sqlite.write("in.csv", &format!("{ANN_AND_BEN}Zoë 'DROP;,zoe@bücher.example,\"a\"\"b\",closed,,安,,\n"));
+    sqlite.write("in.csv", &format!("{ANN_AND_BEN}Zoë 'DROP;,zoe@bücher.example,\"a\"\"b\",closed,,安,,,\"pbkdf2_sha256$1000$a;\\,b$aGFzaGhhc2hoYXNoaGFzaA==\"\n"));
     let (code, report) = sqlite.json(&["account", "import", "in.csv"]);
     assert_eq!((code, &report["added"]), (0, &json!(3)), "{report}");
     let export = |from: &Folder, file: &str| -> String {
@@ -184,6 +185,10 @@ fn what_is_exported_is_imported_as_the_same_in_either_format_and_database() {
         assert_eq!(export(&sqlite, file), export(&mariadb, file));
         assert_eq!(export(&sqlite, file), export(&back, file));
     }
+    assert!(
+        export(&back, "again.csv").contains(",\"$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA\"\r\n")
+    );
+    assert_eq!(back.count("password_hashes"), 2);
     assert_eq!(sqlite.json(&["account", "list"]), back.json(&["account", "list"]));
     let (_, ann) = mariadb.json(&["account", "show", "a;1", "--by", "alias"]);
     let expected = json!({
@@ -196,11 +201,12 @@ fn what_is_exported_is_imported_as_the_same_in_either_format_and_database() {
     let shown = mariadb.succeeds(&["account", "export"]);
     assert!(shown.starts_with("username,email,name,status,home,aliases,groups\r\n"), "{shown}");
     assert!(shown.contains("zoe@xn--bcher-kva.example") && !shown.contains("7e92ed8dce9d4662b9a6acc3a3ba4f53"));
+    assert!(!shown.contains("argon2id") && !shown.contains("pbkdf2"), "{shown}");
     // What an export is silent about stays when it is imported again.
     back.write("without.csv", &shown);
     let (code, report) = back.json(&["account", "import", "--on-existing", "update", "without.csv"]);
     assert_eq!((code, &report["unchanged"], &report["updated"]), (0, &json!(3), &json!(0)), "{report}");
-    assert!(export(&back, "last.csv").contains("7e92ed8dce9d4662b9a6acc3a3ba4f53"));
+    assert_eq!(export(&back, "last.csv"), export(&sqlite, "last.csv"));
     for folder in [&sqlite, &mariadb, &back] {
         folder.is_clean();
     }
@@ -295,6 +301,61 @@ fn accounts_that_exist_are_refused_passed_over_or_changed() {
         assert_eq!(ann, expected, "{kind}");
         assert_eq!(folder.count("digest_credentials"), 1, "{kind}: what is not said of passwords stays");
         folder.succeeds(&["account", "add", "dan", "--alias", "a;1"]);
+        folder.is_clean();
+    }
+}
+
+#[test]
+fn a_password_hash_is_taken_over_exchanged_and_taken_away() {
+    let hash = |word: &str| {
+        let digest = base64::engine::general_purpose::STANDARD.encode(word.repeat(32).get(..32).unwrap());
+        format!("pbkdf2_sha256$1000$salt${digest}")
+    };
+    let (old, new) = (hash("old"), hash("new"));
+    for (kind, folder) in Folder::each() {
+        let import = |text: &str| {
+            folder.write("in.jsonl", text);
+            folder.json(&["account", "import", "--on-existing", "update", "in.jsonl"])
+        };
+        let stored = |username: &str, hash: &str| {
+            folder.count(&format!(
+                "password_hashes JOIN accounts ON id = account_id WHERE username = '{username}' AND hash = '{hash}'"
+            ))
+        };
+        let feed = || (folder.sql)("SELECT n FROM change_counter");
+        let set_by = || -> u64 { (folder.sql)("SELECT MAX(set_by) FROM password_hashes").parse().unwrap() };
+        let people = ["ann", "ben", "cyd"]
+            .map(|username| format!("{{\"username\":\"{username}\",\"password_hash\":\"{old}\"}}\n"))
+            .concat();
+        let (code, report) = import(&people);
+        assert_eq!((code, &report["added"]), (0, &json!(3)), "{kind}: {report}");
+        assert_eq!(["ann", "ben", "cyd"].map(|username| stored(username, &old)), [1; 3], "{kind}");
+
+        // What is as it was is no change, and nobody is told of one.
+        let (before, first) = (feed(), set_by());
+        let (code, report) = import(&people);
+        assert_eq!((code, &report["unchanged"]), (0, &json!(3)), "{kind}: {report}");
+        assert_eq!((feed(), set_by()), (before, first), "{kind}");
+
+        // Another group is no other password.
+        let (_, report) = import(&people.replace("}", ",\"groups\":[\"staff\"]}"));
+        assert_eq!((&report["updated"], set_by()), (&json!(3), first), "{kind}: {report}");
+
+        let (code, report) = import(&format!(
+            "{{\"username\":\"ann\",\"password_hash\":\"{new}\"}}\n{{\"username\":\"ben\",\"password_hash\":null}}\n\
+             {{\"username\":\"cyd\",\"status\":\"locked\"}}\n"
+        ));
+        assert_eq!((code, &report["updated"]), (0, &json!(3)), "{kind}: {report}");
+        assert_eq!((stored("ann", &new), stored("cyd", &old)), (1, 1), "{kind}");
+        assert_eq!(folder.count("password_hashes"), 2, "{kind}");
+        assert!(set_by() > first, "{kind}: another password has another number");
+        assert!(feed().parse::<u64>().unwrap() >= set_by(), "{kind}: which is one of the feed");
+
+        let (code, report) = import("{\"username\":\"ann\",\"password_hash\":\"hunter2hunter2\"}\n");
+        let why = "its layout is not known here";
+        let expected = json!([{ "line": 1, "username": null, "field": "password_hash", "why": why }]);
+        assert_eq!((code, &report["rejected"]), (1, &expected), "{kind}");
+        assert_eq!(stored("ann", &new), 1, "{kind}");
         folder.is_clean();
     }
 }
@@ -435,6 +496,41 @@ async fn a_running_gate_takes_an_import_up() {
     import(&format!("username,groups,status\nalice,,active\n{}", changed(&crowd)));
     gate.until(&gate.alice(), "ok").await;
     assert_eq!(bob.get("/").await.says(), "ok");
+}
+
+#[tokio::test]
+async fn an_imported_password_hash_lets_somebody_in_until_the_next_one() {
+    let upstream = Upstream::start();
+    let routes = "[{ path: /, authenticate: [certificate, basic], upstream: app }]";
+    let setup = Setup::before(&upstream).section("routes", routes).section("basic", "{ realm: example.org }");
+    let gate = setup.start();
+    let import = |username: &str, password: &str| {
+        let salted = [password.as_bytes(), b"salt"].concat();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &salted);
+        let octets = [digest.as_ref(), b"salt"].concat();
+        let hash = base64::engine::general_purpose::STANDARD.encode(octets);
+        let file = gate.folder().join("in.csv");
+        std::fs::write(&file, format!("username,password_hash\n{username},{{SSHA256}}{hash}\n")).unwrap();
+        gate.wicketgate(&["account", "import", "--on-existing", "update", file.to_str().unwrap()]);
+    };
+    let until = |login: &str, status: u16| {
+        let start = Instant::now();
+        loop {
+            let found = gate.curl("/", &["--basic", "-u", login]).status;
+            if found == status {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "{login} has {found}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until("bob:open sesame", 401);
+    import("bob", "open sesame");
+    until("bob:open sesame", 200);
+    assert_eq!(upstream.last().header("remote-user").as_deref(), Some("bob"));
+    import("bob", "another one");
+    until("bob:another one", 200);
+    until("bob:open sesame", 401);
 }
 
 /// Another group for each of these people.

@@ -61,12 +61,14 @@ async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> R
         let record = jsonl::record(row.text(1)?.as_bytes());
         records.push(record.map_err(|refusal| Fault::Unexpected(format!("import_updates: {refusal}")))?);
     }
+    // One number is enough for all, as no two of these changes are about the same account.
+    let mut number = 0;
     if told {
         for record in &records {
-            changes::record(session, Kind::Account, &record.username).await?;
+            number = changes::record(session, Kind::Account, &record.username).await?;
         }
     } else {
-        changes::record(session, Kind::Account, &import.holder).await?;
+        number = changes::record(session, Kind::Account, &import.holder).await?;
     }
     import.renew(session, APPLYING).await?;
     let mut question = Question { persons: true, ..Question::default() };
@@ -84,7 +86,7 @@ async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> R
             Some((id, before.clone(), after))
         })
         .collect();
-    change(session, &changed).await?;
+    change(session, number, &changed).await?;
     session.execute(statements::DELETE_UPDATES, vec![Value::Integer(import.first), Value::Integer(last)]).await?;
     Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
 }

@@ -131,6 +131,7 @@ pub(super) fn record(columns: &[Field], fields: Vec<String>) -> Result<Record, R
             Field::Digest => {
                 record.digest = Some(list(&text)?.iter().map(|text| credential(text)).collect::<Result<_, _>>()?);
             }
+            Field::PasswordHash => record.password_hash = Some(not_empty(text).map(super::password_hash).transpose()?),
         }
     }
     Ok(record)
@@ -178,7 +179,7 @@ fn join<'a>(values: impl Iterator<Item = &'a str>) -> String {
 
 /// The first line of a file that holds all fields; of credentials only if they are wanted.
 pub(super) fn header(credentials: bool) -> String {
-    let fields = Field::ALL.into_iter().filter(|field| credentials || *field != Field::Digest);
+    let fields = Field::ALL.into_iter().filter(|field| credentials || !field.is_credential());
     let names: Vec<&str> = fields.map(Field::as_str).collect();
     names.join(",") + "\r\n"
 }
@@ -188,6 +189,7 @@ pub(super) fn write(record: &Record, credentials: bool, out: &mut String) {
     let text = |value: &Option<Option<String>>| value.clone().flatten().unwrap_or_default();
     let list = |values: &Option<Vec<String>>| join(values.iter().flatten().map(String::as_str));
     let digest: Vec<String> = record.digest.iter().flatten().map(written).collect();
+    let password_hash = record.password_hash.iter().flatten().find_map(Secret::expose_str);
     let fields = [
         record.username.clone(),
         text(&record.email),
@@ -197,9 +199,10 @@ pub(super) fn write(record: &Record, credentials: bool, out: &mut String) {
         list(&record.aliases),
         list(&record.groups),
         join(digest.iter().map(String::as_str)),
+        password_hash.unwrap_or_default().to_owned(),
     ];
-    let count = if credentials { fields.len() } else { fields.len() - 1 };
-    for (index, field) in fields.iter().take(count).enumerate() {
+    let written = Field::ALL.iter().zip(fields).filter(|(field, _)| credentials || !field.is_credential());
+    for (index, (_, field)) in written.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -207,7 +210,7 @@ pub(super) fn write(record: &Record, credentials: bool, out: &mut String) {
             // Writing to a string does not fail.
             let _ = write!(out, "\"{}\"", field.replace('"', "\"\""));
         } else {
-            out.push_str(field);
+            out.push_str(&field);
         }
     }
     out.push_str("\r\n");

@@ -68,6 +68,9 @@ pub(super) fn record(line: &[u8]) -> Result<Record, Refusal> {
             Field::Digest => {
                 record.digest = Some(list(field, value)?.into_iter().map(credential).collect::<Result<_, _>>()?);
             }
+            Field::PasswordHash => {
+                record.password_hash = Some(optional_text(field, value)?.map(super::password_hash).transpose()?);
+            }
         }
     }
     if !seen.contains(&Field::Username) {
@@ -134,6 +137,8 @@ struct Line<'a> {
     groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Vec<Written<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_hash: Option<Option<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -164,6 +169,7 @@ pub(super) fn write(record: &Record, out: &mut String) {
         aliases: record.aliases.as_deref(),
         groups: record.groups.as_deref(),
         digest: record.digest.as_ref().map(|all| all.iter().map(Written::of).collect()),
+        password_hash: record.password_hash.as_ref().map(|hash| hash.as_ref().and_then(Secret::expose_str)),
     };
     // Strings and lists of them can always be written.
     out.push_str(&serde_json::to_string(&line).unwrap_or_default());

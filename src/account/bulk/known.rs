@@ -96,7 +96,7 @@ pub(super) async fn persons(session: &mut dyn Session, ids: &[i64]) -> Result<BT
     let ids: Vec<Value> = ids.iter().map(|id| Value::Integer(*id)).collect();
     let accounts = accounts_by_id(&statements::ACCOUNTS.query(session, &ids).await?)?;
     let mut persons: BTreeMap<i64, Person> =
-        accounts.into_iter().map(|(id, account)| (id, Person { account, credentials: Vec::new() })).collect();
+        accounts.into_iter().map(|(id, account)| (id, Person::without_credentials(account))).collect();
     add_credentials(session, &mut persons).await?;
     Ok(persons)
 }
@@ -117,6 +117,11 @@ pub(super) async fn add_credentials(
         let credential = Credential { realm: row.text(1)?, algorithm, ha1 };
         if let Some(person) = persons.get_mut(&row.integer(0)?) {
             person.credentials.push(credential);
+        }
+    }
+    for row in statements::PASSWORDS.query(session, &ids).await? {
+        if let Some(person) = persons.get_mut(&row.integer(0)?) {
+            person.password_hash = Some(Secret::new(row.text(1)?.into_bytes()));
         }
     }
     for person in persons.values_mut() {

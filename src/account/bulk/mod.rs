@@ -19,9 +19,11 @@ mod write;
 pub use read::ReadError;
 pub use record::{Credential, Field, Person, Record, Refusal};
 
+use super::password::PasswordHash;
 use super::sql::accounts_by_id;
 use super::{OPENING, Unavailable};
 use crate::account::Status;
+use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm};
 use crate::store::{Abort, Database, Deadlines, Fault, Value};
 use std::collections::BTreeMap;
@@ -267,8 +269,7 @@ impl Bulk {
             Box::pin(async move {
                 let page = vec![Value::from(after.as_str()), Value::Integer(PAGE)];
                 let accounts = accounts_by_id(&session.query(super::sql::statements::LIST, page).await?)?;
-                let persons =
-                    accounts.into_iter().map(|(id, account)| (id, Person { account, credentials: Vec::new() }));
+                let persons = accounts.into_iter().map(|(id, account)| (id, Person::without_credentials(account)));
                 let mut persons: BTreeMap<i64, Person> = persons.collect();
                 if *credentials {
                     known::add_credentials(session, &mut persons).await?;
@@ -316,6 +317,16 @@ fn algorithm(text: &str) -> Result<DigestAlgorithm, Refusal> {
         let known: Vec<&str> = DigestAlgorithm::ALL.into_iter().map(DigestAlgorithm::as_str).collect();
         Refusal::of(Field::Digest, format!("an algorithm is none of {}", known.join(", ")))
     })
+}
+
+/// The hash of a password that the gate can use, as it was written. What else stands there may be a password, which
+/// the refusal does not show.
+fn password_hash(text: String) -> Result<Secret, Refusal> {
+    let written = Secret::new(text.into_bytes());
+    match PasswordHash::parse(written.expose_str().unwrap_or_default()) {
+        Ok(_) => Ok(written),
+        Err(error) => Err(Refusal::of(Field::PasswordHash, error.to_string())),
+    }
 }
 
 #[cfg(test)]

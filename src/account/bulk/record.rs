@@ -2,6 +2,7 @@
 //! about anything but the user name: of an account that exists that stays as it is, a new one has nothing there.
 
 use crate::account::{Account, Ha1, RegistryError, Status, names};
+use crate::base::secret::Secret;
 use crate::config::DigestAlgorithm;
 use std::collections::BTreeSet;
 
@@ -27,12 +28,23 @@ pub enum Field {
     Groups,
     /// `digest`: HA1 by realm and algorithm.
     Digest,
+    /// `password_hash`: the hash of the password, for HTTP Basic.
+    PasswordHash,
 }
 
 impl Field {
     /// Every field, in the order in which they are written.
-    pub const ALL: [Self; 8] =
-        [Self::Username, Self::Email, Self::Name, Self::Status, Self::Home, Self::Aliases, Self::Groups, Self::Digest];
+    pub const ALL: [Self; 9] = [
+        Self::Username,
+        Self::Email,
+        Self::Name,
+        Self::Status,
+        Self::Home,
+        Self::Aliases,
+        Self::Groups,
+        Self::Digest,
+        Self::PasswordHash,
+    ];
 
     /// Its name.
     #[must_use]
@@ -46,7 +58,14 @@ impl Field {
             Self::Aliases => "aliases",
             Self::Groups => "groups",
             Self::Digest => "digest",
+            Self::PasswordHash => "password_hash",
         }
+    }
+
+    /// Whether people log in with what stands there, so that it is written only when it is asked for.
+    #[must_use]
+    pub fn is_credential(self) -> bool {
+        matches!(self, Self::Digest | Self::PasswordHash)
     }
 
     /// The field of this name.
@@ -114,13 +133,15 @@ pub struct Record {
     pub groups: Option<Vec<String>>,
     /// All digest credentials.
     pub digest: Option<Vec<Credential>>,
+    /// The hash of the password. Of a record that was read, one that can be used.
+    pub password_hash: Option<Option<Secret>>,
 }
 
 impl Record {
     /// The account as it is afterwards, not yet checked.
     #[must_use]
     pub fn applied_to(&self, person: Person) -> Person {
-        let Person { account, credentials } = person;
+        let Person { account, credentials, password_hash } = person;
         Person {
             account: Account {
                 username: account.username,
@@ -132,6 +153,7 @@ impl Record {
                 groups: self.groups.clone().unwrap_or(account.groups),
             },
             credentials: self.digest.clone().unwrap_or(credentials),
+            password_hash: self.password_hash.clone().unwrap_or(password_hash),
         }
     }
 
@@ -151,6 +173,8 @@ pub struct Person {
     pub account: Account,
     /// Its digest credentials, sorted by realm and algorithm.
     pub credentials: Vec<Credential>,
+    /// The hash of its password, as it is stored: it may be one that lets nobody in, put there by others.
+    pub password_hash: Option<Secret>,
 }
 
 impl Person {
@@ -164,7 +188,12 @@ impl Person {
             aliases: Vec::new(),
             groups: Vec::new(),
         };
-        Self { account, credentials: Vec::new() }
+        Self::without_credentials(account)
+    }
+
+    /// An account that proves itself by nothing that is kept with it.
+    pub(super) fn without_credentials(account: Account) -> Self {
+        Self { account, credentials: Vec::new(), password_hash: None }
     }
 
     /// The person in the form in which they are stored.
@@ -205,7 +234,7 @@ impl Person {
     /// The line that says all of it; without what the account proves itself with, unless `credentials` are wanted.
     #[must_use]
     pub fn record(self, credentials: bool) -> Record {
-        let Self { account, credentials: all } = self;
+        let Self { account, credentials: all, password_hash } = self;
         Record {
             username: account.username,
             email: Some(account.email),
@@ -215,6 +244,7 @@ impl Person {
             aliases: Some(account.aliases),
             groups: Some(account.groups),
             digest: credentials.then_some(all),
+            password_hash: credentials.then_some(password_hash),
         }
     }
 }

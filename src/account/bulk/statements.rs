@@ -44,6 +44,9 @@ pub(super) static ACCOUNTS: Many = Many::among(
 /// Columns: the id of the account, realm, algorithm, HA1.
 pub(super) static CREDENTIALS: Many =
     Many::among("SELECT account_id, realm, algorithm, ha1 FROM digest_credentials WHERE account_id IN (", ")");
+/// Columns: the id of the account, the hash of its password.
+pub(super) static PASSWORDS: Many =
+    Many::among("SELECT account_id, hash FROM password_hashes WHERE account_id IN (", ")");
 
 /// Rows: email, display name, status, home, user name, id.
 pub(super) static INSERT_ACCOUNTS: Many = Many::insert(
@@ -60,6 +63,9 @@ pub(super) static INSERT_CREDENTIALS: Many =
 /// Rows: account id, realm, algorithm, hash of the user name.
 pub(super) static INSERT_USERHASHES: Many =
     Many::insert("INSERT INTO digest_userhashes (account_id, realm, algorithm, userhash) VALUES ", "(?, ?, ?, ?)");
+/// Rows: account id, hash, the number of the change that sets the password.
+pub(super) static INSERT_PASSWORDS: Many =
+    Many::insert("INSERT INTO password_hashes (account_id, hash, set_by) VALUES ", "(?, ?, ?)");
 /// By account ids.
 pub(super) static DELETE_ALIASES: Many = Many::among("DELETE FROM aliases WHERE account_id IN (", ")");
 /// By account ids.
@@ -68,6 +74,8 @@ pub(super) static DELETE_GROUPS: Many = Many::among("DELETE FROM account_groups 
 pub(super) static DELETE_CREDENTIALS: Many = Many::among("DELETE FROM digest_credentials WHERE account_id IN (", ")");
 /// By account ids.
 pub(super) static DELETE_USERHASHES: Many = Many::among("DELETE FROM digest_userhashes WHERE account_id IN (", ")");
+/// By account ids.
+pub(super) static DELETE_PASSWORDS: Many = Many::among("DELETE FROM password_hashes WHERE account_id IN (", ")");
 
 /// The next ids of a range. Parameters: the first and the last, how many.
 pub(super) const IDS: &str = "SELECT id FROM accounts WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?";

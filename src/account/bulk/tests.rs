@@ -2,6 +2,8 @@ use super::read::{Line, ReadError, Reader};
 use super::*;
 use crate::account::{Account, Ha1};
 use crate::base::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 const FORMATS: [Format; 2] = [Format::Csv, Format::JsonLines];
@@ -33,14 +35,15 @@ fn credential(realm: &str, algorithm: DigestAlgorithm, digit: &str) -> Credentia
 
 #[test]
 fn a_line_of_either_format_says_the_same() {
-    let csv = "username,email,name,status,home,aliases,groups,digest\r\n\
+    let csv = "username,email,name,status,home,aliases,groups,digest,password_hash\r\n\
         ann,ann@example.org,\"Lee, \"\"Ann\"\"\",locked,mail1,a1;ann@example.com,staff,\
         SHA-256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:example.org;\
-        MD5:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb:a:b\\;c\r\n";
+        MD5:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb:a:b\\;c,\"$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA\"\r\n";
     let json = r#"{"username":"ann","email":"ann@example.org","name":"Lee, \"Ann\"","status":"locked","home":"mail1",
         "aliases":["a1","ann@example.com"],"groups":["staff"],"digest":[{"realm":"example.org","algorithm":"SHA-256",
         "ha1":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
-        {"realm":"a:b;c","algorithm":"MD5","ha1":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}]}"#;
+        {"realm":"a:b;c","algorithm":"MD5","ha1":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}],
+        "password_hash":"$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"}"#;
     let expected = Record {
         username: "ann".to_owned(),
         email: Some(Some("ann@example.org".to_owned())),
@@ -53,6 +56,7 @@ fn a_line_of_either_format_says_the_same() {
             credential("example.org", DigestAlgorithm::Sha256, "a"),
             credential("a:b;c", DigestAlgorithm::Md5, "b"),
         ]),
+        password_hash: Some(Some(Secret::from("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"))),
     };
     for (format, text) in [(Format::Csv, csv), (Format::JsonLines, json.replace('\n', "").as_str())] {
         assert_eq!(records(format, text), std::slice::from_ref(&expected));
@@ -72,24 +76,30 @@ fn what_a_line_is_silent_about_stays_as_it_is() {
             groups: vec!["staff".to_owned()],
         },
         credentials: vec![credential("example.org", DigestAlgorithm::Md5, "c")],
+        // Nobody gets in by it, and a line that says nothing of it is no place to complain.
+        password_hash: Some(Secret::from("!locked")),
     };
     let after = |format, text: &str| records(format, text)[0].applied_to(before.clone()).checked().unwrap();
     for (format, text) in [(Format::Csv, "username\nann\n"), (Format::JsonLines, r#"{"username":"ann"}"#)] {
         assert_eq!(after(format, text), before);
     }
     let emptied = [
-        (Format::Csv, "username,email,name,home,aliases,groups,digest,status\nann,,,,,,,\n"),
+        (Format::Csv, "username,email,name,home,aliases,groups,digest,status,password_hash\nann,,,,,,,,\n"),
         (
             Format::JsonLines,
-            r#"{"username":"ann","email":null,"name":null,"home":null,"aliases":[],"groups":[],"digest":[]}"#,
+            r#"{"username":"ann","email":null,"name":null,"home":null,"aliases":[],"groups":[],"digest":[],
+            "password_hash":null}"#,
         ),
     ];
     for (format, text) in emptied {
+        let text = text.replace("\n            ", "");
+        let text = text.as_str();
         let account = after(format, text).account;
         assert_eq!((account.email, account.display_name, account.home), (None, None, None));
         assert_eq!((account.aliases, account.groups), (Vec::<String>::new(), Vec::<String>::new()));
         assert_eq!(account.status, Status::Locked, "a status cannot be nothing");
         assert!(after(format, text).credentials.is_empty());
+        assert_eq!(after(format, text).password_hash, None);
     }
 }
 
@@ -173,6 +183,36 @@ fn a_bad_line_is_named_with_its_field_and_the_next_one_is_read() {
 }
 
 #[test]
+fn a_password_hash_is_one_that_can_be_used_and_is_never_shown() {
+    let salted = |octets: &[u8]| format!("{{SSHA256}}{}", STANDARD.encode(octets));
+    let cases = [
+        ("secretsecret".to_owned(), "its layout is not known here"),
+        ("{CLEARTEXT}secretsecret".to_owned(), "its layout in clear text is none that a password can be trusted to"),
+        ("secretsecret".repeat(100), "it is longer than 1024 octets"),
+        ("!secretsecret".to_owned(), "there is no password: none was set, or it is locked"),
+        (salted(&[7; 32]), "it is no hash of salted SHA: it has no salt"),
+        (
+            "$argon2id$v=19$m=99999999,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA".to_owned(),
+            "it would cost too much: the memory in KiB of argon2 is 99999999, and 131072 is the most",
+        ),
+        (salted(&[7; 36]), ""),
+    ];
+    for (hash, why) in cases {
+        let csv = format!("username,password_hash\nann,\"{hash}\"\nben,\n");
+        let json = format!("{{\"username\":\"ann\"}}\n{{\"username\":\"ann\",\"password_hash\":\"{hash}\"}}\n");
+        for (format, text) in [(Format::Csv, &csv), (Format::JsonLines, &json)] {
+            let refused = (!why.is_empty()).then(|| (2, format!("password_hash: {why}")));
+            assert_eq!(refusals(format, text.as_bytes()), Vec::from_iter(refused), "{format:?}: {hash}");
+            let shown = format!("{:?}", lines(format, text.as_bytes()).unwrap());
+            assert!(!shown.contains(&hash) && !shown.contains("secretsecret"), "{shown}");
+        }
+    }
+    let not_a_string = br#"{"username":"ann","password_hash":["secretsecret"]}"#;
+    let why = "password_hash: it is neither a string nor null".to_owned();
+    assert_eq!(refusals(Format::JsonLines, not_a_string), [(1, why)]);
+}
+
+#[test]
 fn a_realm_has_one_value_for_each_algorithm() {
     let twice = |one: &str, other: &str| {
         let ha1 = "a".repeat(32);
@@ -232,12 +272,24 @@ fn credentials() -> impl Strategy<Value = Vec<Credential>> {
     })
 }
 
+/// As Django writes it, whose salt may be any text; or one of a layout with commas.
+fn password_hash() -> impl Strategy<Value = Option<Secret>> {
+    let octets = || prop::collection::vec(any::<u8>(), 32);
+    let django =
+        (text(), octets()).prop_map(|(salt, digest)| format!("pbkdf2_sha256$1000${salt}${}", STANDARD.encode(digest)));
+    let argon2 = octets().prop_map(|digest| {
+        let digest = STANDARD.encode(digest);
+        format!("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ${}", digest.trim_end_matches('='))
+    });
+    prop::option::of(prop_oneof![django, argon2].prop_map(|text| Secret::from(text.as_str())))
+}
+
 fn person() -> impl Strategy<Value = Person> {
     let names = || prop::collection::btree_set(text(), 0..4);
     let status = prop::sample::select(vec![Status::Active, Status::Locked, Status::Closed]);
     let optional = || prop::option::of(text());
-    (text(), any::<bool>(), optional(), status, optional(), names(), names(), credentials()).prop_map(
-        |(username, email, display_name, status, home, aliases, groups, credentials)| Person {
+    (text(), any::<bool>(), optional(), status, optional(), names(), names(), credentials(), password_hash()).prop_map(
+        |(username, email, display_name, status, home, aliases, groups, credentials, password_hash)| Person {
             account: Account {
                 email: email.then(|| "ann@example.org".to_owned()),
                 username,
@@ -248,6 +300,7 @@ fn person() -> impl Strategy<Value = Person> {
                 groups: groups.into_iter().collect(),
             },
             credentials,
+            password_hash,
         },
     )
 }
@@ -270,7 +323,7 @@ proptest! {
             let mut text = header(format, false);
             write_line(format, person.clone(), false, &mut text);
             let read = records(format, &text).remove(0);
-            prop_assert_eq!(&read.digest, &None);
+            prop_assert_eq!((&read.digest, &read.password_hash), (&None, &None));
             prop_assert_eq!(read.applied_to(person.clone()), person.clone());
         }
     }
@@ -280,8 +333,9 @@ proptest! {
         for format in FORMATS {
             let _ = lines(format, &octets);
             let _ = lines(format, text.as_bytes());
-            let _ = lines(format, &[b"username,aliases,digest\n", octets.as_slice()].concat());
+            let _ = lines(format, &[b"username,aliases,password_hash\n", octets.as_slice()].concat());
             let _ = lines(format, format!("username,aliases,digest\n{text}").as_bytes());
+            let _ = lines(format, format!("username,password_hash\nann,{text}").as_bytes());
         }
     }
 }

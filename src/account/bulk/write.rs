@@ -18,6 +18,7 @@ use crate::account::sql;
 use crate::account::sql::statements::UPDATE_ACCOUNT;
 use crate::base::clock::Timestamp;
 use crate::base::hex;
+use crate::base::secret::Secret;
 use crate::store::changes::{self, Kind};
 use crate::store::{Abort, Database, Fault, Session, Value};
 use std::collections::BTreeSet;
@@ -289,6 +290,7 @@ async fn add(session: &mut dyn Session, adding: &Adding) -> Result<i64, Abort<St
     unique(done, adding)?;
     let belongings = adding.people.iter().map(|(id, _, person)| (*id, person));
     unique(insert_belongings(session, belongings).await, adding)?;
+    insert_passwords(session, number, adding.people.iter().map(|(id, _, person)| (*id, person))).await?;
     Ok(number)
 }
 
@@ -302,13 +304,13 @@ fn unique<T>(done: Result<T, Fault>, adding: &Adding) -> Result<T, Abort<Stop>> 
     })
 }
 
-/// Writes the aliases, groups and credentials of accounts that have none.
+/// Writes the aliases, groups and digest credentials of accounts that have none.
 async fn insert_belongings<'a>(
     session: &mut dyn Session,
     people: impl Iterator<Item = (i64, &'a Person)>,
 ) -> Result<(), Fault> {
     let (mut aliases, mut groups, mut credentials, mut userhashes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (id, Person { account, credentials: all }) in people {
+    for (id, Person { account, credentials: all, .. }) in people {
         let id = Value::Integer(id);
         aliases.extend(account.aliases.iter().flat_map(|alias| [Value::from(alias.as_str()), id.clone()]));
         groups.extend(account.groups.iter().flat_map(|group| [id.clone(), Value::from(group.as_str())]));
@@ -324,6 +326,21 @@ async fn insert_belongings<'a>(
     statements::INSERT_GROUPS.run(session, 2, groups).await?;
     statements::INSERT_CREDENTIALS.run(session, 4, credentials).await?;
     statements::INSERT_USERHASHES.run(session, 4, userhashes).await
+}
+
+/// Writes the hashes of passwords that this change sets, for accounts that have none.
+async fn insert_passwords<'a>(
+    session: &mut dyn Session,
+    number: i64,
+    people: impl Iterator<Item = (i64, &'a Person)>,
+) -> Result<(), Fault> {
+    let mut rows = Vec::new();
+    for (id, person) in people {
+        if let Some(hash) = person.password_hash.as_ref().and_then(Secret::expose_str) {
+            rows.extend([Value::Integer(id), Value::from(hash), Value::Integer(number)]);
+        }
+    }
+    statements::INSERT_PASSWORDS.run(session, 3, rows).await
 }
 
 fn refuse(rejections: Vec<Rejection>) -> Result<(), Abort<Stop>> {
@@ -410,8 +427,12 @@ pub(super) fn finished<T>(
     }
 }
 
-/// Makes a change that was noted: the account's record, and what belongs to it.
-pub(super) async fn change(session: &mut dyn Session, changed: &[(i64, Person, Person)]) -> Result<(), Fault> {
+/// Makes changes that were noted: the accounts' records, and what belongs to them. `number` is that of the change.
+pub(super) async fn change(
+    session: &mut dyn Session,
+    number: i64,
+    changed: &[(i64, Person, Person)],
+) -> Result<(), Fault> {
     for (id, before, after) in changed {
         if sql::record(&before.account) != sql::record(&after.account) {
             let values = sql::record(&after.account).into_iter().chain([Value::Integer(*id)]);
@@ -423,5 +444,10 @@ pub(super) async fn change(session: &mut dyn Session, changed: &[(i64, Person, P
     statements::DELETE_GROUPS.execute(session, &ids).await?;
     statements::DELETE_CREDENTIALS.execute(session, &ids).await?;
     statements::DELETE_USERHASHES.execute(session, &ids).await?;
-    insert_belongings(session, changed.iter().map(|(id, _, after)| (*id, after))).await
+    insert_belongings(session, changed.iter().map(|(id, _, after)| (*id, after))).await?;
+    // A password that stays keeps its number, and with that whatever it has opened.
+    let other = || changed.iter().filter(|(_, before, after)| before.password_hash != after.password_hash);
+    let ids: Vec<Value> = other().map(|(id, ..)| Value::Integer(*id)).collect();
+    statements::DELETE_PASSWORDS.execute(session, &ids).await?;
+    insert_passwords(session, number, other().map(|(id, _, after)| (*id, after))).await
 }
