@@ -20,13 +20,13 @@ fn hash(user: &str, realm: &str, password: &str) -> String {
 fn domain(ours: &str, theirs: &str, directory: &Upstream) -> Setup {
     let server = format!("http://{}", directory.address());
     let (our_host, their_host) = (format!("directory.{ours}.example"), format!("directory.{theirs}.example"));
-    let tls = format!("tls: {{ ca: {theirs}-ca.pem,");
+    let tls = format!("tls: {{ ca: {theirs}-ca.pem");
     let exchange = [
         ("http://10.0.0.5:8080", server.as_str()),
         // The tests' server certificates are for names below example.org.
         (&our_host, &format!("{ours}.example.org")),
         (&their_host, &format!("{theirs}.example.org")),
-        (&tls, &format!("tls: {{ name: gate.example.org, ca: {theirs}-ca.pem,")),
+        (&tls, &format!("tls: {{ name: gate.example.org, ca: {theirs}-ca.pem")),
     ];
     let setup = Setup::before(directory).example(&format!("peers/{ours}.example.yaml"), &exchange);
     let gate = setup.pki.root.issue(Leaf::client("gate").dns(&format!("gate.{ours}.example")));
@@ -34,6 +34,11 @@ fn domain(ours: &str, theirs: &str, directory: &Upstream) -> Setup {
         .credential("gate-client", &gate)
         .file("nonce.secret", &"0123456789abcdef".repeat(2))
         .file(&format!("{theirs}.md5"), &"0".repeat(32))
+        .file(&format!("at-{theirs}.md5"), &"0".repeat(32))
+        .file(
+            &format!("at-{theirs}.ha1"),
+            &hash(&format!("{ours}.example"), &format!("{theirs}.example"), "between us"),
+        )
         .file(&format!("{theirs}.ha1"), &hash(&format!("{theirs}.example"), &format!("{ours}.example"), "between us"))
         .account("carol", &["--email", "carol@example.org", "--group", "staff"])
         .account("alice2", &["--email", "alice2@example.org"])
@@ -70,7 +75,7 @@ async fn both() -> [(Gate, Upstream); 2] {
 }
 
 #[tokio::test]
-async fn the_gates_of_two_domains_ask_each_other_by_their_certificates() {
+async fn the_gates_of_two_domains_ask_each_other_one_by_certificate_and_one_by_digest() {
     let [(a, directory_of_a), (b, directory_of_b)] = both().await;
     for (gate, theirs, directory) in [(&a, "b", &directory_of_b), (&b, "a", &directory_of_a)] {
         let ours = if theirs == "b" { "a" } else { "b" };
@@ -82,6 +87,9 @@ async fn the_gates_of_two_domains_ask_each_other_by_their_certificates() {
         assert_eq!(seen.target(), "/people?name=x");
         assert_eq!(seen.header("remote-user"), Some(format!("{ours}.example")), "the peer, and not who asked it");
         assert_eq!(seen.header("remote-groups").as_deref(), Some("peers"));
+        // By what it was let in, each says in its own record; by Digest, nobody is asked twice.
+        let (other, method) = if ours == "a" { (&b, "certificate") } else { (&a, "digest") };
+        other.log_line(&[&format!("\"account\":\"{ours}.example\""), &format!("\"authentication\":\"{method}\"")]);
         // Whoever is not of the staff does not get that far.
         let before = directory.requests().len();
         let outsider = gate.client().with(&gate.pki.person("alice2")).named(&host);

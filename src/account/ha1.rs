@@ -19,6 +19,16 @@ pub fn compute(username: &str, realm: &str, password: &Secret, algorithm: Digest
     Ha1(Secret::new(hash_with(algorithm, &parts).into_bytes()))
 }
 
+/// HA1 as an administrator has it at hand: the hexadecimal digits, in either case. `None` if they are not as many as
+/// the algorithm makes.
+#[must_use]
+pub fn of_digits(digits: &Secret, algorithm: DigestAlgorithm) -> Option<Ha1> {
+    let digits = Secret::new(digits.expose().to_ascii_lowercase());
+    let octets = digits.expose();
+    let fits = octets.len() == 2 * algorithm.length() && octets.iter().all(u8::is_ascii_hexdigit);
+    fits.then_some(Ha1(digits))
+}
+
 /// What a client sends in place of its user name where `userhash` is agreed upon (RFC 7616, section 3.4.4), in
 /// lower-case hexadecimal.
 #[must_use]

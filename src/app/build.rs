@@ -27,6 +27,7 @@ use crate::proxy::{Gate, GateParts, RouteParts};
 use crate::store::rights::Role;
 use crate::store::{Deadlines, Diagnosis, mysql};
 use crate::telemetry::audit::Audit;
+use crate::upstream::digest::Credentials;
 use crate::upstream::tls::{self as tls_to, ClientTls};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -96,6 +97,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
                 .collect(),
             upstream_tls: upstream_tls(config)?,
+            upstream_authorization: upstream_authorization(config)?,
             routes,
             audit: Arc::clone(&parts.audit),
             assertions: parts.assertions.clone(),
@@ -161,6 +163,17 @@ fn upstream_tls(config: &Config) -> anyhow::Result<HashMap<String, Arc<ClientTls
         let material = tls_to::Material { authorities: pem::certificates(&settings.ca)?, credential };
         let tls = ClientTls::new(material, settings.name.clone()).with_context(context)?;
         made.insert(name.clone(), Arc::new(tls));
+    }
+    Ok(made)
+}
+
+/// What the secrets of the upstreams' `authorization` hold.
+fn upstream_authorization(config: &Config) -> anyhow::Result<HashMap<String, Credentials>> {
+    let mut made = HashMap::new();
+    for (name, upstream) in &config.upstreams {
+        let Some(settings) = &upstream.authorization else { continue };
+        let context = || format!("upstreams.{name}.authorization.digest");
+        made.insert(name.clone(), Credentials::new(settings).with_context(context)?);
     }
     Ok(made)
 }

@@ -7,9 +7,9 @@
 //! to case), or, where it has none of these, its common name. An authority that the configuration names for that peer
 //! must stand on its path: those who issue people's certificates cannot make a peer.
 
-use crate::account::{Account, Ha1, Status};
+use crate::account::{Account, Ha1, Status, ha1};
 use crate::base::reason::Reason;
-use crate::base::secret::{Secret, SecretError, SecretSource};
+use crate::base::secret::{SecretError, SecretSource};
 use crate::certificate::facts::CertificateFacts;
 use crate::certificate::name::COMMON_NAME;
 use crate::certificate::path::ValidPath;
@@ -184,20 +184,16 @@ impl Peers {
 
 /// A hash as it stands in its secret.
 fn hash(peer: &str, algorithm: DigestAlgorithm, source: &SecretSource) -> Result<Ha1, PeerError> {
-    let digits = match algorithm {
-        DigestAlgorithm::Md5 => 32,
-        _ => 64,
-    };
     let secret = source.read().map_err(|source| PeerError::Secret { peer: peer.to_owned(), source })?;
-    let hash = Secret::new(secret.expose().to_ascii_lowercase());
-    let fits = hash.expose().len() == digits && hash.expose().iter().all(u8::is_ascii_hexdigit);
-    if fits { Ok(Ha1(hash)) } else { Err(PeerError::Hash { peer: peer.to_owned(), digits }) }
+    let digits = 2 * algorithm.length();
+    ha1::of_digits(&secret, algorithm).ok_or_else(|| PeerError::Hash { peer: peer.to_owned(), digits })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
+    use crate::base::secret::Secret;
     use crate::certificate::facts::{AlternativeNames, Attribute, DistinguishedName};
     use crate::certificate::path::policy::Outcome;
 

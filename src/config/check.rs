@@ -22,6 +22,7 @@ mod services;
 mod tables;
 mod throttle;
 mod trust;
+mod upstream_authorization;
 mod upstream_tls;
 mod upstreams;
 

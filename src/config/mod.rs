@@ -26,6 +26,7 @@ mod tables;
 mod throttle;
 mod tree;
 mod trust;
+mod upstream_authorization;
 mod upstream_tls;
 mod values;
 
@@ -50,6 +51,7 @@ pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
 pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
+pub use upstream_authorization::UpstreamDigest;
 pub use upstream_tls::UpstreamTls;
 
 use crate::base::secret::SecretSource;
@@ -366,6 +368,8 @@ pub struct Upstream {
     pub servers: Vec<ServerName>,
     /// How they are spoken to over TLS; `None` is clear text.
     pub tls: Option<UpstreamTls>,
+    /// How they are shown who we are, besides by a certificate.
+    pub authorization: Option<UpstreamDigest>,
     /// How long each phase may take.
     pub timeouts: UpstreamTimeouts,
     /// What the application is told.

@@ -21,6 +21,7 @@ mod preauth;
 mod handover;
 mod throttle;
 mod trust;
+mod upstream_authorization;
 mod upstream_tls;
 
 pub(super) use access::Access;
@@ -41,6 +42,7 @@ pub(super) use preauth::Preauth;
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use throttle::Throttle;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
+pub(super) use upstream_authorization::UpstreamAuthorization;
 pub(super) use upstream_tls::UpstreamTls;
 
 use super::read::Field;
@@ -416,6 +418,8 @@ pub(super) struct Upstream {
     pub(super) servers: Field<Vec<Field<String>>>,
     /// TLS to the servers; needed by `https://`.
     pub(super) tls: Field<UpstreamTls>,
+    /// How the gate shows who it is to servers that ask for a password. Default: not at all.
+    pub(super) authorization: Field<UpstreamAuthorization>,
     /// How long each phase may take.
     pub(super) timeouts: Field<UpstreamTimeouts>,
     /// What the application is told of the client.

@@ -139,6 +139,24 @@ impl ClientBody {
         self.incoming.is_none()
     }
 
+    /// The same once more; `None` if it is not held whole.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let octets = match &self.incoming {
+            None => return Some(Self::none()),
+            Some(Received::Streaming(_)) => return None,
+            Some(Received::Whole(octets)) => octets.clone(),
+        };
+        Some(Self {
+            incoming: Some(Received::Whole(octets)),
+            left: self.left,
+            upload: Some(Arc::default()),
+            stripper: self.stripper.clone(),
+            pause: self.pause,
+            pausing: None,
+        })
+    }
+
     /// What becomes of it; `None` without a body.
     #[must_use]
     pub fn upload(&self) -> Option<Arc<Upload>> {

@@ -4,6 +4,7 @@
 use super::body::{ClientBody, Upload, UploadFault};
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
+use crate::upstream::digest::NotLetIn;
 use crate::upstream::pool::{ConnectError, Pooled, PooledBody, Pools};
 use crate::upstream::{Server, Upstream};
 use http::header::{HOST, HeaderValue};
@@ -57,6 +58,16 @@ pub enum ForwardError {
         /// The server.
         server: ServerName,
     },
+    /// It does not let us in.
+    #[error("upstream {upstream} ({server}): {source}")]
+    NotLetIn {
+        /// The upstream's name.
+        upstream: String,
+        /// The server.
+        server: ServerName,
+        /// Why.
+        source: NotLetIn,
+    },
     /// The client's own body ended it.
     #[error(transparent)]
     Upload(#[from] UploadFault),
@@ -84,10 +95,25 @@ fn with_cause(error: &hyper::Error) -> String {
 /// # Errors
 /// When no server answers in time; when the client's body breaks off.
 pub async fn forward(
-    _: &Permit,
+    permit: &Permit,
     upstream: &Upstream,
     pools: &Arc<Pools<ClientBody>>,
+    request: Request<ClientBody>,
+) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
+    send(permit, upstream, upstream.in_turn(), pools, request, |_, _| ()).await
+}
+
+/// The same, to one of these servers; `prepare` makes the request ready for each that it is sent to.
+///
+/// # Errors
+/// As for [`forward`].
+pub(super) async fn send<'u>(
+    _: &Permit,
+    upstream: &'u Upstream,
+    servers: impl Iterator<Item = &'u Server>,
+    pools: &Arc<Pools<ClientBody>>,
     mut request: Request<ClientBody>,
+    mut prepare: impl FnMut(&'u Server, &mut Request<ClientBody>),
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
     *request.version_mut() = Version::HTTP_11;
     let upload = request.body().upload();
@@ -95,7 +121,8 @@ pub async fn forward(
     let mut unreachable = None;
     // Only HTTP/1.0 lets a client say nothing, and the upstream is spoken to in HTTP/1.1.
     let hostless = !request.headers().contains_key(HOST);
-    for server in upstream.in_turn() {
+    for server in servers {
+        prepare(server, &mut request);
         if hostless && let Ok(name) = HeaderValue::from_str(&server.to_string()) {
             request.headers_mut().insert(HOST, name);
         }
@@ -191,20 +218,30 @@ async fn respond(
     Ok(Response::from_parts(parts, Box::new(body)))
 }
 
-/// What is needed to send a request without a body again.
-struct Head {
+/// What is needed to send a request again, but for its body.
+pub(super) struct Head {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 }
 
 impl Head {
-    fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         Self { method: request.method().clone(), uri: request.uri().clone(), headers: request.headers().clone() }
     }
 
-    fn into_request(self) -> Request<ClientBody> {
-        let mut request = Request::new(ClientBody::none());
+    /// The request without a body.
+    pub(super) fn into_request(self) -> Request<ClientBody> {
+        self.with_body(ClientBody::none())
+    }
+
+    /// The request with its body, if that can be sent again.
+    pub(super) fn with(self, body: Option<ClientBody>) -> Option<Request<ClientBody>> {
+        body.map(|body| self.with_body(body))
+    }
+
+    fn with_body(self, body: ClientBody) -> Request<ClientBody> {
+        let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;

@@ -19,6 +19,7 @@ use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
 use crate::upstream::Upstream;
+use crate::upstream::digest::Credentials;
 use crate::upstream::tls::ClientTls;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -63,6 +64,8 @@ pub struct GateParts {
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
     /// What was made of the upstreams' files, by their names.
     pub upstream_tls: HashMap<String, Arc<ClientTls>>,
+    /// How upstreams are told who we are, by their names.
+    pub upstream_authorization: HashMap<String, Credentials>,
     /// What was made of the routes' files, in the order of the configuration.
     pub routes: Vec<RouteParts>,
     /// Where verdicts go on record.
@@ -223,7 +226,12 @@ impl Gate {
                 assertion.map(|settings| asserted(name, settings, parts.assertions.as_ref())).transpose()?;
             let upstream = RoutedUpstream {
                 index,
-                upstream: Upstream::new(name, settings, parts.upstream_tls.get(name)),
+                upstream: Upstream::new(
+                    name,
+                    settings,
+                    parts.upstream_tls.get(name),
+                    parts.upstream_authorization.remove(name),
+                ),
                 identity,
                 assertion,
             };

@@ -1,6 +1,7 @@
 //! One request, from its head to its answer, top to bottom: read the target, route it, gather evidence,
 //! decide, forward or reply. Each step consumes what the one before made and never calls back.
 
+mod authorized;
 pub mod body;
 pub mod client;
 mod credentials;
@@ -378,9 +379,10 @@ impl Exchange<'_> {
         let reason = match error {
             ForwardError::TimedOut { .. } => Reason::UpstreamTimeout,
             ForwardError::Upload(fault) => refusal_of(*fault),
-            ForwardError::Connect { .. } | ForwardError::Broken { .. } | ForwardError::Unasked { .. } => {
-                Reason::UpstreamUnavailable
-            }
+            ForwardError::Connect { .. }
+            | ForwardError::Broken { .. }
+            | ForwardError::Unasked { .. }
+            | ForwardError::NotLetIn { .. } => Reason::UpstreamUnavailable,
         };
         tracing::warn!(request = %self.id, %reason, %error, "no answer for a permitted request");
         self.refuse(&About { detail: Some(error.to_string()), ..about.clone() }, reason)

@@ -11,7 +11,7 @@ use super::headers::{cookies, forwarded, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
-use super::{Exchange, Worker};
+use super::{Exchange, Worker, authorized};
 use crate::assertion::{Held, Subject};
 use crate::auth::decision::Permit;
 use crate::auth::{Proof, Standing};
@@ -20,7 +20,7 @@ use crate::config::Method;
 use crate::identity::claim::Claim;
 use crate::revocation::live::Key;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
@@ -57,6 +57,10 @@ impl Passage<'_> {
         let running = Running::begin(exchange.client, &exchange.look, self.proof);
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
+        let incoming = match upstream.upstream.authorization {
+            Some(_) => authorized::held(incoming, exchange.gate.timeouts.idle).await?,
+            None => incoming,
+        };
         let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);
         body.announce(&mut headers);
         let mut request = Request::new(body);
@@ -87,7 +91,11 @@ impl Passage<'_> {
         }
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
-        let mut response = passed_back(forward(permit, &upstream.upstream, &worker.pools, request).await?);
+        let response = match upstream.upstream.authorization {
+            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, &worker.pools, request)).await?,
+            None => forward(permit, &upstream.upstream, &worker.pools, request).await?,
+        };
+        let mut response = passed_back(response);
         response.body_mut().run(running);
         Ok(response)
     }
@@ -96,6 +104,10 @@ impl Passage<'_> {
     fn tell(&self, headers: &mut HeaderMap) {
         let Self { exchange, permit, upstream, standing, .. } = self;
         remove_authorization(headers, self.route.methods());
+        if upstream.upstream.authorization.is_some() {
+            // The upstream knows us, and what the client says of itself is not for another domain to see.
+            headers.remove(AUTHORIZATION);
+        }
         // The gate has answered it: the body is read as soon as the upstream takes it.
         headers.remove(EXPECT);
         cookies::remove_from_request(headers);

@@ -1,6 +1,7 @@
-//! Where requests go: the servers of an upstream, taken in turn, the pools of connections to them, and TLS.
+//! Where requests go: the servers of an upstream, taken in turn, the pools of connections to them, TLS, and who we are there.
 //! What is sent there, and what becomes of a failure, is `proxy::forward`'s business.
 
+pub mod digest;
 pub mod pool;
 mod stream;
 pub mod tls;
@@ -8,6 +9,7 @@ pub mod tls;
 pub use stream::Stream;
 
 use crate::config::{self, ServerName, UpstreamTimeouts};
+use digest::Credentials;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +22,8 @@ pub struct Upstream {
     pub name: String,
     /// How long each phase may take.
     pub timeouts: UpstreamTimeouts,
+    /// How its servers are told who we are, if they ask for a password.
+    pub authorization: Option<Credentials>,
     servers: Vec<Server>,
     turn: AtomicUsize,
 }
@@ -67,12 +71,18 @@ impl fmt::Display for Server {
 }
 
 impl Upstream {
-    /// From the configuration's section of this name, with what was made of its `tls`.
+    /// From the configuration's section of this name, with what was made of its `tls` and `authorization`.
     #[must_use]
-    pub fn new(name: &str, settings: &config::Upstream, tls: Option<&Arc<ClientTls>>) -> Self {
+    pub fn new(
+        name: &str,
+        settings: &config::Upstream,
+        tls: Option<&Arc<ClientTls>>,
+        authorization: Option<Credentials>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             timeouts: settings.timeouts.clone(),
+            authorization,
             servers: settings.servers.iter().map(|server| Server::new(server.clone(), tls.map(Arc::clone))).collect(),
             turn: AtomicUsize::new(0),
         }
@@ -101,6 +111,7 @@ mod tests {
         let upstream = Upstream {
             name: "app".to_owned(),
             timeouts: UpstreamTimeouts { connect: second, response: second, idle: second },
+            authorization: None,
             servers: vec![server(1), server(2), server(3)],
             turn: AtomicUsize::new(0),
         };

@@ -1,6 +1,7 @@
 //! `peers`: servers of other domains, and whether every route says if they may pass.
 
 use super::Context;
+use crate::base::secret::SecretSource;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::{Anonymous, DigestAlgorithm, Peer, PeerDigest, Route};
@@ -38,15 +39,26 @@ impl Context<'_> {
     fn peer_digest(&mut self, digest: &At<raw::PeerDigest>) -> Option<PeerDigest> {
         let At { place, value: raw } = digest;
         let realm = self.required(&raw.realm, *place, "realm").and_then(|realm| self.text(realm));
+        let ha1 = self.password_hashes(*place, &raw.ha1_sha256, &raw.ha1_md5);
+        Some(PeerDigest { realm: realm?, ha1: ha1? })
+    }
+
+    /// The hashes of a password, of which there must be one.
+    pub(super) fn password_hashes(
+        &mut self,
+        place: PlaceId,
+        by_sha256: &Field<raw::Secret>,
+        by_md5: &Field<raw::Secret>,
+    ) -> Option<Vec<(DigestAlgorithm, SecretSource)>> {
         let mut ha1 = Vec::new();
-        for (algorithm, hash) in [(DigestAlgorithm::Sha256, &raw.ha1_sha256), (DigestAlgorithm::Md5, &raw.ha1_md5)] {
+        for (algorithm, hash) in [(DigestAlgorithm::Sha256, by_sha256), (DigestAlgorithm::Md5, by_md5)] {
             ha1.extend(self.secret(hash)?.map(|secret| (algorithm, secret)));
         }
         if ha1.is_empty() {
             let help = "write `ha1_sha256`, `ha1_md5` or both";
-            return self.not_exactly_one(*place, "there is no hash of a password", help);
+            return self.not_exactly_one(place, "there is no hash of a password", help);
         }
-        Some(PeerDigest { realm: realm?, ha1 })
+        Some(ha1)
     }
 
     /// The routes, if each says whether a peer may pass: a server of another domain is nobody of ours.

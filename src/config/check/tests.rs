@@ -522,6 +522,7 @@ fn a_faulty_route_is_refused() {
 #[test]
 fn a_faulty_upstream_or_limit_is_refused() {
     let headers = |headers: &str| upstream(&format!("servers: ['http://a'], headers: {{{headers}}}"));
+    let digest = |keys: &str| upstream(&format!("servers: ['http://a'], authorization: {{digest: {{{keys}}}}}"));
     assert_faults(
         Severity::Error,
         &[
@@ -537,6 +538,20 @@ fn a_faulty_upstream_or_limit_is_refused() {
                 "not a host name",
             ),
             (upstream("servers: ['http://a'], tls: {ca: c}"), "upstreams.app.tls", "not spoken to over TLS"),
+            (upstream("servers: ['http://a'], authorization: {}"), "upstreams.app.authorization.digest", "missing"),
+            (digest("ha1_md5: {file: h}"), "upstreams.app.authorization.digest.user", "missing"),
+            (digest("user: a"), "upstreams.app.authorization.digest", "no hash"),
+            (digest("user: 'a:b', ha1_md5: {file: h}"), "upstreams.app.authorization.digest.user", "no colon"),
+            (
+                digest("user: a, realm: ' b', ha1_md5: {file: h}"),
+                "upstreams.app.authorization.digest.realm",
+                "a realm is",
+            ),
+            (
+                digest("user: a, password: b, ha1_md5: {file: h}"),
+                "upstreams.app.authorization.digest.password",
+                "not a key",
+            ),
             (upstream("servers: ['http://a', 'https://b'], tls: {ca: c}"), "upstreams.app.servers", "others are not"),
             (upstream("servers: ['a:80']"), "upstreams.app.servers[0]", "write `http://host:port`"),
             (upstream("servers: ['http://a/b']"), "upstreams.app.servers[0]", "more than a server"),

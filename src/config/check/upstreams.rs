@@ -19,11 +19,19 @@ impl Context<'_> {
     fn upstream(&mut self, upstream: &At<raw::Upstream>, signed: bool) -> Option<Upstream> {
         let At { place, value: raw } = upstream;
         let servers = self.servers(raw, *place);
+        let authorization = self.upstream_authorization(&raw.authorization);
         let timeouts = self.upstream_timeouts(raw.timeouts.value());
         let headers = self.identity_headers(raw.headers.value());
         let assertion = self.upstream_assertion(&raw.assertion, signed, headers.as_ref());
         let (servers, tls) = servers?;
-        Some(Upstream { servers, tls, timeouts: timeouts?, headers: headers?, assertion: assertion? })
+        Some(Upstream {
+            servers,
+            tls,
+            authorization: authorization?,
+            timeouts: timeouts?,
+            headers: headers?,
+            assertion: assertion?,
+        })
     }
 
     fn upstream_timeouts(&mut self, raw: Option<&raw::UpstreamTimeouts>) -> Option<UpstreamTimeouts> {

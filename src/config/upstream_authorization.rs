@@ -1,0 +1,15 @@
+//! Part of the checked model: how the gate shows who it is to servers of an upstream that ask for a password.
+
+use super::DigestAlgorithm;
+use crate::base::secret::SecretSource;
+
+/// Our name and hashed password for HTTP Digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamDigest {
+    /// The name under which the servers know us.
+    pub user: String,
+    /// The realm that the password was hashed for; `None` answers challenges for any.
+    pub realm: Option<String>,
+    /// HA1 in hexadecimal digits, by algorithm; at least one.
+    pub ha1: Vec<(DigestAlgorithm, SecretSource)>,
+}
