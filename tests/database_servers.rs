@@ -280,3 +280,50 @@ async fn what_the_feed_has_told_is_not_unsaid_by_a_server_that_lags_behind() {
     replica.sql("UPDATE accounts SET status = 'locked'; UPDATE change_counter SET n = 8;");
     assert_eq!(registry.find(&lookup).await.unwrap()[0].status, Status::Locked);
 }
+
+/// How many connections the user of the tests has on a server.
+fn connections(server: &MariaDb) -> usize {
+    let all = server.administer("SHOW PROCESSLIST");
+    all.lines().filter(|line| line.split('\t').nth(1) == Some(USER)).count()
+}
+
+#[tokio::test]
+async fn a_demoted_primary_is_not_believed_over_connections_that_stayed_open() {
+    let (old, new) = tokio::join!(start(), start());
+    for server in [&old, &new] {
+        server
+            .sql("INSERT INTO accounts (username, status) VALUES ('bob', 'active'); UPDATE change_counter SET n = 7;");
+    }
+    new.administer("SET GLOBAL read_only = ON");
+    let both = settings(&[&old, &new]);
+    let (one, two) = tokio::join!(open(&both), open(&both));
+    let lookup = Lookup { kind: LookupKind::Username, name: "bob".to_owned() };
+    for registry in [&one, &two] {
+        let Since::Gap(_) = registry.changes(None).await.unwrap() else { panic!("the feed was never read before") };
+        assert_eq!(registry.find(&lookup).await.unwrap()[0].status, Status::Active);
+    }
+    assert_eq!(connections(&old), 4, "each has one for the feed and one for look-ups");
+
+    // They change places in order, so that no connection breaks, and the old primary has yet to get what follows.
+    old.administer("SET GLOBAL read_only = ON");
+    new.administer("SET GLOBAL read_only = OFF");
+    let locked = Edit { status: Some(Status::Locked), ..Edit::default() };
+    open(&settings(&[&new])).await.edit("bob", &locked).await.unwrap();
+    for registry in [&one, &two] {
+        let Since::Gap(position) = registry.changes(None).await.unwrap() else { panic!("no position was given") };
+        assert_eq!(position.number(), 8);
+    }
+    let start = Instant::now();
+    while connections(&old) != 2 {
+        assert!(start.elapsed() < common::PATIENCE, "{} are open", connections(&old));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(one.find(&lookup).await.unwrap()[0].status, Status::Locked, "the new primary is asked instead");
+
+    // One that takes writes again is no better for it, though it stands first.
+    old.administer("SET GLOBAL read_only = OFF");
+    let error = two.find(&lookup).await.unwrap_err();
+    assert!(error.why.contains("it has change 7, and change 8 is known already"), "{error}");
+    old.sql("UPDATE accounts SET status = 'locked'; UPDATE change_counter SET n = 8;");
+    assert_eq!(two.find(&lookup).await.unwrap()[0].status, Status::Locked);
+}

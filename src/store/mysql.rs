@@ -8,7 +8,9 @@
 //! again after a fault, and what must not be, is `retry`'s to say.
 //!
 //! The feed of changes is read over a connection of its own, which no number of look-ups can delay. No look-up is
-//! answered by a server that has less than the feed has told already.
+//! answered by a server that has less than the feed has told already. What a server was when a connection to it was made
+//! is no proof that it has: a primary may be demoted under connections that stay open. Only the server that the feed was
+//! read from last needs no proof.
 
 mod connect;
 mod examine;
@@ -33,8 +35,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
 use retry::{Next, Stage};
 use slots::{Idle, Slots};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -56,8 +57,17 @@ pub struct Pool {
     deadlines: Deadlines,
     common: Slots,
     feed: Slots,
-    /// The number of the last change that the feed has told; 0 before the first.
-    known: AtomicI64,
+    /// Nothing before the feed was first read.
+    told: Mutex<Option<Told>>,
+}
+
+/// What the feed of changes has told last.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// The number of the last change; 0 if there is none.
+    number: i64,
+    /// The place in the settings of the server that told it.
+    server: usize,
 }
 
 /// A connection in use, and the right to use it.
@@ -81,7 +91,7 @@ impl Pool {
             deadlines,
             common: Slots::new(CONNECTIONS),
             feed: Slots::new(1),
-            known: AtomicI64::new(0),
+            told: Mutex::default(),
         });
         let first = pool.lease(Purpose::Reading).await?;
         pool.put_back(first);
@@ -106,7 +116,7 @@ impl Pool {
         let read = read.unwrap_or_else(|_| Err(no_answer(limit)));
         if let Ok(since) = &read {
             // Not the greatest of all: a database that was put back has fewer changes than it had.
-            self.known.store(since.position().number(), Ordering::Release);
+            *self.told() = Some(Told { number: since.position().number(), server: leased.connected.server });
         }
         self.finish(leased, read)
     }
@@ -142,9 +152,14 @@ impl Pool {
         loop {
             let mut leased =
                 if purpose.writes() { self.lease_for(purpose).await? } else { self.lease(purpose).await? };
-            let done = match self.require_known(&mut leased).await {
-                Ok(()) => self.within(self.deadlines.work, &mut leased, &context, work).await,
-                Err(fault) => Err(fault.into()),
+            let done = match self.lag(&mut leased).await {
+                Ok(None) => self.within(self.deadlines.work, &mut leased, &context, work).await,
+                Ok(Some(_)) if leased.reused => {
+                    // Its server was the best to be had when the connection was made; another one may be by now.
+                    self.discard(leased);
+                    continue;
+                }
+                Ok(Some(fault)) | Err(fault) => Err(fault.into()),
             };
             let fault = match done {
                 Err(Abort::Fault(fault)) => fault,
@@ -230,22 +245,25 @@ impl Pool {
         }
     }
 
-    /// Refuses a server that has less than the feed has told already: a look-up that asks anew what has changed must
-    /// not be told what was true before.
-    async fn require_known(&self, leased: &mut Leased) -> Result<(), Fault> {
-        let known = self.known.load(Ordering::Acquire);
-        if !leased.connected.may_lag || known == 0 {
-            return Ok(());
+    /// Why a server is not to be believed that has less than the feed has told already: a look-up that asks anew what
+    /// has changed must not be told what was true before.
+    async fn lag(&self, leased: &mut Leased) -> Result<Option<Fault>, Fault> {
+        let Some(Told { number: known, server }) = *self.told() else { return Ok(None) };
+        if known == 0 || !leased.connected.may_have_less_than(server) {
+            return Ok(None);
         }
         let limit = self.deadlines.work;
         let mut session = MySqlSession { connection: &mut leased.connected.connection };
         let number = timeout(limit, changes::newest(&mut session)).await.map_err(|_| no_answer(limit))??;
-        if number < known {
-            return Err(Fault::Unavailable(format!(
+        Ok((number < known).then(|| {
+            Fault::Unavailable(format!(
                 "the server lags behind: it has change {number}, and change {known} is known already"
-            )));
-        }
-        Ok(())
+            ))
+        }))
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Undoes what was begun, and keeps the connection if the server confirms it.

@@ -64,6 +64,8 @@ impl Purpose {
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) connection: Conn,
+    /// The place of its server in the settings.
+    pub(super) server: usize,
     /// Whether it takes writes: neither read-only nor a Galera node that lags behind.
     pub(super) writable: bool,
     /// Whether it may answer from before what another server has answered.
@@ -72,6 +74,15 @@ pub(super) struct Connected {
     pub(super) galera: bool,
     /// Whether another server would be preferred to it, but for its having failed.
     pub(super) second_best: bool,
+}
+
+impl Connected {
+    /// Whether it may answer from before what this server, by its place in the settings, has answered. A Galera node
+    /// waits until it has everything; any other server has for certain only what it told itself, whatever it was
+    /// when the connection was made: it may have been demoted since, and may follow that one, or nobody.
+    pub(super) fn may_have_less_than(&self, server: usize) -> bool {
+        !self.galera && (self.may_lag || self.server != server)
+    }
 }
 
 /// Knows the servers, and how they did lately.
@@ -131,7 +142,7 @@ impl Connector {
                     let (writable, may_lag) = (standing.is_writable(), standing.may_lag());
                     let second_best = !writable || self.is_second_best(index);
                     let galera = standing.galera.is_some();
-                    let connected = Connected { connection, writable, may_lag, galera, second_best };
+                    let connected = Connected { connection, server: index, writable, may_lag, galera, second_best };
                     if writable {
                         return Ok(connected);
                     }
