@@ -42,6 +42,8 @@ struct Unwatched;
 impl Watch for Unwatched {
     fn progress(&self, _: Phase, _: u64, _: u64) {}
 
+    fn given_up(&self, _: &wicketgate::account::bulk::Rejection) {}
+
     fn is_stopped(&self) -> bool {
         false
     }

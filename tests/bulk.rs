@@ -425,6 +425,50 @@ fn changes_that_were_cut_off_are_finished_by_the_next_import() {
 }
 
 #[test]
+fn a_change_that_was_cut_off_is_not_made_of_an_account_that_was_changed_since() {
+    for (kind, folder) in Folder::each() {
+        folder.write("in.csv", &people("p", 5000));
+        folder.succeeds(&["account", "import", "in.csv"]);
+        folder.succeeds(&["account", "add", "old"]);
+        let change = people("p", 5000).replace(",staff,", ",guests,").replace(",p.", ",q.");
+        folder.write("change.csv", &change);
+        let applying = || folder.count("account_groups WHERE name = 'guests'") > 100;
+        kill_import(&folder, &["account", "import", "--on-existing", "update", "change.csv"], applying);
+        let last: Vec<Vec<&str>> = change.lines().rev().take(4).map(|line| line.split(',').collect()).collect();
+        let [locked, removed, moved, robbed] = last.as_slice() else { panic!("{last:?}") };
+        folder.succeeds(&["account", "lock", locked[0]]);
+        // Of what a line says, nothing goes to somebody else before the line is done with.
+        folder.succeeds(&["account", "remove", removed[0]]);
+        assert_eq!(folder.run(&["account", "add", removed[0]]).status.code(), Some(1), "{kind}");
+        folder.succeeds(&["account", "set", moved[0], "--no-email"]);
+        assert_eq!(folder.run(&["account", "set", "old", "--email", moved[1]]).status.code(), Some(1), "{kind}");
+        // Who writes past the feed is told nothing.
+        (folder.sql)(&format!("INSERT INTO accounts (username, status) VALUES ('{}', 'active')", removed[0]));
+        (folder.sql)(&format!(
+            "INSERT INTO aliases (alias, account_id) SELECT '{}', id FROM accounts WHERE username = 'old'",
+            robbed[3]
+        ));
+        (folder.sql)("UPDATE imports SET expires = 0");
+        folder.write("none.csv", "username\n");
+        let output = folder.run(&["account", "import", "none.csv"]);
+        let warnings = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{kind}: {warnings}");
+        assert_eq!(warnings.lines().count(), 4, "{kind}: {warnings}");
+        for (line, who) in [(5001, locked), (5000, removed), (4999, moved), (4998, robbed)] {
+            let warning = format!("line {line} of its file (\"{}\"): ", who[0]);
+            assert!(warnings.contains(&warning), "{kind}: {warning}: {warnings}");
+        }
+        assert!(warnings.contains(&format!("aliases: \"{}\" belongs to another account", robbed[3])), "{warnings}");
+        let (_, account) = folder.json(&["account", "show", locked[0]]);
+        assert_eq!((&account["status"], &account["groups"]), (&json!("locked"), &json!(["staff"])), "{kind}");
+        let (_, account) = folder.json(&["account", "show", removed[0]]);
+        assert_eq!((&account["email"], &account["groups"]), (&json!(null), &json!([])), "{kind}");
+        assert_eq!(folder.count("account_groups WHERE name = 'guests'"), 4996, "{kind}");
+        folder.is_clean();
+    }
+}
+
+#[test]
 fn two_imports_at_once_do_not_mix() {
     for (kind, folder) in Folder::each() {
         let start = |file: &str| {

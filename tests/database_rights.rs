@@ -123,6 +123,8 @@ async fn import(server: &MariaDb, user: &str, text: &str) -> Result<Report, Impo
     impl Watch for Nobody {
         fn progress(&self, _: Phase, _: u64, _: u64) {}
 
+        fn given_up(&self, _: &wicketgate::account::bulk::Rejection) {}
+
         fn is_stopped(&self) -> bool {
             false
         }

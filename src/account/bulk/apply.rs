@@ -2,9 +2,11 @@
 //! left of imports that were cut off: one that nobody has seen yet is removed, one whose changes were begun is
 //! finished.
 
-use super::known::{Question, look};
+use super::known::{Known, Question, look};
+use super::record::{Person, Refusal};
+use super::staged::Staged;
 use super::write::{CHUNK, Import, LEASE, Stop, change, finished, holder, now};
-use super::{APPLYING, ImportError, PENDING, Phase, Watch, jsonl, statements};
+use super::{APPLYING, ImportError, PENDING, Phase, Rejection, Watch, statements};
 use crate::store::changes::{self, Kind};
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
 use std::time::{Duration, Instant};
@@ -13,28 +15,33 @@ use std::time::{Duration, Instant};
 /// to ask for everything anew.
 pub(super) const TOLD: u64 = 10_000;
 
+/// How many reserved names are released in one transaction.
+const NAMES_AT_ONCE: i64 = 1000;
+
 /// How often it is looked whether another import is alive.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Makes the changes of an import, and ends it.
+/// Makes the changes of an import, and ends it. Yields the lines whose accounts are no longer what they were compared
+/// with: these stay as they are.
 pub(super) async fn apply(
     database: &Database,
     import: &Import,
     changes: u64,
     told: bool,
     watch: &dyn Watch,
-) -> Result<(), ImportError> {
+) -> Result<Vec<Rejection>, ImportError> {
     let what = "changing accounts";
-    let mut done: u64 = 0;
+    let (mut done, mut given_up): (u64, Vec<Rejection>) = (0, Vec::new());
     loop {
         let step = database.write((import.clone(), told), |session, (import, told)| {
             Box::pin(async move { apply_some(session, import, *told).await })
         });
-        let count = finished(database, what, step.await)?.map_err(|_| ImportError::TakenOver)?;
-        if count == 0 {
+        let made = finished(database, what, step.await)?.map_err(|_| ImportError::TakenOver)?;
+        if made.lines == 0 {
             break;
         }
-        done += count;
+        done += made.lines;
+        given_up.extend(made.given_up);
         watch.progress(Phase::Updating, done, changes.max(done));
     }
     release_names(database, import, APPLYING).await?;
@@ -48,53 +55,72 @@ pub(super) async fn apply(
             Ok::<_, Abort<Stop>>(())
         })
     });
-    finished(database, what, end.await)?.map_err(|_| ImportError::TakenOver)
+    finished(database, what, end.await)?.map_err(|_| ImportError::TakenOver)?;
+    Ok(given_up)
 }
 
-/// Makes the next changes, and says how many it were.
-async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> Result<u64, Abort<Stop>> {
+/// What became of the next changes.
+#[derive(Debug, Default)]
+struct Made {
+    /// How many there were.
+    lines: u64,
+    given_up: Vec<Rejection>,
+}
+
+/// Makes the next changes.
+async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> Result<Made, Abort<Stop>> {
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
     let rows = session.query(statements::UPDATES, vec![Value::Integer(import.first), Value::Integer(most)]).await?;
-    let Some(last) = rows.last().map(|row| row.integer(0)).transpose()? else { return Ok(0) };
-    let mut records = Vec::with_capacity(rows.len());
+    let Some(last) = rows.last().map(|row| row.integer(0)).transpose()? else { return Ok(Made::default()) };
+    let (mut staged, mut given_up) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
-        let record = jsonl::record(row.text(1)?.as_bytes());
-        records.push(record.map_err(|refusal| Fault::Unexpected(format!("import_updates: {refusal}")))?);
+        let line = u64::try_from(row.integer(0)?).unwrap_or(0);
+        // What cannot be read now cannot be read by any later import either, and must not stand in the way of all.
+        match Staged::read(&row.text(1)?) {
+            Ok(noted) => staged.push((line, noted)),
+            Err(refusal) => given_up.push(Rejection { line, username: None, refusal }),
+        }
+    }
+    if told {
+        for (_, noted) in &staged {
+            changes::record(session, Kind::Account, &noted.record.username).await?;
+        }
     }
     // One number is enough for all, as no two of these changes are about the same account.
-    let mut number = 0;
-    if told {
-        for record in &records {
-            number = changes::record(session, Kind::Account, &record.username).await?;
-        }
-    } else {
-        number = changes::record(session, Kind::Account, &import.holder).await?;
-    }
+    let number = changes::record(session, Kind::Account, &import.holder).await?;
     import.renew(session, APPLYING).await?;
     let mut question = Question { persons: true, ..Question::default() };
-    for record in &records {
-        question.usernames.insert(record.username.clone());
-        question.names.insert(record.username.clone());
+    for person in staged.iter().filter_map(|(_, noted)| noted.record.made().ok()) {
+        question.add(&person);
     }
     let known = look(session, &question).await?;
-    let changed: Vec<_> = records
-        .iter()
-        .filter_map(|record| {
-            // An account that was removed meanwhile stays so.
-            let (id, before) = known.person(&record.username)?;
-            let after = record.applied_to(before.clone()).checked().ok()?;
-            Some((id, before.clone(), after))
-        })
-        .collect();
+    let mut changed = Vec::with_capacity(staged.len());
+    for (line, noted) in staged {
+        match changed_by(&noted, &known, import) {
+            Ok(change) => changed.push(change),
+            Err(refusal) => given_up.push(Rejection { line, username: Some(noted.record.username), refusal }),
+        }
+    }
     change(session, number, &changed).await?;
     session.execute(statements::DELETE_UPDATES, vec![Value::Integer(import.first), Value::Integer(last)]).await?;
-    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+    Ok(Made { lines: u64::try_from(rows.len()).unwrap_or(u64::MAX), given_up })
+}
+
+/// The account of a change, before and after it.
+fn changed_by(noted: &Staged, known: &Known, import: &Import) -> Result<(i64, Person, Person), Refusal> {
+    let found = known.person(&noted.record.username);
+    let (id, after) = noted.applied_to(found)?;
+    // Whoever writes by the feed finds the names reserved. This is about those who do not.
+    if let Some(refusal) = known.taken(Some(id), &after, Some(import.first)) {
+        return Err(refusal);
+    }
+    found.map(|(id, before)| (id, before.clone(), after)).ok_or_else(|| Refusal::of_line("the account is gone"))
 }
 
 async fn release_names(database: &Database, import: &Import, state: &'static str) -> Result<(), ImportError> {
     repeat(database, import, state, |session, import| {
         Box::pin(async move {
-            let next = vec![Value::Integer(import.first), Value::Integer(i64::try_from(CHUNK).unwrap_or(i64::MAX))];
+            let next = vec![Value::Integer(import.first), Value::Integer(NAMES_AT_ONCE)];
             let rows = session.query(statements::NAMES, next).await?;
             let names: Vec<Value> = rows.iter().filter_map(|row| row.value(0).cloned()).collect();
             statements::DELETE_NAMES.execute(session, &names).await?;
@@ -244,7 +270,10 @@ async fn take_over(database: &Database, dead: &Found, watch: &dyn Watch) -> Resu
     let Ok(import) = finished(database, what, taken.await)? else { return Ok(()) };
     watch.progress(Phase::CleaningUp, 0, 0);
     if dead.state == APPLYING {
-        apply(database, &import, 0, false, watch).await
+        for rejection in apply(database, &import, 0, false, watch).await? {
+            watch.given_up(&rejection);
+        }
+        Ok(())
     } else {
         discard(database, &import).await
     }

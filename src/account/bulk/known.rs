@@ -36,6 +36,8 @@ pub(super) struct Known {
     ids: HashMap<String, i64>,
     /// Who has a name of any kind.
     holders: HashMap<String, Vec<i64>>,
+    /// Which import has reserved a name.
+    reserved: HashMap<String, i64>,
     /// The ranges of pending imports.
     pending: Vec<(i64, i64)>,
     persons: BTreeMap<i64, Person>,
@@ -82,6 +84,7 @@ pub(super) async fn look(session: &mut dyn Session, question: &Question) -> Resu
         known.hold(row.text(0)?, row.integer(1)?);
     }
     for row in statements::BY_RESERVED.query(session, &names).await? {
+        known.reserved.insert(row.text(0)?, row.integer(2)?);
         known.hold(row.text(0)?, row.integer(1)?);
     }
     if question.persons {
@@ -159,7 +162,7 @@ impl Known {
                 OnExisting::Update => {}
             }
         }
-        if let Some(refusal) = self.taken(existing, person) {
+        if let Some(refusal) = self.taken(existing, person, None) {
             return Verdict::Refuse(refusal);
         }
         match existing.and_then(|id| self.persons.get(&id)) {
@@ -172,9 +175,13 @@ impl Known {
         }
     }
 
-    /// Whether a name of a line belongs to somebody else.
-    pub(super) fn taken(&self, own: Option<i64>, person: &Person) -> Option<Refusal> {
+    /// Whether a name of a line belongs to somebody else, or is reserved by another import than this one, be it for
+    /// the same account: which of two changes is the later one nobody could tell.
+    pub(super) fn taken(&self, own: Option<i64>, person: &Person, import: Option<i64>) -> Option<Refusal> {
         person.names().into_iter().find_map(|(field, name)| {
+            if self.reserved.get(name).is_some_and(|by| Some(*by) != import) {
+                return Some(Refusal::of(field, format!("{name:?} {IMPORTING}")));
+            }
             let holder = self.holders.get(name)?.iter().find(|holder| Some(**holder) != own)?;
             let why = if self.is_pending(*holder) { IMPORTING } else { "belongs to another account" };
             Some(Refusal::of(field, format!("{name:?} {why}")))

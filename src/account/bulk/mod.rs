@@ -12,6 +12,7 @@ mod known;
 mod read;
 mod record;
 mod rows;
+mod staged;
 mod statements;
 mod survey;
 mod write;
@@ -97,6 +98,9 @@ pub enum Phase {
 pub trait Watch: Sync {
     /// So much of the phase is done, of so much in all.
     fn progress(&self, phase: Phase, done: u64, all: u64);
+
+    /// A change that an import before this one had noted and not made, and that is given up.
+    fn given_up(&self, rejection: &Rejection);
 
     /// Whether the import is to end, and leave nothing behind. One that changes accounts already goes on.
     fn is_stopped(&self) -> bool;
@@ -210,10 +214,10 @@ impl Bulk {
         }
         let mut began = None;
         match self.write(file, options, &survey, watch, &mut began).await {
-            Ok(written) => {
+            Ok((written, given_up)) => {
                 report.added = written.added;
-                report.updated = written.updates;
-                report.rejected.extend(written.rejections);
+                report.updated = written.updates.saturating_sub(u64::try_from(given_up.len()).unwrap_or(u64::MAX));
+                report.rejected.extend(written.rejections.into_iter().chain(given_up));
                 report.rejected.sort_by_key(|rejection| rejection.line);
                 Ok(report)
             }
@@ -239,7 +243,7 @@ impl Bulk {
         survey: &survey::Survey,
         watch: &dyn Watch,
         began: &mut Option<write::Import>,
-    ) -> Result<write::Written, ImportError> {
+    ) -> Result<(write::Written, Vec<Rejection>), ImportError> {
         let database = &self.database;
         let written = write::write(database, file, options, survey, watch, began).await?;
         let changes = written.updates;
@@ -251,11 +255,12 @@ impl Bulk {
                 Err(_) => return Err(ImportError::Uncertain(Box::new(error))),
             }
         }
+        let mut given_up = Vec::new();
         if changes > 0 {
             let applied = apply::apply(database, &written.import, changes, changes <= apply::TOLD, watch).await;
-            applied.map_err(|error| ImportError::Half(Box::new(error)))?;
+            given_up = applied.map_err(|error| ImportError::Half(Box::new(error)))?;
         }
-        Ok(written)
+        Ok((written, given_up))
     }
 
     /// The accounts behind a user name, in the order of their user names; none at the end. What they prove themselves with

@@ -33,8 +33,9 @@ pub(super) static BY_USERNAME: Many = Many::among("SELECT username, id FROM acco
 pub(super) static BY_EMAIL: Many = Many::among("SELECT email, id FROM accounts WHERE email IN (", ")");
 /// Columns: the alias, the id of the account.
 pub(super) static BY_ALIAS: Many = Many::among("SELECT alias, account_id FROM aliases WHERE alias IN (", ")");
-/// Names that an import will give to an account. Columns: the name, the id of the account.
-pub(super) static BY_RESERVED: Many = Many::among("SELECT name, account_id FROM import_names WHERE name IN (", ")");
+/// Names that an import will give or leave to an account. Columns: the name, the id of the account, the import.
+pub(super) static BY_RESERVED: Many =
+    Many::among("SELECT name, account_id, import FROM import_names WHERE name IN (", ")");
 
 /// Accounts with aliases and groups, by their ids.
 pub(super) static ACCOUNTS: Many = Many::among(

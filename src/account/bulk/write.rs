@@ -11,8 +11,9 @@
 use super::known::{Question, look};
 use super::read::{Line, Part, ReadError, read};
 use super::record::{Person, Record, Refusal};
+use super::staged::Staged;
 use super::survey::{Fate, Survey};
-use super::{APPLYING, ImportError, Options, PENDING, Phase, Rejection, Watch, jsonl, statements};
+use super::{APPLYING, ImportError, Options, PENDING, Phase, Rejection, Watch, statements};
 use crate::account::ha1::userhash;
 use crate::account::sql;
 use crate::account::sql::statements::UPDATE_ACCOUNT;
@@ -276,7 +277,7 @@ async fn add(session: &mut dyn Session, adding: &Adding) -> Result<i64, Abort<St
         adding.people.iter().for_each(|(_, _, person)| question.add(person));
         let known = look(session, &question).await?;
         let taken = adding.people.iter().filter_map(|(_, line, person)| {
-            let refusal = known.taken(None, person)?;
+            let refusal = known.taken(None, person, None)?;
             Some(Rejection { line: *line, username: Some(person.account.username.clone()), refusal })
         });
         refuse(taken.collect())?;
@@ -347,7 +348,8 @@ fn refuse(rejections: Vec<Rejection>) -> Result<(), Abort<Stop>> {
     if rejections.is_empty() { Ok(()) } else { Err(Abort::Refused(Stop::Refused(rejections))) }
 }
 
-/// Notes changes, and reserves the names that they give to accounts.
+/// Notes changes, and reserves the names that they give to accounts or leave them: until the changes are made these go
+/// to nobody else.
 async fn stage(session: &mut dyn Session, staging: &Staging) -> Result<i64, Abort<Stop>> {
     let number = changes::record(session, Kind::Account, &staging.import.holder).await?;
     staging.import.renew(session, PENDING).await?;
@@ -368,18 +370,16 @@ async fn stage(session: &mut dyn Session, staging: &Staging) -> Result<i64, Abor
         let found = known.person(&record.username);
         let refusal = match found {
             None => Some(Refusal::of_line("the account was removed meanwhile")),
-            Some((id, _)) => known.taken(Some(id), person),
+            Some((id, _)) => known.taken(Some(id), person, None),
         };
         match (refusal, found) {
             (None, Some((id, before))) => {
-                let has: BTreeSet<&str> = before.names().into_iter().map(|(_, name)| name).collect();
-                for (_, name) in person.names().into_iter().filter(|(_, name)| !has.contains(name)) {
+                for (_, name) in person.names() {
                     names.extend([Value::from(name), Value::Integer(staging.import.first), Value::Integer(id)]);
                 }
-                let mut text = String::new();
-                jsonl::write(record, &mut text);
+                let noted = Staged::new(id, before, (*record).clone()).write();
                 let line = Value::Integer(i64::try_from(*line).unwrap_or(i64::MAX));
-                rows.extend([Value::Integer(staging.import.first), line, Value::Text(text)]);
+                rows.extend([Value::Integer(staging.import.first), line, Value::Text(noted)]);
             }
             (refusal, _) => rejections.extend(refusal.map(|refusal| Rejection {
                 line: *line,

@@ -302,6 +302,18 @@ impl Watch for Terminal {
         self.bar.set_position(done);
     }
 
+    fn given_up(&self, Rejection { line, username, refusal }: &Rejection) {
+        let who = username.as_deref().map_or_else(String::new, |username| format!(" ({username:?})"));
+        self.bar.suspend(|| {
+            // Nobody can be told that standard error is closed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "warning: an import that was cut off before had noted a change that is not made: line {line} of its \
+                 file{who}: {refusal}"
+            );
+        });
+    }
+
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
