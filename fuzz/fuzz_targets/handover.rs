@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use wicketgate::auth::session::Sessions;
+use wicketgate::auth::session::{Accepted, Sessions};
 use wicketgate::base::clock::Timestamp;
 use wicketgate::base::secret::Secret;
 use wicketgate::config::SignatureAlgorithm;
@@ -27,7 +27,8 @@ static SITE: LazyLock<Site> = LazyLock::new(|| {
     let signing = SigningKey::from_pkcs8(key().expose()).expect("it is one");
     let decryption = [DecryptionKey::from_pkcs8(key().expose()).expect("it is one")];
     let keys = KeySet { signature: vec![signing.public().clone()], encryption: Vec::new() };
-    let sessions = Sessions::new(&Secret::from("a secret"), "https://b.example").expect("it can be set up");
+    let accepted = vec![Accepted { site: "https://a.example".to_owned(), paths: vec!["/".to_owned()] }];
+    let sessions = Sessions::new(&Secret::from("a secret"), "https://b.example", accepted).expect("it can be set up");
     Site { decryption, signing, keys, sessions }
 });
 
