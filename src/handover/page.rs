@@ -1,6 +1,7 @@
 //! The page that carries a token from the source to the target: one form, sent by a button, or by a script where scripts
 //! run. It may do nothing else: its Content-Security-Policy allows that script by its hash and a form to that site.
 
+use crate::proxy::reply::escape;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ const SCRIPT: &str = "document.forms[0].submit()";
 /// The page that posts a token to this URL of the site of this origin.
 #[must_use]
 pub(super) fn carrying(token: &str, origin: &str, url: &str) -> Response<Bytes> {
-    let (shown, url, token) = (escaped(origin), escaped(url), escaped(token));
+    let (shown, url, token) = (escape(origin), escape(url), escape(token));
     let body = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>One moment</title>\n\
          <form method=\"post\" action=\"{url}\">\n<input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
@@ -34,22 +35,6 @@ fn policy(origin: &str) -> String {
     format!(
         "default-src 'none'; script-src 'sha256-{hash}'; form-action {origin}; base-uri 'none'; frame-ancestors 'none'"
     )
-}
-
-/// Text that stands in HTML, in an attribute as well.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

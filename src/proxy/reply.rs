@@ -7,6 +7,8 @@ mod accept;
 mod page;
 mod words;
 
+pub use page::escape;
+
 use crate::base::reason::Reason;
 use accept::Format;
 use bytes::Bytes;

@@ -78,8 +78,9 @@ pub(super) fn refusal(words: &Words, reason: Reason, status: StatusCode, request
     )
 }
 
-/// A text for use between tags and in attribute values.
-fn escape(text: &str) -> String {
+/// A text for use between tags and in attribute values of HTML.
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
