@@ -194,8 +194,9 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::base::secret::Secret;
-    use crate::certificate::facts::{AlternativeNames, Attribute, DistinguishedName};
+    use crate::certificate::facts::AlternativeNames;
     use crate::certificate::path::policy::Outcome;
+    use crate::certificate::testing::facts_of as certificate;
 
     const PARTNERS: [u8; 32] = [2; 32];
 
@@ -216,25 +217,6 @@ mod tests {
     fn peers(list: &[(&str, config::Peer)]) -> Result<Peers, PeerError> {
         let map = list.iter().map(|(name, peer)| ((*name).to_owned(), peer.clone())).collect();
         Peers::new::<std::convert::Infallible>(&map, |_| Ok(Vec::new()))
-    }
-
-    fn certificate(common_name: &str, names: AlternativeNames) -> CertificateFacts {
-        let attribute = Attribute { oid: COMMON_NAME.to_owned(), value: common_name.to_owned() };
-        let subject = DistinguishedName { text: String::new(), der: Vec::new(), attributes: vec![attribute] };
-        CertificateFacts {
-            issuer: subject.clone(),
-            subject,
-            serial: vec![1],
-            not_before: Timestamp::from_unix(0),
-            not_after: Timestamp::FAR_FUTURE,
-            fingerprint: [0; 32],
-            spki_sha256: [0; 32],
-            names,
-            key_usage: None,
-            extended_key_usage: None,
-            policies: Vec::new(),
-            is_authority: false,
-        }
     }
 
     fn dns(names: &[&str]) -> AlternativeNames {

@@ -2,7 +2,9 @@
 //! `openssl` program for what rcgen does not make.
 
 use super::der;
+use super::facts::{self, AlternativeNames, Attribute, CertificateFacts};
 use super::fields::{Extension, Fields};
+use super::name::COMMON_NAME;
 use crate::base::clock::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair, SigningKey,
@@ -18,6 +20,28 @@ pub(crate) static LEAF_KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::genera
 
 /// A time at which everything is valid unless it was made not to be: 2026-06-01T00:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_780_272_000);
+
+/// What a certificate says whose common name (none if it is empty) and alternative names are all that matters.
+pub(crate) fn facts_of(common_name: &str, names: AlternativeNames) -> CertificateFacts {
+    let named =
+        (!common_name.is_empty()).then(|| Attribute { oid: COMMON_NAME.to_owned(), value: common_name.to_owned() });
+    let subject =
+        facts::DistinguishedName { text: String::new(), der: Vec::new(), attributes: named.into_iter().collect() };
+    CertificateFacts {
+        issuer: subject.clone(),
+        subject,
+        serial: vec![1],
+        not_before: Timestamp::from_unix(0),
+        not_after: Timestamp::FAR_FUTURE,
+        fingerprint: [0; 32],
+        spki_sha256: [0; 32],
+        names,
+        key_usage: None,
+        extended_key_usage: None,
+        policies: Vec::new(),
+        is_authority: false,
+    }
+}
 
 /// An authority with its key.
 pub(crate) struct Authority {

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::base::clock::Timestamp;
-use crate::certificate::facts::{AlternativeNames, Attribute, DistinguishedName};
-use crate::certificate::name::COMMON_NAME;
+use crate::certificate::facts::AlternativeNames;
 use crate::certificate::path::policy::Outcome;
+use crate::certificate::testing::facts_of as certificate;
 use proptest::prelude::*;
 
 const AUTHORITY: [u8; 32] = [1; 32];
@@ -38,32 +38,6 @@ fn sip() -> Arc<Rule> {
 fn claimed(username: &str, realm: &str, device: &str) -> Claimed {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Claimed { username: some(username), realm: some(realm), device: some(device) }
-}
-
-fn certificate(common_name: &str, names: AlternativeNames) -> CertificateFacts {
-    let subject = DistinguishedName {
-        text: String::new(),
-        der: Vec::new(),
-        attributes: [common_name]
-            .iter()
-            .filter(|name| !name.is_empty())
-            .map(|name| Attribute { oid: COMMON_NAME.to_owned(), value: (*name).to_owned() })
-            .collect(),
-    };
-    CertificateFacts {
-        issuer: subject.clone(),
-        subject,
-        serial: vec![1],
-        not_before: Timestamp::from_unix(0),
-        not_after: Timestamp::FAR_FUTURE,
-        fingerprint: [0; 32],
-        spki_sha256: [0; 32],
-        names,
-        key_usage: None,
-        extended_key_usage: None,
-        policies: Vec::new(),
-        is_authority: false,
-    }
 }
 
 fn path() -> ValidPath {
