@@ -469,6 +469,47 @@ fn a_change_that_was_cut_off_is_not_made_of_an_account_that_was_changed_since() 
 }
 
 #[test]
+fn among_many_changes_those_that_take_something_away_are_told_by_name() {
+    let folder = Folder::sqlite();
+    let crowd = people("p", 10_500);
+    folder.write("in.csv", &format!("{crowd}zed,,,,,\n"));
+    folder.succeeds(&["account", "import", "in.csv"]);
+    let renamed: String =
+        crowd.lines().skip(1).map(|line| format!("{},Another,\n", line.split(',').next().unwrap())).collect();
+    folder.write("change.csv", &format!("username,name,status\nzed,,locked\n{renamed}"));
+    folder.succeeds(&["account", "import", "--on-existing", "update", "change.csv"]);
+    assert_eq!(folder.count("changes WHERE kind = 'account' AND name = 'zed'"), 1);
+    assert_eq!(folder.count("changes WHERE name LIKE 'p%'"), 0);
+    assert!(folder.count("changes WHERE kind = 'flush'") > 0);
+    // What is not told by name has a name of its own all the same, and stands at the end.
+    let marks = folder.count("changes WHERE name LIKE '%:%'");
+    assert_eq!(folder.count("(SELECT DISTINCT name FROM changes WHERE name LIKE '%:%')"), marks);
+    assert_eq!(folder.count("changes WHERE n = (SELECT MAX(n) FROM changes) AND name LIKE '%:%'"), 1);
+    folder.is_clean();
+}
+
+#[test]
+fn an_import_of_which_the_database_lost_a_part_is_undone() {
+    for (kind, folder) in Folder::each() {
+        folder.write("in.csv", &people("p", 20_000));
+        let mut command = folder.command(&["account", "import", "in.csv"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while folder.count("accounts") <= 1000 {
+            assert!(start.elapsed() < PATIENCE, "{kind}: the import does not come so far");
+        }
+        // As a server that takes over and has not yet heard of the first account.
+        (folder.sql)("DELETE FROM accounts WHERE id = (SELECT first_id FROM imports)");
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{kind}: {said}");
+        assert!(said.contains("lost a part") && said.contains("nothing was imported"), "{kind}: {said}");
+        assert_eq!(folder.count("accounts"), 0, "{kind}");
+        folder.is_clean();
+    }
+}
+
+#[test]
 fn two_imports_at_once_do_not_mix() {
     for (kind, folder) in Folder::each() {
         let start = |file: &str| {

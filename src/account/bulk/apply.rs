@@ -5,8 +5,9 @@
 use super::known::{Known, Question, look};
 use super::record::{Person, Refusal};
 use super::staged::Staged;
-use super::write::{CHUNK, Import, LEASE, Stop, change, finished, holder, now};
+use super::write::{CHUNK, Import, LEASE, Stop, change, finished, holder, mark, now};
 use super::{APPLYING, ImportError, PENDING, Phase, Rejection, Watch, statements};
+use crate::account::Status;
 use crate::store::changes::{self, Kind};
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 /// So many changed accounts are told to the gates one by one. If there are more, the gates are told once, at the end,
 /// to ask for everything anew.
 pub(super) const TOLD: u64 = 10_000;
+
+/// If they are told so late, the gates are told this often in between to ask for everything anew, too.
+const FLUSHED: Duration = Duration::from_secs(5);
 
 /// How many reserved names are released in one transaction.
 const NAMES_AT_ONCE: i64 = 1000;
@@ -32,9 +36,14 @@ pub(super) async fn apply(
 ) -> Result<Vec<Rejection>, ImportError> {
     let what = "changing accounts";
     let (mut done, mut given_up): (u64, Vec<Rejection>) = (0, Vec::new());
+    let mut flushed = Instant::now();
     loop {
-        let step = database.write((import.clone(), told), |session, (import, told)| {
-            Box::pin(async move { apply_some(session, import, *told).await })
+        let flush = !told && flushed.elapsed() >= FLUSHED;
+        if flush {
+            flushed = Instant::now();
+        }
+        let step = database.write((import.clone(), told, flush), |session, (import, told, flush)| {
+            Box::pin(async move { apply_some(session, import, *told, *flush).await })
         });
         let made = finished(database, what, step.await)?.map_err(|_| ImportError::TakenOver)?;
         if made.lines == 0 {
@@ -49,6 +58,7 @@ pub(super) async fn apply(
         Box::pin(async move {
             if !told {
                 changes::record(session, Kind::Flush, "").await?;
+                mark(session, &import.holder).await?;
             }
             import.renew(session, APPLYING).await?;
             session.execute(statements::END, vec![Value::Integer(import.first)]).await?;
@@ -68,7 +78,7 @@ struct Made {
 }
 
 /// Makes the next changes.
-async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> Result<Made, Abort<Stop>> {
+async fn apply_some(session: &mut dyn Session, import: &Import, told: bool, flush: bool) -> Result<Made, Abort<Stop>> {
     let most = i64::try_from(CHUNK).unwrap_or(i64::MAX);
     let rows = session.query(statements::UPDATES, vec![Value::Integer(import.first), Value::Integer(most)]).await?;
     let Some(last) = rows.last().map(|row| row.integer(0)).transpose()? else { return Ok(Made::default()) };
@@ -81,13 +91,8 @@ async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> R
             Err(refusal) => given_up.push(Rejection { line, username: None, refusal }),
         }
     }
-    if told {
-        for (_, noted) in &staged {
-            changes::record(session, Kind::Account, &noted.record.username).await?;
-        }
-    }
     // One number is enough for all, as no two of these changes are about the same account.
-    let number = changes::record(session, Kind::Account, &import.holder).await?;
+    let number = mark(session, &import.holder).await?;
     import.renew(session, APPLYING).await?;
     let mut question = Question { persons: true, ..Question::default() };
     for person in staged.iter().filter_map(|(_, noted)| noted.record.made().ok()) {
@@ -102,8 +107,37 @@ async fn apply_some(session: &mut dyn Session, import: &Import, told: bool) -> R
         }
     }
     change(session, number, &changed).await?;
+    // Who loses something is named in any case: it must not wait until an import is over, which may be cut off.
+    let named = changed.iter().filter(|(_, before, after)| told || takes_away(before, after));
+    for (_, before, _) in named {
+        changes::record(session, Kind::Account, &before.account.username).await?;
+    }
+    if flush {
+        changes::record(session, Kind::Flush, "").await?;
+    }
+    // What a position of the feed may end with is unique.
+    mark(session, &import.holder).await?;
     session.execute(statements::DELETE_UPDATES, vec![Value::Integer(import.first), Value::Integer(last)]).await?;
     Ok(Made { lines: u64::try_from(rows.len()).unwrap_or(u64::MAX), given_up })
+}
+
+/// Whether a change takes anything away that somebody may get in by: whether more is different than what came to be
+/// where nothing was, and what says nothing of rights.
+fn takes_away(before: &Person, after: &Person) -> bool {
+    let mut kept = after.clone();
+    let (was, is) = (&before.account, &mut kept.account);
+    is.display_name.clone_from(&was.display_name);
+    is.home.clone_from(&was.home);
+    is.aliases.retain(|alias| was.aliases.contains(alias));
+    is.groups.retain(|group| was.groups.contains(group));
+    if was.email.is_none() {
+        is.email = None;
+    }
+    if was.status != Status::Active {
+        is.status = was.status;
+    }
+    kept.credentials.retain(|credential| before.credentials.contains(credential));
+    kept != *before
 }
 
 /// The account of a change, before and after it.
@@ -215,10 +249,32 @@ async fn imports(database: &Database) -> Result<(Vec<Found>, crate::base::clock:
     finished(database, "looking for other imports", asked.await)?.map_err(|_| ImportError::TakenOver)
 }
 
-/// Whether an import is there that nobody sees yet.
-pub(super) async fn is_pending(database: &Database, import: &Import) -> Result<bool, ImportError> {
+/// What became of an import whose accounts were to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nobody sees them.
+    Pending,
+    /// They were shown.
+    Shown,
+    /// Another process has had its hands in it, and has shown or removed them.
+    Unknown,
+}
+
+/// What became of an import of this process whose accounts were to be shown.
+pub(super) async fn standing(database: &Database, import: &Import) -> Result<Standing, ImportError> {
     let (all, _) = imports(database).await?;
-    Ok(all.iter().any(|found| found.first == import.first && found.state == PENDING))
+    let found = all.iter().find(|found| found.first == import.first);
+    if found.is_some_and(|found| found.holder != import.holder) {
+        return Ok(Standing::Unknown);
+    }
+    Ok(match found {
+        Some(found) if found.state == PENDING => Standing::Pending,
+        Some(_) => Standing::Shown,
+        // Its end is the same step as showing the accounts, unless somebody took it for dead, who may do so only when
+        // its lease is over.
+        None if import.clock.1.elapsed() < LEASE => Standing::Shown,
+        None => Standing::Unknown,
+    })
 }
 
 /// Waits until each import that is there has given a sign of life or is known to be dead, and clears those away.
@@ -276,5 +332,74 @@ async fn take_over(database: &Database, dead: &Found, watch: &dyn Watch) -> Resu
         Ok(())
     } else {
         discard(database, &import).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::bulk::write::{Written, show};
+    use crate::account::bulk::{DEADLINES, jsonl};
+    use crate::base::clock::Timestamp;
+    use crate::config;
+
+    #[tokio::test]
+    async fn an_import_that_was_taken_over_is_not_taken_for_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = config::Store::Sqlite { path: directory.path().join("accounts.db") };
+        let database = Database::open(&store, tokio::runtime::Handle::current(), DEADLINES).await.unwrap();
+        let clock = (Timestamp::from_unix(1_800_000_000), Instant::now());
+        let import = Import { first: 1, last: 1, holder: "this".to_owned(), clock };
+        let run = async |sql: &'static str, values: Vec<Value>| {
+            let done = database.write((sql, values), |session, (sql, values)| {
+                Box::pin(async move { Ok::<_, Abort<Stop>>(session.execute(sql, values.clone()).await?) })
+            });
+            assert_eq!(done.await.unwrap(), 1);
+        };
+        let row = |holder: &str| {
+            let [first, last, expires] = [1, 1, 1_900_000_000].map(Value::Integer);
+            vec![first, last, Value::from(holder), expires, Value::from(PENDING)]
+        };
+        let written = Written { import: import.clone(), added: 0, updates: 0, rejections: Vec::new() };
+        run(statements::BEGIN, row("another")).await;
+        assert!(matches!(show(&database, &written).await, Err(ImportError::TakenOver)));
+        assert_eq!(standing(&database, &import).await.unwrap(), Standing::Unknown);
+        run(statements::END, vec![Value::Integer(1)]).await;
+        run(statements::BEGIN, row("this")).await;
+        assert!(matches!(show(&database, &written).await, Err(ImportError::Lost)), "nobody is not there");
+        assert_eq!(standing(&database, &import).await.unwrap(), Standing::Pending);
+        run(statements::SET_STATE, vec![Value::from(APPLYING), Value::Integer(1)]).await;
+        assert_eq!(standing(&database, &import).await.unwrap(), Standing::Shown);
+    }
+
+    #[test]
+    fn what_takes_something_away_is_told_from_what_only_adds() {
+        let ha1 = |digit: &str| format!(r#"{{"realm":"r","algorithm":"MD5","ha1":"{}"}}"#, digit.repeat(32));
+        let person = |line: &str| jsonl::record(line.as_bytes()).unwrap();
+        let all = format!(
+            r#"{{"username":"ann","email":"a@example.org","aliases":["a1","a2"],"groups":["g1","g2"],"digest":[{}]}}"#,
+            ha1("a")
+        );
+        let before = person(&all).made().unwrap();
+        for (line, expected) in [
+            (r#""name":"Ann","home":"mail1""#.to_owned(), false),
+            (r#""aliases":["a1","a2","a3"],"groups":["g1","g2","g3"]"#.to_owned(), false),
+            (r#""status":"locked""#.to_owned(), true),
+            (r#""status":"closed""#.to_owned(), true),
+            (r#""email":null"#.to_owned(), true),
+            (r#""email":"b@example.org""#.to_owned(), true),
+            (r#""aliases":["a1","a3"]"#.to_owned(), true),
+            (r#""groups":["g2","g3"]"#.to_owned(), true),
+            (r#""digest":[]"#.to_owned(), true),
+            (format!(r#""digest":[{}]"#, ha1("b")), true),
+        ] {
+            let after = person(&format!(r#"{{"username":"ann",{line}}}"#)).applied_to(before.clone());
+            assert_eq!(takes_away(&before, &after), expected, "{line}");
+        }
+        let mut locked = before.clone();
+        locked.account.status = Status::Locked;
+        assert!(!takes_away(&locked, &before), "it is unlocked");
+        let nobody = person(r#"{"username":"ann"}"#).made().unwrap();
+        assert!(!takes_away(&nobody, &before), "all of it is new");
     }
 }

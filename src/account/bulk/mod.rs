@@ -151,6 +151,11 @@ pub enum ImportError {
     /// Another import has taken this one for dead.
     #[error("another import has taken this one for dead, as it gave no sign of life for 30 s")]
     TakenOver,
+    /// The database has lost a part of what was written.
+    #[error(
+        "the database has lost a part of what was written, as when a server takes over from one that it lagged behind"
+    )]
+    Lost,
     /// Whoever watches wanted it to end.
     #[error("it was interrupted")]
     Stopped,
@@ -247,13 +252,15 @@ impl Bulk {
         let database = &self.database;
         let written = write::write(database, file, options, survey, watch, began).await?;
         let changes = written.updates;
-        if let Err(error) = write::show(database, &written.import, changes > 0).await {
+        match write::show(database, &written).await {
+            Ok(()) => {}
+            Err(error @ (ImportError::TakenOver | ImportError::Lost)) => return Err(error),
             // An answer that was lost may have been the one that says that it was done.
-            match apply::is_pending(database, &written.import).await {
-                Ok(true) => return Err(error),
-                Ok(false) => {}
-                Err(_) => return Err(ImportError::Uncertain(Box::new(error))),
-            }
+            Err(error) => match apply::standing(database, &written.import).await {
+                Ok(apply::Standing::Pending) => return Err(error),
+                Ok(apply::Standing::Shown) => {}
+                Ok(apply::Standing::Unknown) | Err(_) => return Err(ImportError::Uncertain(Box::new(error))),
+            },
         }
         let mut given_up = Vec::new();
         if changes > 0 {

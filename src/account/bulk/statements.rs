@@ -80,6 +80,10 @@ pub(super) static DELETE_PASSWORDS: Many = Many::among("DELETE FROM password_has
 
 /// The next ids of a range. Parameters: the first and the last, how many.
 pub(super) const IDS: &str = "SELECT id FROM accounts WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?";
+/// How many accounts a range has. Parameters: the first id and the last one.
+pub(super) const COUNT_ACCOUNTS: &str = "SELECT COUNT(*) FROM accounts WHERE id >= ? AND id <= ?";
+/// How many changes an import has noted. Parameters: import.
+pub(super) const COUNT_UPDATES: &str = "SELECT COUNT(*) FROM import_updates WHERE import = ?";
 /// Parameters: the first id and the last one.
 pub(super) const DELETE_ACCOUNTS: &str = "DELETE FROM accounts WHERE id >= ? AND id <= ?";
 

@@ -72,6 +72,8 @@ impl Import {
 pub(super) enum Stop {
     /// Another process has taken the import for dead.
     TakenOver,
+    /// Not all that was written is there.
+    Lost,
     /// Lines have become impossible since the file was checked.
     Refused(Vec<Rejection>),
 }
@@ -93,6 +95,14 @@ pub(super) async fn now(session: &mut dyn Session) -> Result<Timestamp, Fault> {
     let text = rows.first().ok_or_else(|| Fault::Unexpected("the server gave no time".to_owned()))?.text(0)?;
     let parsed = format!("{}Z", text.replace(' ', "T")).parse();
     parsed.map_err(|_| Fault::Unexpected(format!("{text:?} is no time of the server")))
+}
+
+/// Takes a number of the feed under a name that nothing else ever has (no user name holds a colon), not even the same
+/// step of the same import when it is made again. Whoever has read so far and finds another name there knows that
+/// the database went back to an older state.
+pub(super) async fn mark(session: &mut dyn Session, holder: &str) -> Result<i64, Fault> {
+    let name = format!("{holder}:{}", self::holder()?);
+    changes::record(session, Kind::Account, &name).await
 }
 
 /// A name that no other process takes.
@@ -170,7 +180,7 @@ async fn begin(database: &Database, accounts: u64) -> Result<(Import, i64), Impo
     let accounts = i64::try_from(accounts).unwrap_or(i64::MAX);
     let done = database.write((holder, accounts), |session, (holder, accounts)| {
         Box::pin(async move {
-            let number = changes::record(session, Kind::Account, holder).await?;
+            let number = mark(session, holder).await?;
             let clock = (now(session).await?, Instant::now());
             let mut highest = 0;
             for row in session.query(statements::HIGHEST, Vec::new()).await? {
@@ -254,6 +264,7 @@ impl Writer<'_> {
         match finished(self.database, "writing accounts", done)? {
             Ok(number) => Ok(Some(number)),
             Err(Stop::TakenOver) => Err(ImportError::TakenOver),
+            Err(Stop::Lost) => Err(ImportError::Lost),
             Err(Stop::Refused(rejections)) if self.keep_going => {
                 self.expected = None;
                 leave_out(&rejections.iter().map(|rejection| rejection.line).collect());
@@ -270,7 +281,7 @@ impl Writer<'_> {
 }
 
 async fn add(session: &mut dyn Session, adding: &Adding) -> Result<i64, Abort<Stop>> {
-    let number = changes::record(session, Kind::Account, &adding.import.holder).await?;
+    let number = mark(session, &adding.import.holder).await?;
     adding.import.renew(session, PENDING).await?;
     if adding.expected != Some(number) {
         let mut question = Question::default();
@@ -351,7 +362,7 @@ fn refuse(rejections: Vec<Rejection>) -> Result<(), Abort<Stop>> {
 /// Notes changes, and reserves the names that they give to accounts or leave them: until the changes are made these go
 /// to nobody else.
 async fn stage(session: &mut dyn Session, staging: &Staging) -> Result<i64, Abort<Stop>> {
-    let number = changes::record(session, Kind::Account, &staging.import.holder).await?;
+    let number = mark(session, &staging.import.holder).await?;
     staging.import.renew(session, PENDING).await?;
     let mut question = Question { persons: true, ..Question::default() };
     let mut people = Vec::with_capacity(staging.records.len());
@@ -394,15 +405,24 @@ async fn stage(session: &mut dyn Session, staging: &Staging) -> Result<i64, Abor
     Ok(number)
 }
 
-/// Has everybody see the accounts: all of them at once. `updates` says whether there are changes to be made after it.
-pub(super) async fn show(database: &Database, import: &Import, updates: bool) -> Result<(), ImportError> {
-    let done = database.write((import.clone(), updates), |session, (import, updates)| {
+/// Has everybody see the accounts: all of them at once. All that was written must be there: a server that took over
+/// from one which it lagged behind has lost the last of it, and what is left is not what the file says.
+pub(super) async fn show(database: &Database, written: &Written) -> Result<(), ImportError> {
+    let counted = (written.import.clone(), written.added, written.updates);
+    let done = database.write(counted, |session, (import, added, updates)| {
         Box::pin(async move {
-            changes::record(session, Kind::Account, &import.holder).await?;
+            mark(session, &import.holder).await?;
             import.renew(session, PENDING).await?;
+            let range = vec![Value::Integer(import.first), Value::Integer(import.last)];
+            let accounts = count(session, statements::COUNT_ACCOUNTS, range).await?;
+            let noted = count(session, statements::COUNT_UPDATES, vec![Value::Integer(import.first)]).await?;
+            // One of them is nobody.
+            if (accounts, noted) != (added.saturating_add(1), *updates) {
+                return Err(Abort::Refused(Stop::Lost));
+            }
             let nobody = vec![Value::Integer(import.last), Value::Integer(import.last)];
             session.execute(statements::DELETE_ACCOUNTS, nobody).await?;
-            if *updates {
+            if *updates > 0 {
                 let state = vec![Value::from(APPLYING), Value::Integer(import.first)];
                 session.execute(statements::SET_STATE, state).await?;
             } else {
@@ -411,7 +431,16 @@ pub(super) async fn show(database: &Database, import: &Import, updates: bool) ->
             Ok::<_, Abort<Stop>>(())
         })
     });
-    finished(database, "taking the accounts over", done.await)?.map_err(|_| ImportError::TakenOver)
+    finished(database, "taking the accounts over", done.await)?.map_err(|stop| match stop {
+        Stop::Lost => ImportError::Lost,
+        Stop::TakenOver | Stop::Refused(_) => ImportError::TakenOver,
+    })
+}
+
+async fn count(session: &mut dyn Session, sql: &'static str, range: Vec<Value>) -> Result<u64, Fault> {
+    let rows = session.query(sql, range).await?;
+    let row = rows.first().ok_or_else(|| Fault::Unexpected("the server counted nothing".to_owned()))?;
+    Ok(u64::try_from(row.integer(0)?).unwrap_or(0))
 }
 
 /// The outcome of a transaction, its faults taken for those of the import.

@@ -169,7 +169,7 @@ fn failed(file: &Path, error: ImportError) -> Failure {
         ImportError::Uncertain(_) => {
             (error.to_string(), "look with `wicketgate account show` whether one of the accounts is there")
         }
-        ImportError::Stopped | ImportError::TakenOver | ImportError::Rejected(_) => {
+        ImportError::Stopped | ImportError::TakenOver | ImportError::Lost | ImportError::Rejected(_) => {
             (format!("{error}{nothing}"), "import it again")
         }
     };
