@@ -113,7 +113,7 @@ fn not_in_the_cache(bencher: Bencher<'_, '_>) {
 }
 
 /// One of ten thousand accounts that the cache has.
-#[divan::bench]
+#[divan::bench(sample_count = 100, sample_size = 1000)]
 fn in_the_cache(bencher: Bencher<'_, '_>) {
     let world = world();
     let cache = Cache {
