@@ -3,6 +3,7 @@
 //! nothing newer than 3DES and SHA-1, and call the modern form a wrong password.
 
 use crate::base::secret::Secret;
+use crate::ca::password::{Origin, Password};
 use aws_lc_rs::digest::{SHA256, digest};
 use p12_keystore::{
     Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, Pkcs12Archive, PrivateKey, PrivateKeyChain,
@@ -27,13 +28,29 @@ pub enum Form {
     Legacy,
 }
 
-impl Encryption {
-    /// People choose these passwords, and the file goes by mail: each guess shall cost something.
-    /// Programs that import it take some tenths of a second.
-    pub const MODERN: Self = Self { form: Form::Modern, iterations: 100_000 };
+/// For a password that people choose, of a file that goes by mail: each guess shall cost something.
+/// Programs that import it take some tenths of a second.
+const FOR_CHOSEN: u32 = 100_000;
 
-    /// As many iterations as OpenSSL has; old programs refuse much more.
-    pub const LEGACY: Self = Self { form: Form::Legacy, iterations: 2_048 };
+/// For a password that nobody can guess: the least that importers which follow NIST SP 800-132 take.
+const FOR_GENERATED: u32 = 1_000;
+
+impl Encryption {
+    /// The modern form for a password that a person has chosen.
+    pub const MODERN: Self = Self { form: Form::Modern, iterations: FOR_CHOSEN };
+
+    /// The legacy form for a password that a person has chosen.
+    pub const LEGACY: Self = Self { form: Form::Legacy, iterations: FOR_CHOSEN };
+
+    /// As costly as it must be for this password.
+    #[must_use]
+    pub fn of(form: Form, password: &Password) -> Self {
+        let iterations = match password.origin() {
+            Origin::Generated => FOR_GENERATED,
+            Origin::Chosen => FOR_CHOSEN,
+        };
+        Self { form, iterations }
+    }
 }
 
 /// What goes into a file.
@@ -108,6 +125,14 @@ pub fn make(contents: Contents<'_>, password: &Secret, encryption: Encryption) -
         .mac_iterations(encryption.iterations)
         .write()
         .map_err(|error| failed(error.to_string()))
+}
+
+/// The file's octets, encrypted as costly as the password needs it. See [`make`].
+///
+/// # Errors
+/// As [`make`].
+pub fn pack(contents: Contents<'_>, password: &Password, form: Form) -> Result<Vec<u8>, Pkcs12Error> {
+    make(contents, password.secret(), Encryption::of(form, password))
 }
 
 /// Opens a file of one's own making. It believes the file when that asks for very many iterations, so
