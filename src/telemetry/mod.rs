@@ -1,7 +1,9 @@
 //! What others may see of us: `log` (structured lines), `audit` (one flat record for each verdict),
-//! `request_id` (what a page and a record are matched by) and `seldom` (what would otherwise fill a log).
+//! `metrics` (numbers), `request_id` (what a page and a record are matched by) and `seldom` (what would otherwise
+//! fill a log).
 
 pub mod audit;
 pub mod log;
+pub mod metrics;
 pub mod request_id;
 pub mod seldom;
