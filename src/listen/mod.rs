@@ -3,6 +3,7 @@
 
 pub mod activity;
 mod begin;
+pub mod coalesce;
 pub mod connection;
 pub mod io;
 pub mod limit;

@@ -6,6 +6,7 @@ use super::doubt::{Loss, look_again};
 use super::{Client, Closed, Worker};
 use crate::config::Timeouts;
 use crate::listen::activity::{Activity, Expired};
+use crate::listen::coalesce::{Coalesced, CoalescingIo};
 use crate::listen::connection::Connection;
 use crate::listen::io::ClientIo;
 use crate::listen::limit::Place;
@@ -52,14 +53,15 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
         move |request: Request<Incoming>| Box::pin(super::handle(Arc::clone(&client), Arc::clone(&worker), request))
     });
     if multiplexed {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let mut protocol = http2::Builder::new(TokioExecutor::new());
+        protocol
             .timer(TokioTimer::new())
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_pending_accept_reset_streams(MOST_RESETS)
-            .serve_connection(io, service);
+            .max_pending_accept_reset_streams(MOST_RESETS);
+        let connection = CoalescingIo::new(io).serve(|io| protocol.serve_connection(io, service));
         drive(Box::pin(connection), &client, &worker, &timeouts).await;
     } else {
         let connection = http1::Builder::new()
@@ -88,13 +90,13 @@ where
     }
 }
 
-impl<S> Drivable for http2::Connection<ClientIo, S, TokioExecutor>
+impl<S> Drivable for Coalesced<http2::Connection<CoalescingIo<ClientIo>, S, TokioExecutor>, ClientIo>
 where
     S: HttpService<Incoming, ResBody = ReplyBody, Error = Closed>,
     S::Future: Send + 'static,
 {
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn finish(mut self: Pin<&mut Self>) {
+        self.connection().graceful_shutdown();
     }
 }
 
