@@ -1,6 +1,6 @@
 //! The certificates that we make (RFC 5280): `key` signs, `profile` says what a kind of certificate
-//! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `pem` and `pkcs12`
-//! put them into the forms that others read, the latter under a `password`, `files` lays them down. What other people's certificates
+//! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `pem`, `pkcs7` and
+//! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down. What other people's certificates
 //! say is `certificate`'s business, and whether they still count is `revocation`'s.
 
 pub mod crl;
@@ -10,4 +10,5 @@ pub mod key;
 pub mod password;
 pub mod pem;
 pub mod pkcs12;
+pub mod pkcs7;
 pub mod profile;
