@@ -5,6 +5,7 @@
 
 pub mod bulk;
 pub mod cache;
+pub mod certificates;
 pub mod foreign;
 pub mod ha1;
 pub mod reopen;

@@ -8,6 +8,7 @@
 mod passwords;
 pub(super) mod statements;
 
+use super::certificates::{self, Entry, Revocation};
 use super::names;
 use super::password::Password;
 use super::{
@@ -263,11 +264,11 @@ impl Registry for Store {
         Box::pin(async move {
             names::key(certificate)?;
             names::reason(reason)?;
-            let revocation = Revocation { key: certificate.clone(), at, reason: reason.to_owned() };
-            let done = self.database.write(revocation, |session, revocation| {
-                Box::pin(async move { Ok(revoke(session, revocation).await?) })
+            let revocation = (certificate.clone(), Revocation { at, reason: reason.to_owned() });
+            let done = self.database.write(revocation, |session, (certificate, revocation)| {
+                Box::pin(async move { Ok(certificates::revoke(session, certificate, revocation).await?) })
             });
-            self.outcome("revoking a certificate", done.await)
+            self.outcome("revoking a certificate", done.await).map(|_| ())
         })
     }
 
@@ -281,12 +282,6 @@ impl Registry for Store {
             self.outcome("flushing the caches", done.await)
         })
     }
-}
-
-struct Revocation {
-    key: CertificateKey,
-    at: Timestamp,
-    reason: String,
 }
 
 /// The key of the table decides who was first, on one node or on several.
@@ -366,7 +361,7 @@ async fn revoked(
 ) -> Result<Vec<Option<Timestamp>>, Abort<Infallible>> {
     let mut times = Vec::with_capacity(certificates.len());
     for certificate in certificates {
-        let (issuer, serial) = key(certificate);
+        let [issuer, serial] = certificates::key(certificate);
         let rows = session.query(statements::REVOKED, vec![issuer.clone(), serial.clone(), issuer, serial]).await?;
         let mut earliest = None;
         for row in &rows {
@@ -426,7 +421,8 @@ async fn remove(session: &mut dyn Session, (username, at): &(String, Timestamp))
     for row in session.query(statements::CERTIFICATES_OF, vec![text(username)]).await? {
         let issuer = row.blob(0)?.try_into().map_err(|_| Fault::Unexpected("an issuer is not 32 octets".to_owned()))?;
         let key = CertificateKey { issuer, serial: row.blob(1)?.to_vec() };
-        revoke(session, &Revocation { key, at: *at, reason: "cessationOfOperation".to_owned() }).await?;
+        let revocation = Revocation { at: *at, reason: "cessationOfOperation".to_owned() };
+        certificates::revoke(session, &key, &revocation).await?;
     }
     session.execute(statements::DELETE_ACCOUNT, vec![Value::Integer(id)]).await?;
     Ok(())
@@ -437,41 +433,14 @@ async fn record_issued(session: &mut dyn Session, certificate: &IssuedCertificat
     if let Some(username) = &certificate.username {
         require_account(session, username).await?;
     }
-    let (issuer, serial) = key(&certificate.key);
-    let inserted = session.execute(
-        statements::INSERT_CERTIFICATE,
-        vec![
-            issuer,
-            serial,
-            text(&certificate.issuer_name),
-            Value::from(certificate.username.as_deref()),
-            text(&certificate.subject),
-            Value::Integer(certificate.not_before.as_unix()),
-            Value::Integer(certificate.not_after.as_unix()),
-            Value::from(certificate.fingerprint.as_slice()),
-            text(&certificate.profile),
-        ],
-    );
-    match inserted.await {
-        Ok(_) => Ok(()),
+    let entry = Entry { certificate: certificate.clone(), spki: None, der: None };
+    match certificates::insert(session, &[&entry]).await {
+        Ok(()) => Ok(()),
         Err(Fault::Duplicate(_)) => {
             Err(Abort::Refused(RegistryError::AlreadyRecorded(hex::encode(&certificate.key.serial))))
         }
         Err(fault) => Err(fault.into()),
     }
-}
-
-async fn revoke(session: &mut dyn Session, revocation: &Revocation) -> Result<(), Fault> {
-    changes::record(session, Kind::Revocation, &revocation.key.name()).await?;
-    let (issuer, serial) = key(&revocation.key);
-    let (at, reason) = (Value::Integer(revocation.at.as_unix()), text(&revocation.reason));
-    let known = session.query(statements::REVOCATION, vec![issuer.clone(), serial.clone()]).await?;
-    if known.is_empty() {
-        let row = vec![issuer.clone(), serial.clone(), at.clone(), reason.clone()];
-        session.execute(statements::INSERT_REVOCATION, row).await?;
-    }
-    session.execute(statements::REVOKE_CERTIFICATE, vec![at, reason, issuer, serial]).await?;
-    Ok(())
 }
 
 /// Refuses an account that has a name in common with another one, be it a user name, an address or an
@@ -538,8 +507,4 @@ pub(super) fn record(account: &Account) -> [Value; 4] {
 
 fn text(text: &str) -> Value {
     Value::from(text)
-}
-
-fn key(key: &CertificateKey) -> (Value, Value) {
-    (Value::from(key.issuer.as_slice()), Value::from(key.serial.as_slice()))
 }

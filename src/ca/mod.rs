@@ -12,3 +12,4 @@ pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
 pub mod profile;
+pub mod register;

@@ -42,6 +42,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0005_passwords.sql"),
         mysql: include_str!("migrations/mysql/0005_passwords.sql"),
     },
+    Migration {
+        version: 6,
+        sqlite: include_str!("migrations/sqlite/0006_authority.sql"),
+        mysql: include_str!("migrations/mysql/0006_authority.sql"),
+    },
 ];
 
 /// The version that this program works with.

@@ -11,6 +11,7 @@ mod diagnosis;
 pub mod migrations;
 pub mod mysql;
 pub mod rights;
+pub mod rows;
 pub mod sqlite;
 
 pub use diagnosis::Diagnosis;

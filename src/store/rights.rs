@@ -133,8 +133,19 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "revocations",
         columns: &["issuer", "serial", "revoked_at", "reason"],
+        rights: [READ, RECORD, ALL, RECORD],
+    },
+    Table {
+        name: "certificate_contents",
+        columns: &["issuer", "serial", "spki", "der"],
+        rights: [READ, READ, APPEND, READ],
+    },
+    Table {
+        name: "revocation_log",
+        columns: &["n", "issuer", "serial", "at", "reason"],
         rights: [READ, APPEND, APPEND, APPEND],
     },
+    Table { name: "crl_numbers", columns: &["issuer", "number"], rights: [READ, NONE, RECORD, NONE] },
     Table { name: "change_counter", columns: &["id", "n"], rights: [READ, RAISE, RAISE, RAISE] },
     Table { name: "changes", columns: &["n", "kind", "name"], rights: [READ, REPLACE, REPLACE, REPLACE] },
     Table {

@@ -11,7 +11,6 @@ mod jsonl;
 mod known;
 mod read;
 mod record;
-mod rows;
 mod staged;
 mod statements;
 mod survey;

@@ -1,7 +1,7 @@
 //! The statements of imports and exports, in the SQL that SQLite and MySQL have in common.
 
-use super::rows::Many;
 use crate::account::sql::statements::all_that_belongs_to_them;
+use crate::store::rows::Many;
 
 /// The number of the last change.
 pub(super) const COUNTER: &str = "SELECT n FROM change_counter WHERE id = 1";

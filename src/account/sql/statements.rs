@@ -37,6 +37,7 @@ macro_rules! all_that_belongs_to_them {
 }
 
 pub(in crate::account) use all_that_belongs_to_them;
+pub(in crate::account) use present;
 
 /// Parameters: the user name.
 pub(super) const FIND_BY_USERNAME: &str =
@@ -135,21 +136,9 @@ pub(super) const REHASH: &str = "UPDATE password_hashes SET hash = ? \
     WHERE set_by = ? AND account_id = (SELECT id FROM accounts WHERE username = ?)";
 
 /// Parameters: issuer, serial, issuer name, user name, subject, notBefore, notAfter, fingerprint, profile.
-pub(super) const INSERT_CERTIFICATE: &str = "INSERT INTO certificates \
-    (issuer, serial, issuer_name, username, subject, not_before, not_after, fingerprint, profile) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-/// What was issued to an account and is not revoked. Parameters: the user name. Columns: issuer, serial.
-pub(super) const CERTIFICATES_OF: &str =
-    "SELECT issuer, serial FROM certificates WHERE username = ? AND revoked_at IS NULL";
-/// Parameters: time, reason, issuer, serial.
-pub(super) const REVOKE_CERTIFICATE: &str = "UPDATE certificates SET revoked_at = ?, reason = ? \
-    WHERE issuer = ? AND serial = ? AND revoked_at IS NULL";
-/// Parameters: issuer, serial.
-pub(super) const REVOCATION: &str = "SELECT 1 FROM revocations WHERE issuer = ? AND serial = ?";
-/// Parameters: issuer, serial, time, reason.
-pub(super) const INSERT_REVOCATION: &str =
-    "INSERT INTO revocations (issuer, serial, revoked_at, reason) VALUES (?, ?, ?, ?)";
-
+/// What was issued to an account and is not revoked for good. Parameters: the user name. Columns: issuer, serial.
+pub(super) const CERTIFICATES_OF: &str = "SELECT issuer, serial FROM certificates \
+    WHERE username = ? AND (revoked_at IS NULL OR reason = 'certificateHold')";
 /// Parameters: the identifier, until when it is kept.
 pub(super) const INSERT_USED: &str = "INSERT INTO handovers (identifier, kept_until) VALUES (?, ?)";
 /// Parameters: the time.

@@ -1,14 +1,15 @@
 //! Statements about many rows at once. A session prepares each statement once for each connection, so there is a
 //! text for each of a few numbers of rows, and any other number is made of those.
 
-use crate::store::{Fault, Row, Session, Value};
+use super::{Fault, Row, Session, Value};
 use std::sync::OnceLock;
 
 /// The numbers of rows that there are texts for, from the largest.
 const SIZES: [usize; 4] = [500, 50, 5, 1];
 
 /// One statement, for several numbers of rows.
-pub(super) struct Many {
+#[derive(Debug)]
+pub struct Many {
     before: &'static str,
     /// What stands there once for each row: `(?, ?)` of an INSERT, `?` of an IN.
     each: &'static str,
@@ -18,12 +19,14 @@ pub(super) struct Many {
 
 impl Many {
     /// A statement that inserts rows of this form.
-    pub(super) const fn insert(before: &'static str, row: &'static str) -> Self {
+    #[must_use]
+    pub const fn insert(before: &'static str, row: &'static str) -> Self {
         Self::around(before, row, "")
     }
 
     /// A statement about the values of a list, which ends with `after`.
-    pub(super) const fn among(before: &'static str, after: &'static str) -> Self {
+    #[must_use]
+    pub const fn among(before: &'static str, after: &'static str) -> Self {
         Self::around(before, "?", after)
     }
 
@@ -48,12 +51,10 @@ impl Many {
     }
 
     /// Inserts rows of `width` values each.
-    pub(super) async fn run(
-        &'static self,
-        session: &mut dyn Session,
-        width: usize,
-        values: Vec<Value>,
-    ) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The fault of the database.
+    pub async fn run(&'static self, session: &mut dyn Session, width: usize, values: Vec<Value>) -> Result<(), Fault> {
         let mut rows = values.len() / width.max(1);
         let mut values = values.into_iter();
         while let Some((sql, count)) = self.at_most(rows) {
@@ -64,7 +65,10 @@ impl Many {
     }
 
     /// Does it to all rows whose value is in a list.
-    pub(super) async fn execute(&'static self, session: &mut dyn Session, list: &[Value]) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The fault of the database.
+    pub async fn execute(&'static self, session: &mut dyn Session, list: &[Value]) -> Result<(), Fault> {
         for part in list.chunks(SIZES.iter().copied().max().unwrap_or(1)) {
             if let Some((sql, values)) = self.over(part) {
                 session.execute(sql, values).await?;
@@ -74,7 +78,10 @@ impl Many {
     }
 
     /// All rows whose value is in a list.
-    pub(super) async fn query(&'static self, session: &mut dyn Session, list: &[Value]) -> Result<Vec<Row>, Fault> {
+    ///
+    /// # Errors
+    /// The fault of the database.
+    pub async fn query(&'static self, session: &mut dyn Session, list: &[Value]) -> Result<Vec<Row>, Fault> {
         let mut rows = Vec::new();
         for part in list.chunks(SIZES.iter().copied().max().unwrap_or(1)) {
             if let Some((sql, values)) = self.over(part) {
