@@ -90,6 +90,10 @@ fn domain_of(value: &[u8]) -> Result<&str, NoRealm> {
     if !domain.split('.').all(label) {
         return Err(fault("what stands after the @ is no domain"));
     }
+    // Another reader may take what stands around the last one for the address.
+    if text.rsplit_once('@').is_some_and(|(_, last)| !last.starts_with(domain)) {
+        return Err(fault("there is another @ after its domain"));
+    }
     Ok(domain)
 }
 

@@ -58,6 +58,8 @@ fn what_names_no_single_address_says_why() {
         ("<alice@a.example>, <eve@b.example>", not("something follows the >")),
         ("eve@b.example <alice@a.example>", not("what stands before < is no name")),
         ("alice@a.exa\u{0}mple", not("it holds a control character")),
+        ("alice@a.example;x=@b.example", not("there is another @ after its domain")),
+        ("<sip:alice@a.example;x=@>;tag=1", not("there is another @ after its domain")),
         ("alice@c.example", NoRealm::NotAllowed("c.example".to_owned())),
         ("alice@sub.a.example", NoRealm::NotAllowed("sub.a.example".to_owned())),
         (&format!("alice@{}.example", "x".repeat(40)), NoRealm::NotAllowed("x".repeat(32))),
