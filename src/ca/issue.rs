@@ -14,7 +14,8 @@ use std::time::Duration;
 use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder};
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName,
+    SubjectKeyIdentifier,
 };
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
@@ -183,6 +184,33 @@ impl Authority {
         Self::open(key, certificate, self.chain())
     }
 
+    /// A certificate that makes a key an authority below this one by this name. `path_length` is as in
+    /// [`Authority::intermediate`].
+    ///
+    /// # Errors
+    /// As [`Authority::certify`].
+    pub(super) fn subordinate(
+        &self,
+        public_key: &[u8],
+        name: Name,
+        path_length: Option<u8>,
+        constraints: Option<NameConstraints>,
+        validity: Validity,
+    ) -> Result<CertificateDer<'static>, IssueError> {
+        let profile = Profile::authority(path_length);
+        self.may_certify(&profile, validity)?;
+        let template = Template {
+            profile: &profile,
+            subject: name,
+            alternative_names: None,
+            constraints,
+            issuer: self.name.clone(),
+            issuer_key: self.key_identifier.clone(),
+            subject_key: key_identifier(&self::public_key(public_key)?)?,
+        };
+        template.sign(self.key.as_ref(), public_key, validity)
+    }
+
     /// A certificate for a key that somebody else has: `public_key` is its SubjectPublicKeyInfo in DER.
     /// That its owner has the private half is for the caller to know.
     ///
@@ -197,6 +225,12 @@ impl Authority {
         validity: Validity,
     ) -> Result<CertificateDer<'static>, IssueError> {
         profile.check(subject)?;
+        self.may_certify(profile, validity)?;
+        let template = Template::new(profile, subject, self.name.clone(), self.key_identifier.clone(), public_key)?;
+        template.sign(self.key.as_ref(), public_key, validity)
+    }
+
+    fn may_certify(&self, profile: &Profile, validity: Validity) -> Result<(), IssueError> {
         if let (Kind::Authority { path_length }, Some(own)) = (profile.kind, self.path_length)
             && path_length.is_none_or(|below| below >= own)
         {
@@ -211,8 +245,7 @@ impl Authority {
                 issuer_not_after: self.validity.not_after,
             });
         }
-        let template = Template::new(profile, subject, self.name.clone(), self.key_identifier.clone(), public_key)?;
-        template.sign(self.key.as_ref(), public_key, validity)
+        Ok(())
     }
 
     /// A certificate with a new key of its own.
@@ -291,6 +324,7 @@ struct Template<'a> {
     profile: &'a Profile,
     subject: Name,
     alternative_names: Option<SubjectAltName>,
+    constraints: Option<NameConstraints>,
     issuer: Name,
     issuer_key: OctetString,
     subject_key: OctetString,
@@ -308,6 +342,7 @@ impl<'a> Template<'a> {
             profile,
             subject: subject.name()?,
             alternative_names: subject.alternative_names()?,
+            constraints: None,
             issuer,
             issuer_key,
             subject_key: key_identifier(&public_key(spki)?)?,
@@ -363,6 +398,9 @@ impl BuilderProfile for Template<'_> {
             let usages = ExtendedKeyUsage(self.profile.extended_key_usage.clone());
             extensions.push(usages.to_extension(subject, &[])?);
         }
+        if let Some(constraints) = &self.constraints {
+            extensions.push(constraints.to_extension(subject, &[])?);
+        }
         if let Some(names) = &self.alternative_names {
             extensions.push(names.to_extension(subject, &[])?);
         }
@@ -399,7 +437,7 @@ pub(super) fn encode_time(at: Timestamp) -> Result<Time, IssueError> {
     Ok(Time::from(date))
 }
 
-fn timestamp(time: Time) -> Timestamp {
+pub(super) fn timestamp(time: Time) -> Timestamp {
     Timestamp::from_unix(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
 }
 

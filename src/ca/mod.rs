@@ -1,13 +1,19 @@
 //! The certificates that we make (RFC 5280): `key` signs, `profile` says what a kind of certificate
 //! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `pem`, `pkcs7` and
-//! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down. What other people's certificates
-//! say is `certificate`'s business, and whether they still count is `revocation`'s.
+//! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down.
+//! `hierarchy` makes an authority and renews it, `directory` is the folder that it lies in, `passphrase` is
+//! what its keys are sealed with, `constraints` limits the names that it may certify. What other people's
+//! certificates say is `certificate`'s business, and whether they still count is `revocation`'s.
 
+pub mod constraints;
 pub mod crl;
+pub mod directory;
 pub mod files;
+pub mod hierarchy;
 pub mod issue;
 pub mod key;
 pub mod password;
+pub mod passphrase;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;

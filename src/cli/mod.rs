@@ -3,6 +3,7 @@
 //! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
 
 pub mod account;
+pub mod ca;
 pub mod cache;
 pub mod check;
 pub mod completions;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Say whether a certificate is valid, without a configuration
     Verify(verify::Args),
+    /// Look after the authority that issues certificates
+    Ca(ca::Args),
     /// Look into revocation lists
     Crl(crl::Args),
     /// Look after the people who may pass
@@ -77,6 +80,7 @@ impl Command {
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Ca(args) => ca::run(args),
             Self::Crl(args) => crl::run(args),
             Self::Account(args) => account::run(args),
             Self::Db(args) => db::run(args),

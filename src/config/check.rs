@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod assertion;
+mod authority;
 mod claim;
 mod digest;
 mod basic;
@@ -93,6 +94,7 @@ impl Context<'_> {
             (Some(peers), Some(routes)) => self.routes_that_say_who(raw, peers, routes),
             _ => None,
         };
+        let authority = self.authority(&raw.authority);
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let log = self.log(raw.log.value());
@@ -115,6 +117,7 @@ impl Context<'_> {
             throttle: throttle?,
             routes: routes?,
             upstreams: upstreams?,
+            authority: authority?,
             timeouts: timeouts?,
             limits: limits?,
             log: log?,

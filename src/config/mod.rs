@@ -5,6 +5,7 @@
 
 mod access;
 mod assertion;
+mod authority;
 mod basic;
 mod check;
 pub mod claim;
@@ -32,6 +33,7 @@ mod values;
 
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
+pub use authority::{Authority, PassphraseSource};
 pub use basic::Basic;
 pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
@@ -53,6 +55,7 @@ pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 pub use upstream_authorization::UpstreamDigest;
 pub use upstream_tls::UpstreamTls;
+pub use values::parse_duration;
 
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
@@ -90,6 +93,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Named upstreams. Every name that a route mentions is here.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// The authority that issues certificates, if there is one.
+    pub authority: Option<Authority>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// How much a client may send and hold.

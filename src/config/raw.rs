@@ -8,6 +8,7 @@
 
 mod access;
 mod assertion;
+mod authority;
 mod claim;
 mod cache;
 mod digest;
@@ -26,6 +27,7 @@ mod upstream_tls;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
+pub(super) use authority::{Authority, Passphrase};
 pub(super) use basic::Basic;
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
@@ -86,6 +88,8 @@ pub(super) struct File {
     pub(super) routes: Field<Vec<Field<Route>>>,
     /// Named servers that answer requests.
     pub(super) upstreams: Field<BTreeMap<String, Field<Upstream>>>,
+    /// The authority that issues the certificates which the gate trusts.
+    pub(super) authority: Field<Authority>,
     /// How long each phase of a connection may take.
     pub(super) timeouts: Field<Timeouts>,
     /// How much a client may send and hold.

@@ -14,8 +14,11 @@ const MAX_DURATION: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// The memory in octets that the cache of accounts has for one answer of ordinary size, of each kind of answers.
 const ORDINARY_ANSWER: u64 = 2 << 10;
 
-/// `500ms`, `30s`, `5m`, `1h`, `365d`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration as the configuration has them: `500ms`, `30s`, `5m`, `1h`, `365d`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{}` is not a duration: write `500ms`, `30s`, `5m`, `1h` or `365d`", short(text));
     let (number, unit) = split_unit(text).ok_or_else(wrong)?;
     let milliseconds = match unit {

@@ -324,6 +324,31 @@ fn a_faulty_assertion_is_refused() {
 }
 
 #[test]
+fn a_faulty_authority_is_refused() {
+    let authority = |passphrase: &str| format!("authority: {{directory: a, passphrase: {passphrase}}}");
+    let path = "authority.passphrase";
+    assert_faults(
+        Severity::Error,
+        &[
+            ("authority: {}".to_owned(), "authority.directory", "missing"),
+            ("authority: {directory: ''}".to_owned(), "authority.directory", "not the path"),
+            (authority("hunter2hunter2"), path, "mapping"),
+            (authority("{}"), path, "exactly one"),
+            (authority("{file: a, env: B}"), path, "exactly one"),
+            (authority("{env: 'A=B'}"), "authority.passphrase.env", "environment variable"),
+            (authority("{credential: ../key}"), "authority.passphrase.credential", "credential"),
+            (authority("{credential: a/b}"), "authority.passphrase.credential", "not a name"),
+        ],
+    );
+    let kept = |passphrase: &str| config(&authority(passphrase)).authority.unwrap().passphrase.unwrap();
+    assert_eq!(kept("{file: p}"), PassphraseSource::File("/etc/gate/p".into()));
+    assert_eq!(kept("{env: P}"), PassphraseSource::Environment("P".into()));
+    assert_eq!(kept("{credential: ca.passphrase}"), PassphraseSource::Credential("ca.passphrase".into()));
+    let plain = config("authority: {directory: a}").authority;
+    assert_eq!(plain, Some(Authority { directory: "/etc/gate/a".into(), passphrase: None }));
+}
+
+#[test]
 fn a_faulty_handover_is_refused() {
     let handover = |sites: &str| {
         format!("handover: {{url: 'https://a.example', signing: [s], decryption: [d], sites: {{{sites}}}}}")

@@ -1,0 +1,48 @@
+//! `wicketgate ca …`: looks after the authority that issues certificates. Each command has its own file; `open` is
+//! how all of them come to the authority that the configuration names.
+
+mod init;
+pub mod open;
+mod renew_intermediate;
+mod shown;
+
+use super::{Exit, Failure};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// The arguments of `ca`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make an authority: a root, and an intermediate below it that issues
+    Init(init::Args),
+    /// Put a new intermediate in the place of the one that issues, below the same root; both are trusted
+    RenewIntermediate(renew_intermediate::Args),
+}
+
+/// What all commands take.
+#[derive(Debug, clap::Args)]
+pub(super) struct Common {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Runs a command of `ca`.
+///
+/// # Errors
+/// When it does not do its work.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    match &args.action {
+        Action::Init(args) => init::run(args),
+        Action::RenewIntermediate(args) => renew_intermediate::run(args),
+    }
+}

@@ -1,0 +1,125 @@
+//! How the commands of `ca` come to the authority: its section of the configuration, its folder, the passphrase of
+//! its keys, and what each fault means to whoever typed the command.
+
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::ca::directory::{Directory, DirectoryError, patiently};
+use crate::ca::issue::Authority;
+use crate::ca::key::KeyError;
+use crate::ca::key::clocked::Clock;
+use crate::ca::key::sealed::SealError;
+use crate::ca::passphrase::{Ask, Passphrase};
+use crate::cli::{Failure, OrFail};
+use crate::config::{self, Config};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The section of the configuration.
+///
+/// # Errors
+/// When there is none.
+pub fn section(config: &Config) -> Result<&config::Authority, Failure> {
+    config.authority.as_ref().ok_or_else(|| {
+        let why = "the configuration has no `authority` section";
+        Failure::new("looking for the authority", "the configuration", why, "add `authority: {directory: authority}`")
+            .bad()
+    })
+}
+
+/// The authority's folder.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn directory(section: &config::Authority) -> Result<Directory, Failure> {
+    Directory::open(&section.directory)
+        .map_err(|error| failure("reading the authority", section.directory.display(), &error))
+}
+
+/// The intermediate that issues now, its key opened.
+///
+/// # Errors
+/// When its key is not there or does not open.
+pub fn issuing(section: &config::Authority, directory: &Directory) -> Result<Authority, Failure> {
+    let (passphrase, clock) = (passphrase(section), clock());
+    opened(directory, || directory.issuing(&passphrase, &clock))
+}
+
+/// Opens a key, and waits before that if the passphrase was wrong lately.
+///
+/// # Errors
+/// Those of `open`.
+pub fn opened<T>(directory: &Directory, open: impl FnMut() -> Result<T, DirectoryError>) -> Result<T, Failure> {
+    let sleep = |wait: Duration| {
+        // With standard error gone the wait is the same.
+        let _ = writeln!(std::io::stderr(), "the passphrase was wrong: waiting {} s", wait.as_secs());
+        std::thread::sleep(wait);
+    };
+    patiently(open, sleep).map_err(|error| failure("opening a key", directory.path().display(), &error))
+}
+
+/// Where the passphrase comes from: the configuration says it, or a person is asked who sits at a terminal.
+#[must_use]
+pub fn passphrase(section: &config::Authority) -> Passphrase {
+    let ask: Option<Ask> = std::io::stdin().is_terminal().then_some(ask);
+    Passphrase::of(section.passphrase.as_ref(), ask)
+}
+
+/// The passphrase that new keys are sealed with; a person is asked twice.
+///
+/// # Errors
+/// When it cannot be had, or the two are not the same.
+pub fn new_passphrase(section: &config::Authority) -> Result<Secret, Failure> {
+    let source = passphrase(section);
+    let first = read(section, &source)?;
+    if let Passphrase::Asked(ask) = source {
+        let what_to_do = "type it at a terminal";
+        let second = ask("Again").or_fail("reading the passphrase", section.directory.display(), what_to_do)?;
+        if first != second {
+            let why = "the two are not the same";
+            return Err(Failure::new("reading the passphrase", section.directory.display(), why, "try again"));
+        }
+    }
+    Ok(first)
+}
+
+/// The passphrase itself.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn read(section: &config::Authority, source: &Passphrase) -> Result<Secret, Failure> {
+    source.read("Passphrase of the authority's keys").or_fail(
+        "reading the passphrase",
+        section.directory.display(),
+        "set `authority.passphrase` in the configuration, or type it at a terminal",
+    )
+}
+
+fn ask(what_for: &str) -> std::io::Result<Secret> {
+    Ok(Secret::new(rpassword::prompt_password(format!("{what_for}: "))?.into_bytes()))
+}
+
+/// The machine's clock.
+#[must_use]
+pub fn clock() -> Clock {
+    Arc::new(Timestamp::now)
+}
+
+/// What a fault of the folder means to whoever typed the command.
+pub fn failure(what: &str, on: impl std::fmt::Display, error: &DirectoryError) -> Failure {
+    let what_to_do = match error {
+        DirectoryError::Missing(_) => "make one by `wicketgate ca init`, or correct `authority.directory`",
+        DirectoryError::Exposed { .. } => "take the rights of others away (chmod go-rwx), and ask who had them",
+        DirectoryError::Seal { source: SealError::WrongPassphrase, .. } => {
+            "give the passphrase that was given to `ca init`; each wrong one makes the next attempt wait longer"
+        }
+        DirectoryError::Seal { .. } => "restore the key from a backup",
+        DirectoryError::TooSoon { .. } => "wait, and look for who tries passphrases",
+        DirectoryError::Passphrase(_) => "set `authority.passphrase` in the configuration, or type it at a terminal",
+        DirectoryError::Key(KeyError::ClockWentBack { .. } | KeyError::NotYetValid { .. }) => "set the clock right",
+        DirectoryError::NoKey(_) => "restore the key from a backup",
+        DirectoryError::Unreadable { .. } => "look at the owner and the mode of the file",
+        _ => "restore the folder from a backup",
+    };
+    Failure::new(what, on, error, what_to_do)
+}

@@ -1,0 +1,51 @@
+//! `authority`: where its folder is, and the passphrase of its keys.
+
+use super::Context;
+use crate::config::raw;
+use crate::config::read::{At, Field};
+use crate::config::{Authority, PassphraseSource};
+
+impl Context<'_> {
+    /// The authority; the outer `None` is a fault.
+    pub(super) fn authority(&mut self, raw: &Field<raw::Authority>) -> Option<Option<Authority>> {
+        let At { place, value } = match raw {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(authority) => authority,
+        };
+        let directory = self.required(&value.directory, *place, "directory").and_then(|path| self.path(path));
+        let passphrase = self.passphrase(&value.passphrase);
+        Some(Some(Authority { directory: directory?, passphrase: passphrase? }))
+    }
+
+    fn passphrase(&mut self, raw: &Field<raw::Passphrase>) -> Option<Option<PassphraseSource>> {
+        let At { place, value: kept } = match raw {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(kept) => kept,
+        };
+        let source = match (&kept.file, &kept.env, &kept.credential) {
+            (Field::Faulty, ..) | (_, Field::Faulty, _) | (.., Field::Faulty) => return None,
+            (Field::Given(file), Field::Absent, Field::Absent) => PassphraseSource::File(self.path(file)?),
+            (Field::Absent, Field::Given(name), Field::Absent) => {
+                if name.value.is_empty() || name.value.contains(['=', '\0']) {
+                    return self.error(name.place, "this is not the name of an environment variable", None);
+                }
+                PassphraseSource::Environment(name.value.clone())
+            }
+            (Field::Absent, Field::Absent, Field::Given(name)) => {
+                // It becomes a part of a path.
+                if name.value.starts_with('.') {
+                    return self.error(name.place, "this is not the name of a credential", None);
+                }
+                PassphraseSource::Credential(self.name(&name.value, name.place)?)
+            }
+            _ => {
+                let message = "a passphrase has exactly one of `file`, `env` and `credential`";
+                let help = "write `{file: …}`, `{env: …}` or `{credential: …}`";
+                return self.not_exactly_one(*place, message, help);
+            }
+        };
+        Some(Some(source))
+    }
+}

@@ -1,0 +1,28 @@
+//! The keys of `authority`.
+
+use crate::config::read::Field;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The authority that issues the certificates which the gate trusts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["directory"]))]
+pub(in crate::config) struct Authority {
+    /// The folder with its certificates and keys, which `wicketgate ca init` makes.
+    pub(in crate::config) directory: Field<String>,
+    /// Where the passphrase of its keys is kept. Default: whoever runs a command is asked.
+    pub(in crate::config) passphrase: Field<Passphrase>,
+}
+
+/// Where a passphrase is kept: exactly one of the three.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Passphrase {
+    /// A file, of which the first line is the passphrase.
+    pub(in crate::config) file: Field<String>,
+    /// An environment variable.
+    pub(in crate::config) env: Field<String>,
+    /// A credential that systemd gives to the service (`LoadCredential=` in its unit), by its name.
+    pub(in crate::config) credential: Field<String>,
+}
