@@ -7,6 +7,7 @@
 
 pub mod constraints;
 pub mod crl;
+pub mod est;
 pub mod directory;
 pub mod files;
 pub mod hierarchy;
@@ -19,3 +20,4 @@ pub mod pkcs12;
 pub mod pkcs7;
 pub mod profile;
 pub mod register;
+pub mod server;
