@@ -22,6 +22,7 @@ NEEDED=(
   node:nodejs
   haproxy:haproxy
   fail2ban-regex:fail2ban
+  systemd-analyze:systemd
 )
 
 # Servers live in sbin, which is not on everybody's path.
