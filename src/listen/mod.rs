@@ -171,13 +171,16 @@ where
         tokio::spawn(async move {
             let mut beginning = Beginning::of(peer);
             let within = settings.handshake;
-            // In a box, so that the room it takes is free once the connection is served.
-            let outcome = tokio::time::timeout(within, Box::pin(begin(stream, place, &settings, &mut beginning))).await;
-            match outcome {
-                Ok(Ok((connection, stream, place))) => serve(connection, stream, place).await,
-                Ok(Err(error)) => beginning.log(&settings.name, &error, &refused),
-                Err(_) => beginning.log(&settings.name, &begin::Error::Late(within), &refused),
-            }
+            // In a box and a block of its own, so that the room it takes is free once the connection is served.
+            let served = {
+                let begun = Box::pin(begin(stream, place, &settings, &mut beginning));
+                match tokio::time::timeout(within, begun).await {
+                    Ok(Ok((connection, stream, place))) => serve(connection, stream, place),
+                    Ok(Err(error)) => return beginning.log(&settings.name, &error, &refused),
+                    Err(_) => return beginning.log(&settings.name, &begin::Error::Late(within), &refused),
+                }
+            };
+            served.await;
         });
     }
 }

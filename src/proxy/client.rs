@@ -138,6 +138,12 @@ struct Kept {
     until: Timestamp,
 }
 
+impl Kept {
+    fn prepared_for(&self) -> (usize, bool, Option<&HeaderValue>) {
+        (self.upstream, self.named, self.authority.as_ref())
+    }
+}
+
 /// Sets of headers kept for one connection; clients choose authorities.
 const MOST_PREPARED: usize = 16;
 /// Claims for which it is remembered what was found, for one connection and trust set.
@@ -321,18 +327,18 @@ impl Client {
         let Some(found) = found_with(by_trust, standing) else {
             return Arc::new(self.with_way(authority, identity(held)).fields);
         };
-        let same =
-            |kept: &&Kept| kept.upstream == upstream && kept.named == named && kept.authority.as_ref() == authority;
-        if let Some(kept) = found.prepared.iter().find(same).filter(|kept| at < kept.until) {
+        let same = found.prepared.iter().find(|kept| kept.prepared_for() == (upstream, named, authority));
+        if let Some(kept) = same.filter(|kept| at < kept.until) {
             return Arc::clone(&kept.prepared);
         }
-        let Told { fields, until } = self.with_way(authority, identity(held));
+        // Of its own: a part of the head would keep the whole buffer that the head was read into.
+        let authority = authority.and_then(|authority| HeaderValue::from_bytes(authority.as_bytes()).ok());
+        let Told { fields, until } = self.with_way(authority.as_ref(), identity(held));
         let prepared = Arc::new(fields);
-        found.prepared.retain(|kept| !same(&kept));
+        found.prepared.retain(|kept| kept.prepared_for() != (upstream, named, authority.as_ref()));
         if found.prepared.len() == MOST_PREPARED {
             found.prepared.clear();
         }
-        let authority = authority.cloned();
         found.prepared.push(Kept { upstream, named, authority, prepared: Arc::clone(&prepared), until });
         prepared
     }

@@ -37,8 +37,14 @@ const PARTING: Duration = Duration::from_millis(200);
 /// hyper reads heads into a buffer of at least this size.
 const LEAST_BUFFER: usize = 8192;
 
-/// Serves a connection until it ends.
-pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: Place, worker: Arc<Worker>) {
+/// Serves a connection until it ends. What it takes to begin is done before the future is made, which is as large as
+/// what an idle connection needs and no larger.
+pub fn serve(
+    connection: Connection,
+    stream: TlsStream<TcpStream>,
+    place: Place,
+    worker: Arc<Worker>,
+) -> BoxFuture<'static, ()> {
     let multiplexed = connection.tls.http2;
     let activity = Arc::new(Activity::new(multiplexed, Instant::now()));
     let io = ClientIo::new(stream, Arc::clone(&activity));
@@ -62,7 +68,7 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_pending_accept_reset_streams(MOST_RESETS);
         let connection = CoalescingIo::new(io).serve(|io| protocol.serve_connection(io, service));
-        drive(Box::pin(connection), &client, &worker, &timeouts).await;
+        Box::pin(drive(Box::pin(connection), client, worker, timeouts))
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -72,7 +78,7 @@ pub async fn serve(connection: Connection, stream: TlsStream<TcpStream>, place: 
             .max_buf_size(limits.head.max(LEAST_BUFFER) * 2)
             .serve_connection(io, service)
             .with_upgrades();
-        drive(Box::pin(connection), &client, &worker, &timeouts).await;
+        Box::pin(drive(Box::pin(connection), client, worker, timeouts))
     }
 }
 
@@ -102,7 +108,7 @@ where
 
 /// Drives a connection to its end: its own, the client's, a deadline's or the process's, or that of what let
 /// it in. When it is in doubt, it goes on until the sources have answered.
-async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Arc<Client>, worker: &Worker, timeouts: &Timeouts) {
+async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, worker: Arc<Worker>, timeouts: Timeouts) {
     let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head).into()));
     let mut draining = worker.draining.clone();
     let (mut finishing, mut parting) = (false, false);
@@ -113,11 +119,11 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Arc<Client>, w
             biased;
             outcome = connection.as_mut() => {
                 if let Err(error) = outcome {
-                    log_end(client, &error);
+                    log_end(&client, &error);
                 }
                 return;
             }
-            () = timer.as_mut() => match client.activity.check(Instant::now(), timeouts) {
+            () = timer.as_mut() => match client.activity.check(Instant::now(), &timeouts) {
                 _ if parting => return,
                 Ok(left) => timer.as_mut().reset((Instant::now() + left).into()),
                 // A client that waits for nothing is told so (HTTP/2: GOAWAY) and given a moment to go.
@@ -140,12 +146,12 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: &Arc<Client>, w
                     return;
                 }
                 number = client.registration.doubts();
-                looking = Some(doubt(client, worker, cause));
+                looking = Some(doubt(&client, &worker, cause));
             }
             lost = answered(&mut looking) => {
                 looking = None;
                 if let Some(loss) = lost {
-                    loss.record(client, &worker.gate(), None);
+                    loss.record(&client, &worker.gate(), None);
                     parting = true;
                     connection.as_mut().finish();
                     timer.as_mut().reset((Instant::now() + PARTING).into());
