@@ -5,7 +5,8 @@
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::ca::key::{KeyError, Signer, SigningKey, SoftwareKey};
-use crate::ca::profile::{Kind, Profile, Subject, Unacceptable, Validity};
+use crate::ca::profile::apply::Content;
+use crate::ca::profile::{Kind, Profile, Subject, Unacceptable, Validity, alternative_names};
 use aws_lc_rs::digest::{SHA256, digest};
 use der::asn1::{BitString, OctetString};
 use der::{Decode, Encode};
@@ -230,6 +231,29 @@ impl Authority {
         template.sign(self.key.as_ref(), public_key, validity)
     }
 
+    /// The same for a name and alternative names that a profile has made; there may be none of the one or the other.
+    ///
+    /// # Errors
+    /// As [`Authority::certify`]; and when both are missing.
+    pub fn certify_content(&self, content: &Content, public_key: &[u8]) -> Result<CertificateDer<'static>, IssueError> {
+        self.may_certify(&content.profile, content.validity)?;
+        let alternative_names = alternative_names(&content.names)?;
+        if content.name.is_empty() && alternative_names.is_none() {
+            let why = "it has neither a name nor an alternative name";
+            return Err(Unacceptable { what: "the subject", value: String::new(), why }.into());
+        }
+        let template = Template {
+            profile: &content.profile,
+            subject: content.name.clone(),
+            alternative_names,
+            constraints: None,
+            issuer: self.name.clone(),
+            issuer_key: self.key_identifier.clone(),
+            subject_key: key_identifier(&self::public_key(public_key)?)?,
+        };
+        template.sign(self.key.as_ref(), public_key, content.validity)
+    }
+
     fn may_certify(&self, profile: &Profile, validity: Validity) -> Result<(), IssueError> {
         if let (Kind::Authority { path_length }, Some(own)) = (profile.kind, self.path_length)
             && path_length.is_none_or(|below| below >= own)
@@ -404,6 +428,7 @@ impl BuilderProfile for Template<'_> {
         if let Some(names) = &self.alternative_names {
             extensions.push(names.to_extension(subject, &[])?);
         }
+        extensions.extend(self.profile.further_extensions(subject)?);
         Ok(extensions)
     }
 }

@@ -2,7 +2,9 @@
 //! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `pem`, `pkcs7` and
 //! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down.
 //! `hierarchy` makes an authority and renews it, `directory` is the folder that it lies in, `passphrase` is
-//! what its keys are sealed with, `constraints` limits the names that it may certify. What other people's
+//! what its keys are sealed with, `constraints` limits the names that it may certify. `request` reads what others ask
+//! for and `weak` judges their keys,
+//! `register` what is on record. What other people's
 //! certificates say is `certificate`'s business, and whether they still count is `revocation`'s.
 
 pub mod constraints;
@@ -21,3 +23,5 @@ pub mod pkcs7;
 pub mod profile;
 pub mod register;
 pub mod server;
+pub mod request;
+pub mod weak;

@@ -1,22 +1,33 @@
 //! What a kind of certificate holds ([`Profile`]) and whom one is about ([`Subject`]): the fields and
 //! extensions of RFC 5280, sections 4.1 and 4.2, as far as they do not depend on who issues. A subject
-//! is checked against its profile before anything is signed.
+//! is checked against its profile before anything is signed. What comes of a profile that an administrator
+//! has written, for one account and one key, is told in `apply`.
+
+pub mod apply;
+mod links;
 
 use crate::base::clock::Timestamp;
 use der::asn1::{Any, Ia5String, ObjectIdentifier};
 use der::flagset::FlagSet;
 use der::{Encode, Tag};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME};
 use x509_cert::der::oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::name::{GeneralName, OtherName};
 use x509_cert::ext::pkix::{KeyUsages, SubjectAltName};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 
 /// The most characters that a commonName or organizationName may have (RFC 5280, appendix A.1).
 const NAME_LIMIT: usize = 64;
+
+/// The most octets of a URI and of a user principal name.
+const LONGEST_URI: usize = 1000;
+
+/// `id-ms-san-upn`.
+const USER_PRINCIPAL_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.20.2.3");
 
 /// How far notBefore is set back, so that a client whose clock is slow accepts what was just issued.
 pub const BACKDATING: Duration = Duration::from_secs(5 * 60);
@@ -25,13 +36,28 @@ pub const BACKDATING: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The name that stands in records: `client`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it is an authority's, and with which limits.
     pub kind: Kind,
     /// The keyUsage bits.
     pub key_usage: FlagSet<KeyUsages>,
     /// The extended key usages; without any there is no such extension.
     pub extended_key_usage: Vec<ObjectIdentifier>,
+    /// The certificate policies; without any there is no such extension.
+    pub policies: Vec<ObjectIdentifier>,
+    /// Where others find what they need to judge the certificate.
+    pub links: Links,
+}
+
+/// Where others find what they need to judge a certificate: `http` URLs, in ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    /// Revocation lists (cRLDistributionPoints).
+    pub crl: Vec<String>,
+    /// OCSP answers (authorityInfoAccess).
+    pub ocsp: Vec<String>,
+    /// The issuer's certificate (authorityInfoAccess).
+    pub issuer: Vec<String>,
 }
 
 /// What basicConstraints says (RFC 5280, section 4.2.1.9).
@@ -51,10 +77,12 @@ impl Profile {
     #[must_use]
     pub fn authority(path_length: Option<u8>) -> Self {
         Self {
-            name: "authority",
+            name: Cow::Borrowed("authority"),
             kind: Kind::Authority { path_length },
             key_usage: KeyUsages::KeyCertSign | KeyUsages::CRLSign,
             extended_key_usage: Vec::new(),
+            policies: Vec::new(),
+            links: Links::default(),
         }
     }
 
@@ -74,10 +102,12 @@ impl Profile {
     /// digitalSignature alone is right.
     fn end_entity(name: &'static str, usage: ObjectIdentifier) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             kind: Kind::EndEntity,
             key_usage: KeyUsages::DigitalSignature.into(),
             extended_key_usage: vec![usage],
+            policies: Vec::new(),
+            links: Links::default(),
         }
     }
 
@@ -132,6 +162,10 @@ pub enum AlternativeName {
     Dns(String),
     /// iPAddress.
     Address(IpAddr),
+    /// uniformResourceIdentifier: an absolute one, in ASCII.
+    Uri(String),
+    /// The user principal name of Windows (an otherName).
+    Upn(String),
 }
 
 /// A value cannot stand in a certificate.
@@ -177,12 +211,17 @@ impl Subject {
 
     /// The subjectAltName extension; `None` without names.
     pub(super) fn alternative_names(&self) -> Result<Option<SubjectAltName>, Unacceptable> {
-        if self.names.is_empty() {
-            return Ok(None);
-        }
-        let names = self.names.iter().map(AlternativeName::encode).collect::<Result<_, _>>()?;
-        Ok(Some(SubjectAltName(names)))
+        alternative_names(&self.names)
     }
+}
+
+/// The subjectAltName extension; `None` without names.
+pub(super) fn alternative_names(names: &[AlternativeName]) -> Result<Option<SubjectAltName>, Unacceptable> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let names = names.iter().map(AlternativeName::encode).collect::<Result<_, _>>()?;
+    Ok(Some(SubjectAltName(names)))
 }
 
 impl AlternativeName {
@@ -202,6 +241,17 @@ impl AlternativeName {
                 Ok(GeneralName::DnsName(ia5(WHAT, host)?))
             }
             Self::Address(address) => Ok(GeneralName::from(*address)),
+            Self::Uri(uri) => {
+                const WHAT: &str = "the URI";
+                check_uri(uri).map_err(|why| Unacceptable { what: WHAT, value: uri.clone(), why })?;
+                Ok(GeneralName::UniformResourceIdentifier(ia5(WHAT, uri)?))
+            }
+            Self::Upn(name) => {
+                let refuse = |why| Unacceptable { what: "the user principal name", value: name.clone(), why };
+                check_upn(name).map_err(refuse)?;
+                let value = Any::new(Tag::Utf8String, name.as_bytes()).map_err(|_| refuse("it does not encode"))?;
+                Ok(GeneralName::OtherName(OtherName { type_id: USER_PRINCIPAL_NAME, value }))
+            }
         }
     }
 }
@@ -224,6 +274,38 @@ fn check_email(address: &str) -> Result<(), &'static str> {
     };
     if !local.split('.').all(is_atom) {
         return Err("what stands before the @ is not a dot-string (RFC 5321, section 4.1.2)");
+    }
+    if domain.starts_with('*') {
+        return Err("its domain is a wildcard");
+    }
+    check_host(domain)
+}
+
+/// Whether the text is an absolute URI (RFC 3986) without user information, of a scheme that has hosts or of
+/// `urn:`.
+fn check_uri(uri: &str) -> Result<(), &'static str> {
+    if uri.len() > LONGEST_URI || !uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&byte)) {
+        return Err("it is longer than 1000 octets or holds a character that no URI has");
+    }
+    let Some((scheme, rest)) = uri.split_once(':') else { return Err("it has no scheme") };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if !is_scheme || rest.is_empty() {
+        return Err("it is not SCHEME:REST");
+    }
+    let Some(after) = rest.strip_prefix("//") else { return Ok(()) };
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') || authority.is_empty() {
+        return Err("it has no host, or names a user");
+    }
+    Ok(())
+}
+
+/// Whether the text is a user principal name: NAME@DOMAIN.
+fn check_upn(name: &str) -> Result<(), &'static str> {
+    let Some((user, domain)) = name.split_once('@') else { return Err("it has no @") };
+    if user.is_empty() || name.len() > LONGEST_URI || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("it is empty before the @, too long, or holds a space or a control character");
     }
     if domain.starts_with('*') {
         return Err("its domain is a wildcard");
@@ -283,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_alternative_name_that_is_none_is_refused() {
-        use AlternativeName::{Dns, Email};
+        use AlternativeName::{Dns, Email, Upn, Uri};
         let long = format!("{}@example.org", "x".repeat(65));
         let cases = [
             (Email("alice@example.org".into()), true),
@@ -306,6 +388,20 @@ mod tests {
             (Dns("a..org".into()), false),
             (Dns("a.org.".into()), false),
             (Dns("x".repeat(64)), false),
+            (Uri("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".into()), true),
+            (Uri("https://people.example.org/ann?a=b#c".into()), true),
+            (Uri("/ann".into()), false),
+            (Uri("https://ann@example.org/".into()), false),
+            (Uri("https:///ann".into()), false),
+            (Uri("https://example.org/ä".into()), false),
+            (Uri("1a:b".into()), false),
+            (Uri(format!("urn:{}", "x".repeat(1000))), false),
+            (Upn("ann@corp.example".into()), true),
+            (Upn("änn@corp.example".into()), true),
+            (Upn("ann".into()), false),
+            (Upn("@corp.example".into()), false),
+            (Upn("ann smith@corp.example".into()), false),
+            (Upn("ann@corp.example@evil.example".into()), false),
         ];
         for (name, acceptable) in cases {
             assert_eq!(subject(vec![name.clone()]).alternative_names().is_ok(), acceptable, "{name:?}");

@@ -124,7 +124,7 @@ pub fn parse(der: &[u8]) -> Result<CertificateFacts, FactsError> {
         not_after: fields.not_after,
         fingerprint: sha256(der),
         spki_sha256: sha256(fields.public_key),
-        names: alternative_names(&fields)?,
+        names: alternative_names(&fields.extensions)?,
         key_usage: fields.key_usage()?,
         extended_key_usage: fields.purposes()?,
         policies: policies(&fields)?,
@@ -159,9 +159,14 @@ fn parsed_extension(whole: &[u8]) -> Option<ParsedExtension<'_>> {
     Some(extension.parsed_extension().clone())
 }
 
-fn alternative_names(fields: &Fields<'_>) -> Result<AlternativeNames, FactsError> {
+/// The names of the extension subjectAltName in a list of extensions; none without it.
+///
+/// # Errors
+/// When the extension is malformed or has too many names.
+pub fn alternative_names(extensions: &[fields::Extension<'_>]) -> Result<AlternativeNames, FactsError> {
     let mut names = AlternativeNames::default();
-    let Some(extension) = fields.extension(fields::SUBJECT_ALTERNATIVE_NAME) else { return Ok(names) };
+    let found = extensions.iter().find(|extension| extension.identifier == fields::SUBJECT_ALTERNATIVE_NAME);
+    let Some(extension) = found else { return Ok(names) };
     let malformed = |why| FactsError::Malformed { what: "a subject alternative name", why };
     let mut list = Reader::new(der::single(extension.value, der::SEQUENCE).map_err(malformed)?);
     for count in 0.. {

@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
     /// The extension with this identifier.
     #[must_use]
     pub fn extension(&self, identifier: &[u8]) -> Option<&Extension<'a>> {
-        self.extensions.iter().find(|extension| extension.identifier == identifier)
+        find(&self.extensions, identifier)
     }
 
     /// The keyUsage bits, bit 0 (digitalSignature) lowest; `None` without the extension.
@@ -120,11 +120,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When the extension is malformed.
     pub fn key_usage(&self) -> Result<Option<u16>, FactsError> {
-        let Some(extension) = self.extension(KEY_USAGE) else { return Ok(None) };
-        match KeyUsage::from_der(extension.value) {
-            Ok(([], usage)) => Ok(Some(usage.flags)),
-            _ => Err(FactsError::Extension("keyUsage")),
-        }
+        key_usage(&self.extensions)
     }
 
     /// Whether every use in `bits` is allowed, as it is without the extension.
@@ -141,11 +137,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When the extension is malformed.
     pub fn authority(&self) -> Result<Option<Option<u32>>, FactsError> {
-        let Some(extension) = self.extension(BASIC_CONSTRAINTS) else { return Ok(None) };
-        match BasicConstraints::from_der(extension.value) {
-            Ok(([], constraints)) => Ok(constraints.ca.then_some(constraints.path_len_constraint)),
-            _ => Err(FactsError::Extension("basicConstraints")),
-        }
+        authority(&self.extensions)
     }
 
     /// What the certificate calls its own key (RFC 5280, section 4.2.1.2). A hint, which nothing is decided by:
@@ -167,19 +159,55 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When the extension is malformed or names no purpose.
     pub fn purposes(&self) -> Result<Option<Vec<String>>, FactsError> {
-        let Some(extension) = self.extension(EXTENDED_KEY_USAGE) else { return Ok(None) };
-        let read = || {
-            let mut purposes = Reader::new(der::single(extension.value, der::SEQUENCE)?);
-            let mut dotted = Vec::new();
-            while !purposes.is_empty() {
-                dotted.push(der::dotted(purposes.expect(der::OBJECT_IDENTIFIER)?.content)?);
-            }
-            Ok::<_, DerError>(dotted)
-        };
-        match read() {
-            Ok(purposes) if !purposes.is_empty() => Ok(Some(purposes)),
-            _ => Err(FactsError::Extension("extendedKeyUsage")),
+        purposes(&self.extensions)
+    }
+}
+
+fn find<'e, 'a>(extensions: &'e [Extension<'a>], identifier: &[u8]) -> Option<&'e Extension<'a>> {
+    extensions.iter().find(|extension| extension.identifier == identifier)
+}
+
+/// As [`Fields::key_usage`], of a list of extensions.
+///
+/// # Errors
+/// When the extension is malformed.
+pub fn key_usage(extensions: &[Extension<'_>]) -> Result<Option<u16>, FactsError> {
+    let Some(extension) = find(extensions, KEY_USAGE) else { return Ok(None) };
+    match KeyUsage::from_der(extension.value) {
+        Ok(([], usage)) => Ok(Some(usage.flags)),
+        _ => Err(FactsError::Extension("keyUsage")),
+    }
+}
+
+/// As [`Fields::authority`], of a list of extensions.
+///
+/// # Errors
+/// When the extension is malformed.
+pub fn authority(extensions: &[Extension<'_>]) -> Result<Option<Option<u32>>, FactsError> {
+    let Some(extension) = find(extensions, BASIC_CONSTRAINTS) else { return Ok(None) };
+    match BasicConstraints::from_der(extension.value) {
+        Ok(([], constraints)) => Ok(constraints.ca.then_some(constraints.path_len_constraint)),
+        _ => Err(FactsError::Extension("basicConstraints")),
+    }
+}
+
+/// As [`Fields::purposes`], of a list of extensions.
+///
+/// # Errors
+/// When the extension is malformed or names no purpose.
+pub fn purposes(extensions: &[Extension<'_>]) -> Result<Option<Vec<String>>, FactsError> {
+    let Some(extension) = find(extensions, EXTENDED_KEY_USAGE) else { return Ok(None) };
+    let read = || {
+        let mut purposes = Reader::new(der::single(extension.value, der::SEQUENCE)?);
+        let mut dotted = Vec::new();
+        while !purposes.is_empty() {
+            dotted.push(der::dotted(purposes.expect(der::OBJECT_IDENTIFIER)?.content)?);
         }
+        Ok::<_, DerError>(dotted)
+    };
+    match read() {
+        Ok(purposes) if !purposes.is_empty() => Ok(Some(purposes)),
+        _ => Err(FactsError::Extension("extendedKeyUsage")),
     }
 }
 

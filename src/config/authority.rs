@@ -1,5 +1,7 @@
 //! The authority that issues the certificates which the gate trusts.
 
+use super::profile::{OneValidPer, Profile};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The authority.
@@ -9,6 +11,12 @@ pub struct Authority {
     pub directory: PathBuf,
     /// Where the passphrase of its keys is kept; without it a person is asked.
     pub passphrase: Option<PassphraseSource>,
+    /// The kinds of certificates that it issues, by their names: those that are built in, and the administrator's own.
+    pub profiles: BTreeMap<String, Profile>,
+    /// What becomes of the older certificates of an account when it gets a new one.
+    pub one_valid_per: OneValidPer,
+    /// Lists of keys that nothing is issued for.
+    pub compromised_keys: Vec<PathBuf>,
 }
 
 /// Where the passphrase of the authority's keys is kept. It never stands in the configuration itself.

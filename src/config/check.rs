@@ -18,6 +18,7 @@ mod listeners;
 mod peers;
 mod proxy_protocol;
 mod preauth;
+mod profile;
 mod routes;
 mod services;
 mod tables;

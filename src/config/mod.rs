@@ -17,10 +17,12 @@ mod foreign;
 mod forwarded;
 mod handover;
 mod load;
+pub mod name_template;
 mod peers;
 mod people;
 mod proxy_protocol;
 mod preauth;
+pub mod profile;
 mod query;
 mod raw;
 mod read;
@@ -45,12 +47,14 @@ pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use load::{Loaded, load, parse, schema};
+pub use name_template::NameTemplate;
 pub use peers::{Peer, PeerDigest};
 pub use people::{
     Accounts, Cache, IdentityRule, IdentitySource, IfUnknown, IssuerPin, LookupKind, MySql, MySqlTls, MySqlTlsMode,
     ServerName, Store,
 };
 pub use preauth::{Preauth, PreauthAccount, PreauthBy};
+pub use profile::{OneValidPer, Profile};
 pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
 pub use throttle::Throttle;

@@ -110,7 +110,7 @@ fn a_client_certificate_is_for_clients_and_a_server_certificate_for_servers() {
             panic!()
         };
         assert!(!critical);
-        let expected = match profile.name {
+        let expected = match profile.name.as_ref() {
             "client" => vec![GeneralName::RFC822Name("alice@example.org")],
             _ => vec![
                 GeneralName::DNSName("localhost"),

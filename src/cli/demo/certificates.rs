@@ -256,6 +256,8 @@ impl Stored {
                 AlternativeName::Email(address) => names.emails.push(address.clone()),
                 AlternativeName::Dns(host) => names.dns.push(host.clone()),
                 AlternativeName::Address(address) => names.addresses.push(*address),
+                AlternativeName::Uri(uri) => names.uris.push(uri.clone()),
+                AlternativeName::Upn(name) => names.upns.push(name.clone()),
             }
         }
         let common_name = self.facts.subject.attributes.iter().find(|attribute| attribute.oid == COMMON_NAME);

@@ -15,7 +15,23 @@ impl Context<'_> {
         };
         let directory = self.required(&value.directory, *place, "directory").and_then(|path| self.path(path));
         let passphrase = self.passphrase(&value.passphrase);
-        Some(Some(Authority { directory: directory?, passphrase: passphrase? }))
+        let profiles = self.profiles(&value.profiles);
+        let one_valid_per = match &value.one_valid_per {
+            Field::Faulty => None,
+            given => Some(given.value().copied().unwrap_or_default()),
+        };
+        let compromised_keys = match &value.compromised_keys {
+            Field::Absent => Some(Vec::new()),
+            Field::Faulty => None,
+            Field::Given(list) => self.paths(list),
+        };
+        Some(Some(Authority {
+            directory: directory?,
+            passphrase: passphrase?,
+            profiles: profiles?,
+            one_valid_per: one_valid_per?,
+            compromised_keys: compromised_keys?,
+        }))
     }
 
     fn passphrase(&mut self, raw: &Field<raw::Passphrase>) -> Option<Option<PassphraseSource>> {

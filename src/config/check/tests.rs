@@ -345,7 +345,52 @@ fn a_faulty_authority_is_refused() {
     assert_eq!(kept("{env: P}"), PassphraseSource::Environment("P".into()));
     assert_eq!(kept("{credential: ca.passphrase}"), PassphraseSource::Credential("ca.passphrase".into()));
     let plain = config("authority: {directory: a}").authority;
-    assert_eq!(plain, Some(Authority { directory: "/etc/gate/a".into(), passphrase: None }));
+    let plain = plain.unwrap();
+    assert_eq!((plain.directory, plain.passphrase), ("/etc/gate/a".into(), None));
+    assert_eq!(plain.profiles.len(), 5, "the built-in ones are there");
+}
+
+#[test]
+fn a_faulty_profile_is_refused() {
+    let profile = |keys: &str| format!("authority: {{directory: a, profiles: {{p: {{{keys}}}}}}}");
+    let path = |key: &str| format!("authority.profiles.p{key}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (profile("extends: root"), &path(".extends"), "no built-in profile"),
+            (profile("validity: 4000d"), &path(".validity"), "ten years"),
+            (profile("validity: 0s"), &path(".validity"), "nothing would be valid"),
+            (profile("backdate: 8d"), &path(".backdate"), "seven days"),
+            (profile("key: rsa-1024"), &path(".key"), "not one of the words"),
+            (profile("key: rsa-2048, keys: [ecdsa-p256]"), &path(".key"), "does not have this kind"),
+            (profile("subject: {common_name: '{name}'}"), &path(".subject.common_name"), "is not known"),
+            (profile("subject: {common_name: '{username'}"), &path(".subject.common_name"), "does not close"),
+            (profile("subject: {cn: x}"), &path(".subject.cn"), "not a key"),
+            (profile("subject: {}, names: {}"), &path(""), "about nobody"),
+            (profile("names: {email: maybe}"), &path(".names.email"), "not one of the words"),
+            (profile("key_usage: [key_cert_sign]"), &path(".key_usage"), "only an authority's key"),
+            (profile("extended_key_usage: [clientAuth]"), &path(".extended_key_usage[0]"), "object identifier"),
+            (profile("policies: [any]"), &path(".policies[0]"), "object identifier"),
+            (profile("hosts: ['*.*.org']"), &path(".hosts[0]"), "host name"),
+            (profile("crl: ['https://ca.example.org/crl']"), &path(".crl[0]"), "plain http"),
+            (
+                "authority: {directory: a, one_valid_per: person}".to_owned(),
+                "authority.one_valid_per",
+                "not one of the words",
+            ),
+        ],
+    );
+    let authority =
+        config("authority: {directory: a, one_valid_per: account, profiles: {client: {validity: 1d}}}").authority;
+    let authority = authority.unwrap();
+    assert_eq!(authority.one_valid_per, crate::config::OneValidPer::Account);
+    let client = &authority.profiles["client"];
+    assert_eq!(
+        (client.validity.as_secs(), client.backdate.as_secs(), client.extended_key_usage.len()),
+        (86_400, 300, 1)
+    );
+    let rsa = config(&profile("keys: [rsa-3072]")).authority.unwrap();
+    assert_eq!(rsa.profiles["p"].key.to_string(), "rsa-3072", "a key is made that is certified");
 }
 
 #[test]

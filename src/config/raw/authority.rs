@@ -1,8 +1,11 @@
 //! The keys of `authority`.
 
+use super::Profile;
+use crate::config::profile::OneValidPer;
 use crate::config::read::Field;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The authority that issues the certificates which the gate trusts.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -13,6 +16,13 @@ pub(in crate::config) struct Authority {
     pub(in crate::config) directory: Field<String>,
     /// Where the passphrase of its keys is kept. Default: whoever runs a command is asked.
     pub(in crate::config) passphrase: Field<Passphrase>,
+    /// The kinds of certificates, by their names; `client`, `client-short`, `server`, `smime` and `intermediate` are built in.
+    pub(in crate::config) profiles: Field<BTreeMap<String, Field<Profile>>>,
+    /// What a new certificate of an account replaces, and revokes as superseded: `none`, those of the same `profile`, or
+    /// all of the `account`. Default: `none`.
+    pub(in crate::config) one_valid_per: Field<OneValidPer>,
+    /// Files of keys that nothing is issued for: the SHA-256 of a SubjectPublicKeyInfo a line.
+    pub(in crate::config) compromised_keys: Field<Vec<Field<String>>>,
 }
 
 /// Where a passphrase is kept: exactly one of the three.
