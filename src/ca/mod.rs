@@ -3,10 +3,11 @@
 //! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down.
 //! `hierarchy` makes an authority and renews it, `directory` is the folder that it lies in, `passphrase` is
 //! what its keys are sealed with, `constraints` limits the names that it may certify. `request` reads what others ask
-//! for and `weak` judges their keys,
+//! for and `weak` judges their keys; `office` is one act from an order to a certificate on record, `batch` many of them,
 //! `register` what is on record. What other people's
 //! certificates say is `certificate`'s business, and whether they still count is `revocation`'s.
 
+pub mod batch;
 pub mod constraints;
 pub mod crl;
 pub mod est;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod hierarchy;
 pub mod issue;
 pub mod key;
+pub mod office;
 pub mod password;
 pub mod passphrase;
 pub mod pem;

@@ -1,9 +1,15 @@
 //! `wicketgate ca …`: looks after the authority that issues certificates. Each command has its own file; `open` is
 //! how all of them come to the authority that the configuration names.
 
+mod desk;
+mod hand_out;
 mod init;
+mod issue;
+mod list;
+mod many;
 pub mod open;
 mod renew_intermediate;
+mod revoke;
 mod shown;
 
 use super::{Exit, Failure};
@@ -21,6 +27,18 @@ pub struct Args {
 enum Action {
     /// Make an authority: a root, and an intermediate below it that issues
     Init(init::Args),
+    /// Issue certificates with keys that are made here: to an account, to many, or to a server
+    Issue(issue::Issue),
+    /// Issue certificates for the keys of requests
+    Sign(issue::Sign),
+    /// Issue a certificate in the place of one that ends
+    Renew(issue::Renew),
+    /// Revoke certificates, put them on hold, or remove them from hold
+    Revoke(revoke::Args),
+    /// List the certificates that were issued
+    List(list::List),
+    /// Show a certificate that was issued
+    Show(list::Show),
     /// Put a new intermediate in the place of the one that issues, below the same root; both are trusted
     RenewIntermediate(renew_intermediate::Args),
 }
@@ -43,6 +61,12 @@ pub(super) struct Common {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.action {
         Action::Init(args) => init::run(args),
+        Action::Issue(args) => issue::issue(args),
+        Action::Sign(args) => issue::sign(args),
+        Action::Renew(args) => issue::renew(args),
+        Action::Revoke(args) => revoke::run(args),
+        Action::List(args) => list::list(args),
+        Action::Show(args) => list::show(args),
         Action::RenewIntermediate(args) => renew_intermediate::run(args),
     }
 }

@@ -1,0 +1,289 @@
+//! The folder that a batch fills: one file for each account, `report.csv`, which says of each what it got, and
+//! `.batch`, where the work is kept that is not finished. All of it is its owner's alone.
+
+use super::staged::{self, Item};
+use super::{BatchError, Kind};
+use crate::base::hex;
+use crate::ca::files::{self, Access};
+use rustix::fs::FlockOperation;
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const WORK: &str = ".batch";
+const REPORT: &str = "report.csv";
+const REFUSED: &str = "refused.csv";
+const HEAD: &str = "username,file,serial,not_after,password\n";
+/// The largest part that is read again, in octets.
+const LARGEST_PART: u64 = 256 << 20;
+
+/// The folder, locked.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    kind: Kind,
+    report: File,
+    /// Who has got a file, by their user names.
+    done: HashSet<String>,
+    next_part: u64,
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens or makes a folder for a batch. `job` says what the batch is: a folder that was begun for another one is
+    /// not filled further.
+    pub(super) fn open(path: &Path, job: &str, kind: Kind) -> Result<Self, BatchError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| BatchError::Folder { path, source }
+        };
+        let work = path.join(WORK);
+        for folder in [path, &work] {
+            match DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(io(folder))?,
+            }
+        }
+        let lock_path = work.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
+        let lock = lock.map_err(io(&lock_path))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| BatchError::Busy(path.to_owned()))?;
+        let job_path = work.join("job");
+        match std::fs::read_to_string(&job_path) {
+            Ok(found) if found == job => {}
+            Ok(_) => return Err(BatchError::OtherJob(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::write(&job_path, job.as_bytes(), Access::Private)?;
+            }
+            Err(error) => return Err(io(&job_path)(error)),
+        }
+        let report_path = path.join(REPORT);
+        let report =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&report_path);
+        let mut report = report.map_err(io(&report_path))?;
+        let done = reported(&mut report).map_err(io(&report_path))?;
+        let mut folder = Self { path: path.to_owned(), kind, report, done, next_part: 0, _lock: lock };
+        folder.next_part = folder.parts()?.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+        Ok(folder)
+    }
+
+    /// Whether an account has got its file.
+    pub(super) fn has(&self, username: &str) -> bool {
+        self.done.contains(username)
+    }
+
+    /// How many have got theirs.
+    pub(super) fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    /// The parts that were staged and not finished, in their order.
+    pub(super) fn unfinished(&self) -> Result<Vec<(u64, Vec<Item>)>, BatchError> {
+        let mut parts = Vec::new();
+        for (number, path) in self.parts()? {
+            let unreadable = |source| BatchError::Folder { path: path.clone(), source };
+            let mut text = Vec::new();
+            let file = File::open(&path).map_err(unreadable)?;
+            file.take(LARGEST_PART).read_to_end(&mut text).map_err(unreadable)?;
+            let items = staged::read(&text).ok_or_else(|| BatchError::Damaged(path.clone()))?;
+            parts.push((number, items));
+        }
+        Ok(parts)
+    }
+
+    fn parts(&self) -> Result<Vec<(u64, PathBuf)>, BatchError> {
+        let work = self.path.join(WORK);
+        let unreadable = |source| BatchError::Folder { path: work.clone(), source };
+        let mut parts = Vec::new();
+        for entry in std::fs::read_dir(&work).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // One that was cut off while it was written has another name, and was recorded nowhere.
+            if name.ends_with(".new") {
+                std::fs::remove_file(&path).map_err(unreadable)?;
+            }
+            if let Some(number) = name.strip_prefix("part-").and_then(|number| number.parse().ok()) {
+                parts.push((number, path));
+            }
+        }
+        parts.sort_unstable();
+        Ok(parts)
+    }
+
+    /// Keeps a part until it is finished. Once this returns it outlives the process and the machine's power.
+    pub(super) fn stage(&mut self, items: &[Item]) -> Result<u64, BatchError> {
+        let number = self.next_part;
+        let text = staged::write(items).map_err(|error| BatchError::Staging(error.to_string()))?;
+        files::write(&self.part(number), &text, Access::Private)?;
+        self.next_part += 1;
+        Ok(number)
+    }
+
+    fn part(&self, number: u64) -> PathBuf {
+        self.path.join(WORK).join(format!("part-{number}"))
+    }
+
+    /// Lays the files of a part down, reports them, and forgets the part. It may have been begun before.
+    pub(super) fn publish(&mut self, number: u64, items: &[&Item]) -> Result<(), BatchError> {
+        let mut lines = Vec::new();
+        for item in items.iter().filter(|item| !self.done.contains(&item.username)) {
+            let name = file_name(&item.username, self.kind);
+            lay(&self.path.join(&name), &item.file)?;
+            lines.extend(line(item, &name).into_bytes());
+        }
+        let report = self.path.join(REPORT);
+        let unwritten = |source| BatchError::Folder { path: report.clone(), source };
+        self.report.write_all(&lines).map_err(unwritten)?;
+        // The files and the report are on the disk before the part goes, of which they are made. One call for all of
+        // them costs a hundredth of one for each.
+        rustix::fs::syncfs(&self.report).map_err(|error| unwritten(error.into()))?;
+        std::fs::remove_file(self.part(number)).map_err(unwritten)?;
+        self.done.extend(items.iter().map(|item| item.username.clone()));
+        Ok(())
+    }
+
+    /// Writes down who got nothing and why, in the place of what an earlier run wrote.
+    pub(super) fn refuse(&self, refused: &[(String, String)]) -> Result<(), BatchError> {
+        let path = self.path.join(REFUSED);
+        if refused.is_empty() && !path.exists() {
+            return Ok(());
+        }
+        let mut text = "username,why\n".to_owned();
+        for (username, why) in refused {
+            text.push_str(&format!("{},{}\n", field(username), field(why)));
+        }
+        Ok(files::write(&path, text.as_bytes(), Access::Private)?)
+    }
+}
+
+/// A file under its name, whole; the same may be there already, anything else is not replaced.
+fn lay(path: &Path, content: &[u8]) -> Result<(), BatchError> {
+    let failed = |source| BatchError::Folder { path: path.to_owned(), source };
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    match std::fs::read(path) {
+        Ok(found) if found == content => return Ok(()),
+        Ok(_) => return Err(BatchError::InTheWay(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    // What an earlier run left half written; nobody else writes in this folder.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    std::fs::rename(&temporary, path).map_err(failed)
+}
+
+/// The user names in the lines of a report; a line that was cut off goes.
+fn reported(report: &mut File) -> io::Result<HashSet<String>> {
+    let mut text = String::new();
+    report.read_to_string(&mut text)?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    report.set_len(u64::try_from(whole).unwrap_or(0))?;
+    report.seek(SeekFrom::End(0))?;
+    let lines = text.get(..whole).unwrap_or_default();
+    if lines.is_empty() {
+        report.write_all(HEAD.as_bytes())?;
+    }
+    Ok(lines.lines().skip(1).filter_map(first_field).collect())
+}
+
+fn line(item: &Item, file: &str) -> String {
+    let certificate = &item.entry.certificate;
+    let serial = hex::encode(&certificate.key.serial);
+    let not_after = certificate.not_after.to_string();
+    let password = item.password.as_deref().unwrap_or_default();
+    format!("{},{},{serial},{not_after},{}\n", field(&item.username), field(file), field(password))
+}
+
+/// A field of RFC 4180. User names hold no line ends (`account::names`).
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\"").replace(['\n', '\r'], " "))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn first_field(line: &str) -> Option<String> {
+    match line.strip_prefix('"') {
+        None => line.split(',').next().map(str::to_owned),
+        Some(quoted) => {
+            let mut name = String::new();
+            let mut characters = quoted.chars().peekable();
+            while let Some(character) = characters.next() {
+                match character {
+                    '"' if characters.peek() == Some(&'"') => {
+                        characters.next();
+                        name.push('"');
+                    }
+                    '"' => return Some(name),
+                    other => name.push(other),
+                }
+            }
+            None
+        }
+    }
+}
+
+/// The name of an account's file. Two accounts have never the same, and none leaves the folder: whatever is not
+/// a letter, a digit or one of `-_.@+` is written as `%` and its octets; so is a dot that begins the name.
+pub(super) fn file_name(username: &str, kind: Kind) -> String {
+    let mut name = String::new();
+    for (at, byte) in username.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_@+".contains(&byte) || (byte == b'.' && at > 0);
+        if plain {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    // A name of 255 octets is the longest that file systems take.
+    if name.len() > 200 {
+        name = format!("%%{}", hex::encode(&crate::certificate::facts::sha256(username.as_bytes())));
+    }
+    format!("{name}.{}", kind.extension())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_file_is_named_after_its_account_and_stays_in_its_folder() {
+        for (username, expected) in [
+            ("ann", "ann.p12"),
+            ("ann.lee@example.org", "ann.lee@example.org.p12"),
+            ("../etc/passwd", "%2e.%2fetc%2fpasswd.p12"),
+            (".batch", "%2ebatch.p12"),
+            ("Ann Lee", "Ann%20Lee.p12"),
+            ("änn", "%c3%a4nn.p12"),
+            ("100%", "100%25.p12"),
+        ] {
+            assert_eq!(file_name(username, Kind::Pkcs12), expected);
+        }
+        assert!(file_name(&"ä".repeat(127), Kind::Pem).len() < 200);
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_accounts_have_one_file(one in "\\PC{1,40}", other in "\\PC{1,40}") {
+            prop_assert_eq!(one == other, file_name(&one, Kind::Pem) == file_name(&other, Kind::Pem));
+            prop_assert!(!file_name(&one, Kind::Pem).contains('/'));
+        }
+
+        #[test]
+        fn the_name_in_a_line_is_read_back(username in "\\PC{1,40}") {
+            let line = format!("{},rest", field(&username));
+            prop_assert_eq!(first_field(&line), Some(username));
+        }
+    }
+}
