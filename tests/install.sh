@@ -23,6 +23,9 @@ NEEDED=(
   haproxy:haproxy
   fail2ban-regex:fail2ban
   systemd-analyze:systemd
+  firefox-esr:firefox-esr
+  certtool:gnutls-bin
+  keytool:default-jre-headless
 )
 
 # Servers live in sbin, which is not on everybody's path.

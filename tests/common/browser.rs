@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::pki::{Credential, write_private};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 /// Tells the browser to present whichever certificate it has, which a person would be asked about.
@@ -42,7 +43,12 @@ impl Browser {
         let mut export = Command::new("openssl");
         export.args(["pkcs12", "-export", "-passout", "pass:wicketgate", "-inkey"]).arg(file("person.key"));
         run(export.arg("-in").arg(file("person.pem")).arg("-out").arg(file("person.p12")));
-        self.nss("pk12util", &["-W", "wicketgate", "-i", file("person.p12").to_str().unwrap()]);
+        self.import_file(&file("person.p12"), "wicketgate");
+    }
+
+    /// Imports a PKCS#12 file.
+    pub(crate) fn import_file(&self, file: &Path, password: &str) {
+        self.nss("pk12util", &["-W", password, "-i", file.to_str().unwrap()]);
     }
 
     /// Opens a page of the gate and gives the document as it stands after loading.

@@ -7,6 +7,7 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod digest;
+pub(crate) mod firefox;
 pub(crate) mod foreign;
 pub(crate) mod galera;
 pub(crate) mod gate;
