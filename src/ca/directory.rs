@@ -8,6 +8,7 @@
 //! private/root.key            encrypted PKCS#8; taken away by `ca export --root-key`
 //! private/intermediate-2.key  encrypted PKCS#8
 //! private/clock               when anything was signed last
+//! private/history.jsonl       what the authority did, see `history`
 //! private/failures            how often the passphrase has been wrong
 //! ```
 //!

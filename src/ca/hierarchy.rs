@@ -2,7 +2,7 @@
 //! whole or not at all, and a key is on the disk before the certificate that names it. The intermediate that was
 //! there before stays: what it issued counts until it ends, and so do its revocation lists.
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Moment, Timestamp};
 use crate::base::hex;
 use crate::base::secret::Secret;
 use crate::ca::constraints::Permitted;
@@ -10,6 +10,7 @@ use crate::ca::directory::{
     BUNDLE, Directory, DirectoryError, INTERMEDIATES, PRIVATE, ROOT, ROOT_KEY, certificates_name, key_name,
 };
 use crate::ca::files::{Access, WriteError, write};
+use crate::ca::history::{self, HistoryError};
 use crate::ca::issue::{Authority, IssueError};
 use crate::ca::key::sealed::{self, SealError};
 use crate::ca::key::{KeyAlgorithm, KeyError, SigningKey, SoftwareKey};
@@ -95,6 +96,9 @@ pub enum HierarchyError {
     /// A name cannot stand in a certificate.
     #[error(transparent)]
     Unacceptable(#[from] Unacceptable),
+    /// The history cannot be begun.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The renewed certificate would end no later than the one that it renews.
     #[error("the intermediate is valid until {until} already; a renewal must last longer")]
     NotLonger {
@@ -128,6 +132,7 @@ pub fn init(path: &Path, plan: &Plan, passphrase: &Secret, now: Timestamp) -> Re
     let made = [
         Piece::private(ROOT_KEY, root_sealed),
         Piece::private(&key_name(1), sealed),
+        Piece::history(now)?,
         Piece::certificates(ROOT, [root.certificate()])?,
         Piece::certificates(&certificates_name(1), [&certificate])?,
         Piece::certificates(BUNDLE, [&certificate])?,
@@ -301,6 +306,14 @@ impl Piece {
     /// A file in the private folder.
     pub(super) fn private(name: &str, content: String) -> Self {
         Self { name: Path::new(PRIVATE).join(name), content, access: Access::Private }
+    }
+
+    /// The beginning of the history of what the authority does.
+    pub(super) fn history(now: Timestamp) -> Result<Self, HistoryError> {
+        let at = Moment::from_unix_millis(now.as_unix().saturating_mul(1000));
+        let (line, _) = history::first_line(at, &history::whoever_runs_this())?;
+        // It is JSON.
+        Ok(Self::private(history::FILE, String::from_utf8(line).unwrap_or_default()))
     }
 
     /// A file of certificates.

@@ -6,6 +6,8 @@
 //! for and `weak` judges their keys; `office` is one act from an order to a certificate on record, `batch` many of them,
 //! `register` what is on record. What other people's
 //! certificates say is `certificate`'s business, and whether they still count is `revocation`'s.
+//!
+//! What the authority did stands in its `history`.
 
 pub mod batch;
 pub mod constraints;
@@ -14,6 +16,7 @@ pub mod est;
 pub mod directory;
 pub mod files;
 pub mod hierarchy;
+pub mod history;
 pub mod issue;
 pub mod key;
 pub mod office;

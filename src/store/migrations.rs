@@ -47,6 +47,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0006_authority.sql"),
         mysql: include_str!("migrations/mysql/0006_authority.sql"),
     },
+    Migration {
+        version: 7,
+        sqlite: include_str!("migrations/sqlite/0008_history_and_directory.sql"),
+        mysql: include_str!("migrations/mysql/0008_history_and_directory.sql"),
+    },
 ];
 
 /// The version that this program works with.

@@ -156,6 +156,21 @@ pub const TABLES: &[Table] = &[
     Table { name: "import_updates", columns: &["import", "line", "record"], rights: [READ, READ, NONE, REPLACE] },
     Table { name: "import_names", columns: &["name", "import", "account_id"], rights: [READ, READ, NONE, REPLACE] },
     Table { name: "handovers", columns: &["identifier", "kept_until"], rights: [REPLACE, NONE, NONE, NONE] },
+    Table {
+        name: "history_heads",
+        columns: &["history", "seq", "hash", "kept_at"],
+        rights: [READ, NONE, APPEND, NONE],
+    },
+    Table {
+        name: "ldap_publications",
+        columns: &["issuer", "serial", "username", "wanted", "pending", "due_at", "attempts", "dn", "problem"],
+        rights: [READ, NONE, RECORD, NONE],
+    },
+    Table {
+        name: "ldap_worker",
+        columns: &["id", "holder", "held_until", "revocations"],
+        rights: [READ, NONE, RAISE, NONE],
+    },
     Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
 ];
 

@@ -3,6 +3,7 @@
 
 mod desk;
 mod hand_out;
+mod audit;
 mod init;
 mod issue;
 mod list;
@@ -41,6 +42,8 @@ enum Action {
     Show(list::Show),
     /// Put a new intermediate in the place of the one that issues, below the same root; both are trusted
     RenewIntermediate(renew_intermediate::Args),
+    /// Look after the history of what the authority did
+    Audit(audit::Args),
 }
 
 /// What all commands take.
@@ -68,5 +71,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::List(args) => list::list(args),
         Action::Show(args) => list::show(args),
         Action::RenewIntermediate(args) => renew_intermediate::run(args),
+        Action::Audit(args) => audit::run(args),
     }
 }

@@ -2,11 +2,13 @@
 //! key.
 
 use super::Common;
+use super::audit::record;
 use super::open::{clock, directory, opened, passphrase, read, section};
 use super::shown::{Shown, refused};
 use crate::base::clock::Timestamp;
 use crate::ca::constraints::Permitted;
 use crate::ca::hierarchy::{self, Renewal};
+use crate::ca::history::{Act, Entry, whoever_runs_this};
 use crate::ca::key::KeyAlgorithm;
 use crate::ca::passphrase::Passphrase;
 use crate::cli::{Exit, Failure, OrFail, configuration, print};
@@ -75,9 +77,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Renewal::RollOver { algorithm: args.algorithm, common_name: args.name.clone(), passphrase: secret }
     };
+    let what = if args.same_key { "another certificate for the same key" } else { "another key" };
+    let entry = Entry::new(Act::RenewIntermediate, &whoever_runs_this());
+    record(&config, &section.directory, Entry { detail: Some(what.to_owned()), ..entry })?;
     let now = Timestamp::now();
     let after = hierarchy::renew(&before, &root, &renewal, permitted.as_ref(), args.validity, now);
-    let after = after.map_err(|error| refused(&section.directory, &error))?;
+    let after = after.map_err(|error| {
+        let entry = Entry::new(Act::Fail, &whoever_runs_this());
+        // Where that cannot be written either, the folder shows that nothing was done.
+        let _ = record(&config, &section.directory, Entry { reason: Some(error.to_string()), ..entry });
+        refused(&section.directory, &error)
+    })?;
     let shown = Shown::of(&after)?;
     if args.common.json {
         print(&format!("{:#}\n", shown.as_json()))?;
