@@ -23,6 +23,8 @@ NEEDED=(
   haproxy:haproxy
   fail2ban-regex:fail2ban
   systemd-analyze:systemd
+  slapd:slapd
+  ldapsearch:ldap-utils
   firefox-esr:firefox-esr
   certtool:gnutls-bin
   keytool:default-jre-headless

@@ -7,7 +7,7 @@
 //! `register` what is on record. What other people's
 //! certificates say is `certificate`'s business, and whether they still count is `revocation`'s.
 //!
-//! What the authority did stands in its `history`.
+//! What the authority did stands in its `history`; `ldap` publishes certificates in a directory.
 
 pub mod batch;
 pub mod constraints;
@@ -20,6 +20,7 @@ pub mod history;
 pub mod issue;
 pub mod key;
 pub mod office;
+pub mod ldap;
 pub mod password;
 pub mod passphrase;
 pub mod pem;

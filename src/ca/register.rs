@@ -22,6 +22,7 @@ use crate::base::clock::Timestamp;
 use crate::store::{Abort, Database, Fault, Row, Session, Value};
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// The most certificates that one page of a list holds.
 const LARGEST_PAGE: u32 = 1000;
@@ -61,6 +62,8 @@ const CONTENTS: &str = "SELECT der FROM certificate_contents WHERE issuer = ? AN
 #[derive(Debug, Clone)]
 pub struct Register {
     database: Database,
+    /// The profiles whose certificates are published in a directory.
+    published: Arc<[String]>,
 }
 
 /// A certificate that was issued, and how it stands.
@@ -144,7 +147,13 @@ impl Register {
     /// Over a database that has this program's schema.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, published: Arc::default() }
+    }
+
+    /// The same, where certificates of accounts by these profiles are published in an LDAP directory.
+    #[must_use]
+    pub fn publishing(self, profiles: &[String]) -> Self {
+        Self { published: profiles.into(), ..self }
     }
 
     /// What a question finds, by the word of a server that takes writes.

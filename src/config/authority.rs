@@ -1,5 +1,6 @@
 //! The authority that issues the certificates which the gate trusts.
 
+use super::Ldap;
 use super::profile::{OneValidPer, Profile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ pub struct Authority {
     pub one_valid_per: OneValidPer,
     /// Lists of keys that nothing is issued for.
     pub compromised_keys: Vec<PathBuf>,
+    /// The directory that people's certificates are published in, if there is one.
+    pub ldap: Option<Ldap>,
 }
 
 /// Where the passphrase of the authority's keys is kept. It never stands in the configuration itself.

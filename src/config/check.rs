@@ -14,6 +14,7 @@ mod foreign;
 mod forwarded;
 mod handover;
 mod identity;
+mod ldap;
 mod listeners;
 mod peers;
 mod proxy_protocol;

@@ -21,6 +21,7 @@ mod peers;
 mod preauth;
 mod profile;
 mod handover;
+mod ldap;
 mod throttle;
 mod trust;
 mod upstream_authorization;
@@ -40,6 +41,7 @@ pub(super) use foreign::{
 };
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
+pub(super) use ldap::Ldap;
 pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubject};

@@ -49,8 +49,8 @@ pub const ALL: &[Migration] = &[
     },
     Migration {
         version: 7,
-        sqlite: include_str!("migrations/sqlite/0008_history_and_directory.sql"),
-        mysql: include_str!("migrations/mysql/0008_history_and_directory.sql"),
+        sqlite: include_str!("migrations/sqlite/0007_history_and_directory.sql"),
+        mysql: include_str!("migrations/mysql/0007_history_and_directory.sql"),
     },
 ];
 

@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod responder;
 pub(crate) mod setup;
+pub(crate) mod slapd;
 pub(crate) mod store;
 pub(crate) mod tls_front;
 pub(crate) mod upstream;

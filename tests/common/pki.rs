@@ -7,6 +7,7 @@ use rcgen::{
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wicketgate::base::clock::Timestamp;
@@ -185,6 +186,12 @@ impl Leaf {
     /// A domain as an alternative name.
     pub(crate) fn dns(mut self, name: &str) -> Self {
         self.0.subject_alt_names.push(SanType::DnsName(name.to_owned().try_into().unwrap()));
+        self
+    }
+
+    /// An address as an alternative name.
+    pub(crate) fn address(mut self, address: IpAddr) -> Self {
+        self.0.subject_alt_names.push(SanType::IpAddress(address));
         self
     }
 

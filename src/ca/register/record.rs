@@ -5,11 +5,13 @@ use crate::account::certificates::{self, certificate, certificate_columns, hash}
 use crate::account::{CertificateKey, IssuedCertificate, names};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
+use crate::ca::ldap;
 use crate::store::changes::{self, Kind};
 use crate::store::rows::Many;
 use crate::store::{Abort, Fault, Session, Value};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// Columns: the fingerprint, issuer, serial.
 static RECORDED: Many = Many::among("SELECT fingerprint, issuer, serial FROM certificates WHERE fingerprint IN (", ")");
@@ -69,6 +71,7 @@ struct Batch {
     entries: Vec<Entry>,
     replace: Replace,
     at: Timestamp,
+    published: Arc<[String]>,
 }
 
 /// What is on record of the keys and accounts of a batch.
@@ -116,7 +119,7 @@ impl Register {
         }
         let mut attempts = 0;
         loop {
-            let batch = Batch { entries: entries.clone(), replace, at };
+            let batch = Batch { entries: entries.clone(), replace, at, published: Arc::clone(&self.published) };
             let done: Result<_, Abort<Infallible>> =
                 self.database.write(batch, |session, batch| Box::pin(record_all(session, batch))).await;
             attempts += 1;
@@ -165,6 +168,13 @@ async fn record_all(
         }
         done => done?,
     }
+    let published: Vec<_> = new
+        .iter()
+        .map(|entry| &entry.certificate)
+        .filter(|certificate| batch.published.contains(&certificate.profile))
+        .filter_map(|certificate| Some((&certificate.key, certificate.username.as_deref()?)))
+        .collect();
+    ldap::want(session, &published, batch.at).await?;
     let outcomes = batch.entries.iter().zip(outcomes).map(|(entry, outcome)| match outcome {
         Ok(Recorded::Now(_)) => {
             Ok(Recorded::Now(superseded.remove(&entry.certificate.fingerprint).unwrap_or_default()))

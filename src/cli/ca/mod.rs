@@ -9,6 +9,7 @@ mod issue;
 mod list;
 mod many;
 pub mod open;
+mod publish_directory;
 mod renew_intermediate;
 mod revoke;
 mod shown;
@@ -44,6 +45,8 @@ enum Action {
     RenewIntermediate(renew_intermediate::Args),
     /// Look after the history of what the authority did
     Audit(audit::Args),
+    /// Bring the LDAP directory up to date with what was issued and revoked
+    PublishDirectory(publish_directory::Args),
 }
 
 /// What all commands take.
@@ -72,5 +75,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::Show(args) => list::show(args),
         Action::RenewIntermediate(args) => renew_intermediate::run(args),
         Action::Audit(args) => audit::run(args),
+        Action::PublishDirectory(args) => publish_directory::run(args),
     }
 }

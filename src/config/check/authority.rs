@@ -25,12 +25,14 @@ impl Context<'_> {
             Field::Faulty => None,
             Field::Given(list) => self.paths(list),
         };
+        let ldap = self.ldap(&value.ldap);
         Some(Some(Authority {
             directory: directory?,
             passphrase: passphrase?,
             profiles: profiles?,
             one_valid_per: one_valid_per?,
             compromised_keys: compromised_keys?,
+            ldap: ldap?,
         }))
     }
 

@@ -394,6 +394,47 @@ fn a_faulty_profile_is_refused() {
 }
 
 #[test]
+fn a_faulty_directory_of_people_is_refused() {
+    let ldap = |changed: &str, value: &str| {
+        let keys = [
+            ("servers", "['ldaps://ldap.example.org']"),
+            ("ca", "ca.pem"),
+            ("bind_dn", "'cn=gate,o=x'"),
+            ("password", "{file: p}"),
+            ("base", "o=x"),
+            ("filter", "'(mail={email})'"),
+        ];
+        let given = keys.iter().filter(|(key, _)| *key != changed).copied();
+        let changed = Some((changed, value)).filter(|(_, value)| !value.is_empty());
+        let keys: Vec<String> = given.chain(changed).map(|(key, value)| format!("{key}: {value}")).collect();
+        format!("authority: {{directory: a, ldap: {{{}}}}}", keys.join(", "))
+    };
+    let path = |key: &str| format!("authority.ldap{key}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (ldap("servers", ""), &path(".servers"), "missing"),
+            (ldap("servers", "[]"), &path(".servers"), "empty"),
+            (ldap("servers", "['ldap.example.org']"), &path(".servers[0]"), "ldaps://HOST"),
+            (ldap("ca", ""), &path(".ca"), "missing"),
+            (ldap("bind_dn", "''"), &path(".bind_dn"), "empty"),
+            (ldap("password", ""), &path(".password"), "nobody"),
+            (ldap("base", ""), &path(".base"), "missing"),
+            (ldap("filter", "'(uid=alice)'"), &path(".filter"), "everybody"),
+            (ldap("filter", "'({username}=x)'"), &path(".filter"), "not a search filter"),
+            (ldap("filter", "'(uid={user})'"), &path(".filter"), "{username}"),
+            (ldap("attributes", "['user certificate']"), &path(".attributes[0]"), "not the name of an attribute"),
+            (ldap("profiles", "[]"), &path(".profiles"), "empty"),
+            (ldap("timeout", "0s"), &path(".timeout"), "no time at all"),
+        ],
+    );
+    let plain = config(&ldap("timeout", "7s")).authority.unwrap().ldap.unwrap();
+    assert_eq!(plain.servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ldaps://ldap.example.org:636"]);
+    assert_eq!(plain.attributes, [LdapAttribute::parse("userCertificate;binary").unwrap()]);
+    assert_eq!((plain.profiles, plain.timeout), (vec!["smime".to_owned()], Duration::from_secs(7)));
+}
+
+#[test]
 fn a_faulty_handover_is_refused() {
     let handover = |sites: &str| {
         format!("handover: {{url: 'https://a.example', signing: [s], decryption: [d], sites: {{{sites}}}}}")

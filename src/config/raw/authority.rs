@@ -1,5 +1,6 @@
 //! The keys of `authority`.
 
+use super::Ldap;
 use super::Profile;
 use crate::config::profile::OneValidPer;
 use crate::config::read::Field;
@@ -23,6 +24,8 @@ pub(in crate::config) struct Authority {
     pub(in crate::config) one_valid_per: Field<OneValidPer>,
     /// Files of keys that nothing is issued for: the SHA-256 of a SubjectPublicKeyInfo a line.
     pub(in crate::config) compromised_keys: Field<Vec<Field<String>>>,
+    /// The LDAP directory that people's certificates are published in. Default: none.
+    pub(in crate::config) ldap: Field<Ldap>,
 }
 
 /// Where a passphrase is kept: exactly one of the three.
