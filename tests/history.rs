@@ -43,6 +43,12 @@ impl World {
         command.arg("ca").args(words).args(["-c", "wicketgate.yaml"]).current_dir(self.path()).output().unwrap()
     }
 
+    fn wicketgate(&self, words: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+        let output = command.args(words).args(["-c", "wicketgate.yaml"]).current_dir(self.path()).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+    }
+
     #[track_caller]
     fn good(&self, words: &[&str]) -> String {
         let output = self.ca(words);
@@ -102,6 +108,31 @@ fn what_the_authority_did_is_verified_and_what_was_changed_shows() {
     // The database knows the head of what is missing.
     let (code, said) = world.verify(&["--without-database"]);
     assert!(code == 1 && said["why"].as_str().unwrap().contains("begins with record 5"), "{said}");
+}
+
+#[test]
+fn what_is_issued_and_revoked_stands_in_it_and_is_refused_where_it_cannot() {
+    let world = World::new();
+    world.wicketgate(&["account", "add", "ann", "--email", "ann@example.org"]);
+    world.good(&["issue", "ann", "--out", "ann.p12"]);
+    world.good(&["revoke", "--account", "ann", "--reason", "keyCompromise"]);
+    let (code, said) = world.verify(&[]);
+    assert_eq!((code, &said["last"], &said["confirmed"]), (0, &4.into(), &3.into()), "{said}");
+    let records: Vec<Value> = world.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&records[2]["act"], &records[3]["act"]), (&"issue".into(), &"revoke".into()));
+    assert_eq!((&records[2]["account"], &records[2]["profile"]), (&"ann".into(), &"client".into()));
+    assert_eq!(records[3]["reason"], "keyCompromise");
+    assert_eq!(records[2]["serial"], records[3]["serial"]);
+    let listed = world.good(&["list", "--json"]);
+    assert!(listed.contains(records[2]["serial"].as_str().unwrap()), "{listed}");
+    // Without it nothing is issued or revoked.
+    std::fs::rename(world.file(), world.path().join("elsewhere")).unwrap();
+    for words in [&["issue", "ann", "--out", "other.p12"][..], &["revoke", "--account", "ann"]] {
+        let output = world.ca(words);
+        assert!(!output.status.success(), "{words:?}");
+    }
+    assert!(!world.path().join("other.p12").exists());
+    assert_eq!(world.good(&["list", "--json"]), listed, "nothing has changed");
 }
 
 #[test]

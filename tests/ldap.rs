@@ -346,3 +346,70 @@ fn of_several_nodes_one_alone_publishes_and_nothing_is_done_twice() {
         world.holds("ann", &certificates.iter().collect::<Vec<_>>());
     });
 }
+
+/// A folder in which the commands find an authority and this directory.
+fn commands(slapd: &Slapd, authority: &Authority) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = format!(
+        "listeners: [{{ name: one, address: \"127.0.0.1:0\", client_certificate: off, \
+         tls: {{ certificates: [{{ chain: s.pem, key: s.key }}] }} }}]\n\
+         identity: [{{ from: san.email }}]\n\
+         routes: [{{ path: /, anonymous: allow, upstream: app }}]\n\
+         upstreams: {{ app: {{ servers: [\"http://127.0.0.1:1\"] }} }}\n\
+         accounts: {{ sqlite: {{ path: accounts.db }} }}\n\
+         authority:\n  directory: authority\n  passphrase: {{ file: passphrase }}\n\
+         \x20 profiles: {{ smime: {{ subject: {{ common_name: \"{{username}}\", \
+         organizational_unit: \"{{ldap:sn}}\" }} }} }}\n\
+         \x20 ldap:\n    servers: [\"{}\"]\n    ca: ca.pem\n    bind_dn: {BIND_DN}\n    password: {{ file: password }}\n\
+         \x20   base: {BASE}\n    filter: (mail={{email}})\n    timeout: 10s\n",
+        slapd.ldaps()
+    );
+    std::fs::write(folder.path().join("wicketgate.yaml"), configuration).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    common::pki::write_private(&folder.path().join("passphrase"), "of the whole authority\n");
+    common::pki::write_private(&folder.path().join("password"), &format!("{PASSWORD}\n"));
+    folder
+}
+
+/// Runs a command; whether it succeeded, and what it said.
+fn wicketgate(folder: &tempfile::TempDir, words: &str) -> (bool, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+    command.args(words.split(' ')).args(["-c", "wicketgate.yaml"]).current_dir(folder.path());
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn the_commands_publish_what_they_issue_and_take_subjects_from_the_directory() {
+    let authority = Authority::root("Authority of the directory");
+    let mut slapd = Slapd::start(&authority);
+    let folder = commands(&slapd, &authority);
+    let good = |words: &str| {
+        let (good, said) = wicketgate(&folder, words);
+        assert!(good, "{words}: {said}");
+        said
+    };
+    good("ca init --name Example");
+    good("account add ann --email ann@example.org");
+    good("account add twin --email twin@example.org");
+    good("ca issue ann --profile smime --out ann.p12");
+    let listed = good("ca list --json");
+    assert!(listed.contains("OU=Example"), "{listed}");
+    let (issued, why) = wicketgate(&folder, "ca issue twin --profile smime --out twin.p12");
+    assert!(!issued && why.contains("more than one entry"), "{why}");
+    assert!(good("ca publish-directory --pending").contains("add "));
+    assert!(good("ca publish-directory").contains("added 1, removed 0, postponed 0"));
+    assert_eq!(slapd.values("ann", CERTIFICATE).len(), 1);
+    assert_eq!(good("ca publish-directory --pending"), "nothing waits\n");
+    slapd.stop();
+    // A subject is not guessed, what needs none is issued, and a revocation waits for nobody.
+    assert!(!wicketgate(&folder, "ca issue ann --profile smime --out other.p12").0);
+    good("ca issue ann --profile client --out client.p12");
+    good("ca revoke --account ann");
+    let (published, why) = wicketgate(&folder, "ca publish-directory");
+    assert!(!published && why.contains("no server of the directory can be reached"), "{why}");
+    slapd.start_again();
+    assert!(good("ca publish-directory").contains("added 0, removed 1, postponed 0"));
+    assert_eq!(slapd.values("ann", CERTIFICATE), BTreeSet::new());
+}

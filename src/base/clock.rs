@@ -103,6 +103,13 @@ impl Moment {
     }
 }
 
+impl From<Timestamp> for Moment {
+    /// The beginning of the second.
+    fn from(at: Timestamp) -> Self {
+        Self(at.0.saturating_mul(1000))
+    }
+}
+
 impl fmt::Display for Moment {
     /// RFC 3339 in UTC with milliseconds: `2026-11-21T09:53:32.007Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -310,8 +310,7 @@ impl Piece {
 
     /// The beginning of the history of what the authority does.
     pub(super) fn history(now: Timestamp) -> Result<Self, HistoryError> {
-        let at = Moment::from_unix_millis(now.as_unix().saturating_mul(1000));
-        let (line, _) = history::first_line(at, &history::whoever_runs_this())?;
+        let (line, _) = history::first_line(Moment::from(now), &history::whoever_runs_this())?;
         // It is JSON.
         Ok(Self::private(history::FILE, String::from_utf8(line).unwrap_or_default()))
     }

@@ -1,12 +1,15 @@
 //! Publishes people's certificates in an LDAP directory (RFC 4523), where those who write them encrypted mail find
 //! them: on issue a certificate is added to its owner's entry, on revocation it is removed. Issuing never waits for the
 //! directory: what is to be done there stands in the database (`queue`), and [`Publisher`] works it off, whenever the
-//! directory is there. How the directory is spoken to is `client`'s business.
+//! directory is there. How the directory is spoken to is `client`'s business; `people` reads what stands there of people,
+//! for the subjects of their certificates.
 
 mod client;
+mod people;
 mod queue;
 
 pub use client::{Obstacle, Unreachable};
+pub use people::Entries;
 pub(super) use queue::want;
 pub use queue::{Pending, QueueError};
 
@@ -217,12 +220,7 @@ impl Publisher {
         account: Option<&Account>,
     ) -> Result<String, Trouble> {
         let account = account.ok_or_else(|| Obstacle::NoAccount(job.username.clone()))?;
-        let filter = self.settings.filter.render(|value| match value {
-            LdapValue::Username => Some(account.username.as_str()),
-            LdapValue::Email => account.email.as_deref(),
-            LdapValue::Name => account.display_name.as_deref(),
-        });
-        let filter = filter.ok_or_else(|| Obstacle::NoValue(job.username.clone()))?;
+        let filter = filter_of(&self.settings, account).ok_or_else(|| Obstacle::NoValue(job.username.clone()))?;
         connection.find(&self.settings.base, &filter).await
     }
 
@@ -245,6 +243,15 @@ impl Publisher {
     pub async fn pending(&self) -> Result<Vec<Pending>, PublishError> {
         Ok(self.queue.pending().await?)
     }
+}
+
+/// The filter that finds an account's entry; `None` if the account lacks a value that it needs.
+fn filter_of(settings: &Ldap, account: &Account) -> Option<String> {
+    settings.filter.render(|value| match value {
+        LdapValue::Username => Some(account.username.as_str()),
+        LdapValue::Email => account.email.as_deref(),
+        LdapValue::Name => account.display_name.as_deref(),
+    })
 }
 
 /// Sets every attribute; `false` if there is no such entry.

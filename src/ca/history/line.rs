@@ -9,8 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What the authority did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// The first record of a history.
     Begin,
@@ -20,8 +19,6 @@ pub enum Act {
     Continue,
     /// The line before is the half of a record that a crash or a full disk left.
     Mend,
-    /// The authority was made.
-    Init,
     /// An authority that somebody else had made was taken over, or certificates of one.
     Import,
     /// The key of the root was taken away.
@@ -40,10 +37,31 @@ pub enum Act {
     SignList,
     /// A certificate was issued for the responder that signs OCSP answers.
     DelegateOcsp,
-    /// A request for a certificate was refused.
-    Refuse,
     /// An act that was recorded before was not done after all.
     Fail,
+}
+
+impl Act {
+    /// As it stands in a line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Rotate => "rotate",
+            Self::Continue => "continue",
+            Self::Mend => "mend",
+            Self::Import => "import",
+            Self::ExportRootKey => "export_root_key",
+            Self::RenewIntermediate => "renew_intermediate",
+            Self::Issue => "issue",
+            Self::Renew => "renew",
+            Self::Revoke => "revoke",
+            Self::Release => "release",
+            Self::SignList => "sign_list",
+            Self::DelegateOcsp => "delegate_ocsp",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// An act, with what applies to it.
@@ -67,7 +85,7 @@ pub struct Entry {
     pub subject: Option<String>,
     /// The last second of its validity.
     pub not_after: Option<Timestamp>,
-    /// Why it was revoked or refused.
+    /// Why it was revoked, or not done.
     pub reason: Option<String>,
     /// The number of a list, or of the record that is spoken of.
     pub number: Option<u64>,
@@ -149,7 +167,7 @@ struct Line<'a> {
     seq: u64,
     time: String,
     history: &'a str,
-    act: Act,
+    act: &'static str,
     by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
@@ -181,7 +199,7 @@ impl Writing<'_> {
             seq: self.after.map_or(1, |after| after.seq.saturating_add(1)),
             time: self.at.to_string(),
             history: self.identity,
-            act: entry.act,
+            act: entry.act.as_str(),
             by: &entry.by,
             account: entry.account.as_deref(),
             issuer: entry.issuer.as_deref().map(hex::encode),

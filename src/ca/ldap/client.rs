@@ -82,6 +82,9 @@ pub enum Obstacle {
     /// Several entries are.
     #[error("the filter {0} finds more than one entry, and a certificate is one person's")]
     Ambiguous(String),
+    /// An attribute that is to stand in a certificate has several values.
+    #[error("the attribute {0} has several values, of which none is the first")]
+    Several(String),
     /// The server has refused a request.
     #[error("the directory refused to {what}: {why}")]
     Refused {

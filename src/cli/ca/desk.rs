@@ -6,8 +6,10 @@ use super::open::{directory, issuing, section};
 use crate::account::{self, Directory, RegistryError, Unavailable};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
-use crate::ca::office::recorder::{Recorder, Unrecorded};
-use crate::ca::office::{Office, OfficeError, Parts};
+use crate::ca::history::recorder::Recorder;
+use crate::ca::ldap::Entries;
+use crate::ca::office::revoke::Revoker;
+use crate::ca::office::{Office, OfficeError, Parts, People};
 use crate::ca::profile::AlternativeName;
 use crate::ca::register::{Listing, OnRecord, Question, Refused, Register, RegisterError};
 use crate::ca::weak::Compromised;
@@ -79,15 +81,16 @@ pub(super) fn with_office(file: &Path, work: impl AsyncFnOnce(Desk) -> Result<Ex
         "correct the list, or `authority.compromised_keys`",
     )?;
     runtime()?.block_on(async {
-        let register = register(&config).await?;
+        let database = database(&config).await?;
+        let people = section.ldap.clone().map(|ldap| Arc::new(Entries::new(ldap)) as Arc<dyn People>);
         let store = config.accounts.store.clone();
         let accounts = account::open_directory(&store, Handle::current()).await.map_err(unavailable)?;
         let parts = Parts {
             authority,
-            register,
+            register: register(&config, &database),
             accounts: Arc::clone(&accounts),
-            people: None,
-            recorder: recorder(),
+            people,
+            recorder: Arc::new(Recorder::of(&section.directory, database)),
             compromised,
         };
         work(Desk { office: Arc::new(Office::new(parts, section)), accounts, store }).await
@@ -100,10 +103,33 @@ pub(super) fn with_register(
     work: impl AsyncFnOnce(Register) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let config = configuration(&common.config)?;
-    runtime()?.block_on(async { work(register(&config).await?).await })
+    runtime()?.block_on(async { work(register(&config, &database(&config).await?)).await })
 }
 
-async fn register(config: &Config) -> Result<Register, Failure> {
+/// The same with what revokes, and keeps the history of it.
+pub(super) fn with_revoker(
+    common: &Common,
+    work: impl AsyncFnOnce(Register, Revoker) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let config = configuration(&common.config)?;
+    let directory = &section(&config)?.directory;
+    runtime()?.block_on(async {
+        let database = database(&config).await?;
+        let register = register(&config, &database);
+        let recorder = Arc::new(Recorder::of(directory, database));
+        work(register.clone(), Revoker::new(register, recorder)).await
+    })
+}
+
+fn register(config: &Config, database: &Database) -> Register {
+    let register = Register::new(database.clone());
+    match config.authority.as_ref().and_then(|section| section.ldap.as_ref()) {
+        Some(ldap) => register.publishing(&ldap.profiles),
+        None => register,
+    }
+}
+
+async fn database(config: &Config) -> Result<Database, Failure> {
     let store = &config.accounts.store;
     if store.foreign().is_some() {
         let why = "the accounts stand in tables of your own, and there is no register of certificates beside them";
@@ -111,17 +137,7 @@ async fn register(config: &Config) -> Result<Register, Failure> {
         return Err(Failure::new("opening the register", store, why, what_to_do).bad());
     }
     let database = Database::open(store, Handle::current(), Deadlines::default()).await;
-    Ok(Register::new(database.or_fail("opening the register", store, "look at the reason; `wicketgate db check`")?))
-}
-
-/// The history of the authority.
-pub(super) fn recorder() -> Arc<dyn Recorder> {
-    Arc::new(Unrecorded)
-}
-
-/// Who has this command done, for the history.
-pub(super) fn who() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
+    database.or_fail("opening the register", store, "look at the reason; `wicketgate db check`")
 }
 
 impl Named {

@@ -2,11 +2,12 @@
 //! here or for the key of a request.
 
 use super::Common;
-use super::desk::{Desk, Granted, Named, refused, standing, who, with_office};
+use super::desk::{Desk, Granted, Named, refused, standing, with_office};
 use super::hand_out::{Packing, packed, signed};
 use super::many::{self, Many};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
+use crate::ca::history::whoever_runs_this;
 use crate::ca::office::Order;
 use crate::ca::office::recorder::Deed;
 use crate::ca::request::{MAX_REQUEST, Request};
@@ -87,7 +88,7 @@ pub(super) fn issue(args: &Issue) -> Result<Exit, Failure> {
         return Err(Failure::new(WHAT, "nobody", "nobody is named to issue it to", what_to_do).bad());
     }
     with_office(&args.common.config, async |desk| {
-        let (now, by) = (Timestamp::now(), who());
+        let (now, by) = (Timestamp::now(), whoever_runs_this());
         let order = Order {
             username: args.username.as_deref(),
             profile: &args.profile,
@@ -114,7 +115,7 @@ pub(super) fn sign(args: &Sign) -> Result<Exit, Failure> {
     let request = request(csr)?;
     let names = args.granted.names();
     with_office(&args.common.config, async |desk| {
-        let (now, by) = (Timestamp::now(), who());
+        let (now, by) = (Timestamp::now(), whoever_runs_this());
         let order = Order {
             username: args.username.as_deref(),
             profile: &args.profile,
@@ -135,7 +136,7 @@ pub(super) fn renew(args: &Renew) -> Result<Exit, Failure> {
     const WHAT: &str = "renewing a certificate";
     let request = args.csr.as_deref().map(request).transpose()?;
     with_office(&args.common.config, async |desk| {
-        let (now, by) = (Timestamp::now(), who());
+        let (now, by) = (Timestamp::now(), whoever_runs_this());
         let mut found = args.named.find(desk.office.register()).await?;
         if args.named.account.is_some() {
             // Of an account, the one that lasts longest among those that count.

@@ -2,11 +2,12 @@
 //! folder. What was cut off is begun again by the same command.
 
 use super::Common;
-use super::desk::{Desk, refused, unavailable, who, with_office};
+use super::desk::{Desk, refused, unavailable, with_office};
 use super::hand_out::Packing;
 use crate::account::{self, Account, Status};
 use crate::base::clock::Timestamp;
 use crate::ca::batch::{self, BatchError, Job, Kind, Report, Task};
+use crate::ca::history::whoever_runs_this;
 use crate::ca::pkcs12::Form;
 use crate::ca::profile::AlternativeName;
 use crate::cli::{Exit, Failure, OrFail, print};
@@ -81,7 +82,7 @@ fn work(
 ) -> Result<Exit, Failure> {
     with_office(&common.config, async |desk| {
         let tasks = tasks(&desk).await?;
-        let job = Job { folder: out.to_owned(), profile: profile.to_owned(), kind, form, by: who() };
+        let job = Job { folder: out.to_owned(), profile: profile.to_owned(), kind, form, by: whoever_runs_this() };
         let bar = bar(tasks.len());
         let watch = |done: usize| bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         let done = batch::run(&desk.office, &desk.accounts, &job, tasks, Timestamp::now, &watch).await;

@@ -2,9 +2,10 @@
 //! every node at once, by the feed of changes, and needs no key of the authority.
 
 use super::Common;
-use super::desk::{Named, recorder, refused_by_register, who, with_register};
+use super::desk::{Named, refused_by_register, with_revoker};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
+use crate::ca::history::whoever_runs_this;
 use crate::ca::office::revoke::{RevokeError, Revoker};
 use crate::ca::register::{OnRecord, Reason, Revoked};
 use crate::cli::{Exit, Failure, print};
@@ -35,9 +36,8 @@ pub(super) struct Args {
 /// When nothing is on record by that name, or the register does not take it.
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let reason = if args.hold { Reason::CertificateHold } else { args.reason };
-    with_register(&args.common, async |register| {
+    with_revoker(&args.common, async |register, revoker| {
         let found = args.named.find(&register).await?;
-        let revoker = Revoker::new(register, recorder());
         let mut said = Vec::new();
         for found in &found {
             // Of an account, what has become of each does not hold up the others.
@@ -75,10 +75,10 @@ async fn one(revoker: &Revoker, found: &OnRecord, unhold: bool, reason: Reason) 
     };
     let whose = found.certificate.username.as_deref().unwrap_or(&found.certificate.subject);
     let (line, outcome, reason) = if unhold {
-        revoker.release(key, &who(), now).await.map_err(failed)?;
+        revoker.release(key, &whoever_runs_this(), now).await.map_err(failed)?;
         (format!("{serial} of {whose} is removed from hold\n"), "released", None)
     } else {
-        match revoker.revoke(key, reason, &who(), now).await.map_err(failed)? {
+        match revoker.revoke(key, reason, &whoever_runs_this(), now).await.map_err(failed)? {
             Revoked::Now if reason == Reason::CertificateHold => {
                 (format!("{serial} of {whose} is on hold\n"), "on hold", Some(reason.to_string()))
             }
