@@ -43,17 +43,18 @@ fn subject(common_name: &str, names: Vec<AlternativeName>) -> Subject {
     Subject { common_name: common_name.into(), organization: None, names }
 }
 
-fn validity() -> Validity {
-    Validity::starting(Timestamp::now(), Duration::from_secs(86_400))
+/// From now on, for so many days: nobody's certificate outlives its issuer's, though the clock goes on.
+fn validity(days: u64) -> Validity {
+    Validity::starting(Timestamp::now(), Duration::from_secs(days * 86_400))
 }
 
 impl Made {
     fn new() -> Self {
         let key = || Box::new(SoftwareKey::generate().unwrap());
-        let root = Authority::root(key(), &subject("Root", vec![]), validity()).unwrap();
-        let intermediate = root.intermediate(key(), &subject("Intermediate", vec![]), 0, validity()).unwrap();
+        let root = Authority::root(key(), &subject("Root", vec![]), validity(3)).unwrap();
+        let intermediate = root.intermediate(key(), &subject("Intermediate", vec![]), 0, validity(2)).unwrap();
         let names = vec![AlternativeName::Email("alice@example.org".into())];
-        let alice = intermediate.issue(&Profile::client(), &subject("Alice Ångström", names), validity()).unwrap();
+        let alice = intermediate.issue(&Profile::client(), &subject("Alice Ångström", names), validity(1)).unwrap();
         Self { root, intermediate, alice }
     }
 
@@ -285,7 +286,7 @@ fn five_hundred_people_a_second_get_a_key_a_certificate_and_a_file() {
     let made = Made::new();
     let one = |number: u32| {
         let names = vec![AlternativeName::Email(format!("person{number}@example.org"))];
-        let issued = made.intermediate.issue(&Profile::client(), &subject("Person", names), validity()).unwrap();
+        let issued = made.intermediate.issue(&Profile::client(), &subject("Person", names), validity(1)).unwrap();
         let certificates = issued.whole_chain();
         let contents = Contents { friendly_name: "Person", key: &issued.key, certificates: &certificates };
         pkcs12::pack(contents, &password::generate().unwrap(), Form::Modern).unwrap().len()
