@@ -219,6 +219,19 @@ fn what_ends_soon_is_listed_and_what_is_not_allowed_is_named() {
 }
 
 #[test]
+fn an_authority_that_is_limited_vouches_for_nobody_else() {
+    let bench = Bench::new();
+    std::fs::remove_dir_all(bench.path("authority")).unwrap();
+    bench.good("ca init --name Example --permit-email example.org --permit-dns example.org");
+    bench.good("account add eve --email eve@example.com");
+    bench.good("ca issue ann --out ann.p12");
+    bench.refused("ca issue eve --out eve.p12", "the authority is limited to others");
+    bench.good("ca issue --profile server --dns www.example.org --pem --out www.pem");
+    bench.refused("ca issue --profile server --dns www.example.com --pem --out x.pem", "is limited to others");
+    assert_eq!(bench.on_record(), 2);
+}
+
+#[test]
 fn a_server_gets_a_key_and_a_chain() {
     let bench = Bench::new();
     let issued = bench

@@ -20,6 +20,8 @@ use crate::ca::register::{Entry, OnRecord, Question, Recorded, Register, Registe
 use crate::ca::request::{Request, RequestError};
 use crate::ca::weak::{Compromised, PublicKey, WeakKey};
 use crate::certificate::facts::{self, FactsError};
+use crate::certificate::fields::Fields;
+use crate::certificate::path::{Violation, constraints};
 use crate::config::profile::KeyType;
 use crate::config::{self, LookupKind, OneValidPer};
 use futures_util::future::BoxFuture;
@@ -58,6 +60,10 @@ pub struct Office {
     profiles: BTreeMap<String, config::Profile>,
     replace: Replace,
     compromised: Compromised,
+    /// SHA-256 of the keys of the authority and of those above it.
+    own_keys: Vec<[u8; 32]>,
+    /// The name constraints of the authority and of those above it, the root left out; `None` if they cannot be read.
+    constraints: Option<constraints::State>,
 }
 
 /// What an office works with.
@@ -177,6 +183,9 @@ pub enum OfficeError {
     /// What was signed cannot be read.
     #[error("the certificate that was signed cannot be read: {0}")]
     Facts(#[from] FactsError),
+    /// The authority's own certificates do not let it vouch for such names.
+    #[error("the certificate {0}: the authority is limited to others")]
+    Constrained(#[from] Violation),
     /// The history does not take it.
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
@@ -210,7 +219,12 @@ impl Office {
             OneValidPer::Account => Replace::All,
         };
         let profiles = rules.profiles.clone();
-        Self { authority, register, accounts, people, recorder, profiles, replace, compromised }
+        let chain = authority.chain();
+        let above = chain.iter().filter_map(|above| facts::parse(above).ok());
+        let own = facts::sha256(authority.public_key());
+        let own_keys = std::iter::once(own).chain(above.map(|above| above.spki_sha256)).collect();
+        let constraints = constraints_of(&chain);
+        Self { authority, register, accounts, people, recorder, profiles, replace, compromised, own_keys, constraints }
     }
 
     /// The authority that signs.
@@ -386,7 +400,7 @@ impl Office {
         now: Timestamp,
     ) -> Result<Prepared, OfficeError> {
         self.compromised.check(&request.key)?;
-        if self.is_own(&request.key) {
+        if self.own_keys.contains(request.key.hash()) {
             return Err(OfficeError::OwnKey);
         }
         let names = request.permitted(rules, account, granted);
@@ -394,12 +408,6 @@ impl Office {
         let content = apply::apply(rules, bearer, &request.key, self.authority.validity(), now)?;
         request.hold_against(&content, account)?;
         self.sealed(&content, account, &request.key, None)
-    }
-
-    fn is_own(&self, key: &PublicKey) -> bool {
-        let of = |certificate: &CertificateDer<'_>| facts::parse(certificate).map(|facts| facts.spki_sha256);
-        key.spki() == self.authority.public_key()
-            || self.authority.chain().iter().any(|above| of(above).is_ok_and(|hash| hash == *key.hash()))
     }
 
     fn sealed(
@@ -410,6 +418,10 @@ impl Office {
         key: Option<Secret>,
     ) -> Result<Prepared, OfficeError> {
         let certificate = self.authority.certify_content(content, public.spki())?;
+        let fields = Fields::read(&certificate)?;
+        const UNREADABLE: IssueError =
+            IssueError::NotAnAuthority("the name constraints of a certificate above it cannot be read");
+        self.constraints.as_ref().ok_or(UNREADABLE)?.check(fields.subject, &fields, true, false)?;
         let facts = facts::parse(&certificate)?;
         let name = self.authority.name_der()?;
         let record = IssuedCertificate {
@@ -494,6 +506,15 @@ impl Office {
 fn superseding(act: &Act, key: &CertificateKey) -> Act {
     let reason = Some(crate::ca::register::Reason::Superseded.to_string());
     Act { deed: Deed::Revoke, key: key.clone(), certificate: None, reason, ..act.clone() }
+}
+
+/// The name constraints of certificates, the issuer's first.
+fn constraints_of(chain: &[CertificateDer<'_>]) -> Option<constraints::State> {
+    let mut state = constraints::State::new();
+    for above in chain.iter().rev() {
+        state.apply(&Fields::read(above).ok()?).ok()?;
+    }
+    Some(state)
 }
 
 fn generate(kind: KeyType) -> Result<SoftwareKey, KeyError> {

@@ -21,7 +21,8 @@ pub enum Kind {
     Account,
     /// What an account proves itself with beside certificates. The name is the user name.
     Credential,
-    /// A certificate that was issued. The name is `<issuer in hex>:<serial in hex>`.
+    /// A certificate that was issued; of several that were recorded at once, the first. The name is
+    /// `<issuer in hex>:<serial in hex>`.
     Certificate,
     /// A certificate that was revoked. The name is `<issuer in hex>:<serial in hex>`.
     Revocation,

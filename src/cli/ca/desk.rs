@@ -268,6 +268,9 @@ pub(super) fn refused(what: &str, on: &str, error: &OfficeError) -> Failure {
         OfficeError::NoSuchAccount(_) => "see `wicketgate account list` for those that there are",
         OfficeError::Profile(_) => "correct the account, or the profile in `authority.profiles`",
         OfficeError::Request(_) => "have another request made; what stands in certificates is for the profile to say",
+        OfficeError::Constrained(_) => {
+            "give the account another name or address, or make an intermediate with other limits (`ca renew-intermediate`)"
+        }
         OfficeError::Weak(_) | OfficeError::OwnKey => "have a new key made, and a request for it",
         OfficeError::Revoked { .. } => "issue a new one, if whoever has the account is to have one",
         OfficeError::NotOnRecord(_) => "see `wicketgate ca list` for those that are",
