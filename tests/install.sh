@@ -28,6 +28,8 @@ NEEDED=(
   firefox-esr:firefox-esr
   certtool:gnutls-bin
   keytool:default-jre-headless
+  age:age
+  script:bsdutils
 )
 
 # Servers live in sbin, which is not on everybody's path.

@@ -362,3 +362,36 @@ fn many_get_theirs_and_a_second_run_changes_nothing() {
     bench.openssl("verify -CAfile authority/root.pem -untrusted signed/ben.pem signed/ben.pem");
     assert!(!bench.path("signed/dee.pem").exists());
 }
+
+#[test]
+fn many_are_packed_into_one_archive_that_age_opens() {
+    let bench = Bench::new();
+    let long = "x".repeat(60);
+    std::fs::write(bench.path("names"), "ann\nben\n").unwrap();
+    let report = bench.json("ca issue --from names --out files --archive all.age");
+    assert_eq!((report["issued"].as_u64(), mode(&bench.path("all.age"))), (Some(2), 0o600));
+    bench.refused("ca issue --from names --out files --archive all.age", "it exists");
+    // A large file, and one with a long name, are more than a chunk and more than a header.
+    std::fs::write(bench.path("files/large"), vec![7; 200_000]).unwrap();
+    std::fs::write(bench.path("files").join(format!("{long}{long}")), "long").unwrap();
+    let report = bench.json("ca issue --from names --out files --archive more.age");
+    assert_eq!((report["issued"].as_u64(), report["before"].as_u64()), (Some(0), Some(2)));
+    std::fs::create_dir(bench.path("opened")).unwrap();
+    // age asks a terminal for the passphrase.
+    let opened = |passphrase: &str| {
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", "age --decrypt --output opened.tar more.age", "/dev/null"]);
+        let mut child = script.current_dir(bench.folder.path()).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{passphrase}\n").as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    };
+    assert!(!opened("0000-0000-0000-0000-0000"));
+    assert!(opened(report["passphrase"].as_str().unwrap()));
+    let tar = Command::new("tar").current_dir(bench.path("opened")).args(["-xf", "../opened.tar"]).output().unwrap();
+    assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
+    for name in ["ann.p12", "ben.p12", "report.csv", "large", &format!("{long}{long}")] {
+        let read = |folder: &str| std::fs::read(bench.path(folder).join(name)).unwrap();
+        assert!(read("opened") == read("files"), "{name}");
+    }
+    assert!(!bench.path("opened/.batch").exists());
+}

@@ -12,6 +12,7 @@
 //! run does 3 and 4 of it first; each leaves alone what was done. Who has a line in the report is passed over. While
 //! one part is recorded and published the next one is signed.
 
+pub mod archive;
 mod folder;
 mod staged;
 
@@ -61,22 +62,13 @@ impl Kind {
 
 /// Who gets a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// This account, which has just been read.
-    Account(Box<Account>),
-    /// The account of this user name.
-    Named(String),
-    /// The account of this user name, for the key of the request in this file.
-    Requested(String, PathBuf),
-}
-
-impl Task {
-    fn username(&self) -> &str {
-        match self {
-            Self::Account(account) => &account.username,
-            Self::Named(username) | Self::Requested(username, _) => username,
-        }
-    }
+pub struct Task {
+    /// The account's user name.
+    pub username: String,
+    /// The account, if it has just been read; else it is looked up.
+    pub account: Option<Box<Account>>,
+    /// The file with its request, if its key is not made here.
+    pub request: Option<PathBuf>,
 }
 
 /// What a batch is.
@@ -174,7 +166,7 @@ pub async fn run(
     }
     // Who is named twice gets one nevertheless.
     let mut seen = HashSet::new();
-    let is_open = |task: &Task| !folder.has(task.username()) && seen.insert(task.username().to_owned());
+    let is_open = |task: &Task| !folder.has(&task.username) && seen.insert(task.username.clone());
     let open: Vec<Task> = tasks.into_iter().filter(is_open).collect();
     let mut parts = open.chunks(PART);
     let mut done = 0;
@@ -290,23 +282,23 @@ async fn look_up(
     rules: &config::Profile,
     task: &Task,
 ) -> Result<Result<Found, Refused>, BatchError> {
-    let refuse = |why: String| Ok(Err((task.username().to_owned(), why)));
-    let account = match task {
-        Task::Account(account) => Account::clone(account),
-        Task::Named(username) | Task::Requested(username, _) => {
-            let lookup = Lookup { kind: LookupKind::Username, name: username.clone() };
+    let refuse = |why: String| Ok(Err((task.username.clone(), why)));
+    let account = match &task.account {
+        Some(account) => Account::clone(account),
+        None => {
+            let lookup = Lookup { kind: LookupKind::Username, name: task.username.clone() };
             match accounts.find(&lookup).await?.into_iter().next() {
                 Some(account) => account,
-                None => return refuse(OfficeError::NoSuchAccount(username.clone()).to_string()),
+                None => return refuse(OfficeError::NoSuchAccount(task.username.clone()).to_string()),
             }
         }
     };
-    let request = match task {
-        Task::Requested(_, path) => match std::fs::read(path) {
+    let request = match &task.request {
+        Some(path) => match std::fs::read(path) {
             Ok(request) => Some(request),
             Err(error) => return refuse(format!("cannot read {}: {error}", path.display())),
         },
-        _ => None,
+        None => None,
     };
     match office.entry(&account, rules).await {
         Ok(entry) => Ok(Ok(Found { account, entry, request })),
@@ -367,9 +359,9 @@ pub fn requests_in(folder: &Path) -> io::Result<Vec<Task>> {
         let path = entry?.path();
         let username = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".csr"));
         if let Some(username) = username.filter(|name| !name.is_empty()) {
-            tasks.push(Task::Requested(username.to_owned(), path.clone()));
+            tasks.push(Task { username: username.to_owned(), account: None, request: Some(path.clone()) });
         }
     }
-    tasks.sort_by(|one, other| one.username().cmp(other.username()));
+    tasks.sort_by(|one, other| one.username.cmp(&other.username));
     Ok(tasks)
 }

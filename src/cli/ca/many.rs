@@ -6,13 +6,15 @@ use super::desk::{Desk, refused, unavailable, with_office};
 use super::hand_out::Packing;
 use crate::account::{self, Account, Status};
 use crate::base::clock::Timestamp;
-use crate::ca::batch::{self, BatchError, Job, Kind, Report, Task};
+use crate::ca::batch::{self, BatchError, Job, Kind, Report, Task, archive};
 use crate::ca::history::whoever_runs_this;
+use crate::ca::password::{self, Password};
 use crate::ca::pkcs12::Form;
 use crate::ca::profile::AlternativeName;
 use crate::cli::{Exit, Failure, OrFail, print};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
@@ -37,6 +39,10 @@ pub(super) struct Many {
     /// The accounts whose user names stand in this file, one a line; --out is a folder
     #[arg(long, value_name = "FILE", requires = "out")]
     from: Option<PathBuf>,
+    /// Pack the folder into this file afterwards, encrypted for a generated passphrase that is shown once: a tar that
+    /// `age --decrypt` opens. It must not exist
+    #[arg(long, value_name = "FILE", requires = "out")]
+    archive: Option<PathBuf>,
 }
 
 impl Many {
@@ -62,24 +68,36 @@ pub(super) fn issue(
         return usage("only PKCS#12 files are made for many", "leave --pem, --dns, --address and --uri out");
     }
     let Some(out) = &packing.out else { return usage("there is no folder for the files", "say --out FOLDER") };
-    work(out, profile, Kind::Pkcs12, packing.form(), common, async |desk| tasks(many, desk).await)
+    let what = What { profile, kind: Kind::Pkcs12, form: packing.form(), archive: many.archive.as_deref() };
+    work(out, what, common, async |desk| tasks(many, desk).await)
 }
 
 /// Issues for the keys of requests.
 pub(super) fn sign(requests: &Path, out: &Path, profile: &str, common: &Common) -> Result<Exit, Failure> {
     let what_to_do = "name a folder with a file USERNAME.csr for each account";
     let tasks = batch::requests_in(requests).or_fail("reading requests", requests.display(), what_to_do)?;
-    work(out, profile, Kind::Pem, Form::Modern, common, async |_| Ok(tasks))
+    let what = What { profile, kind: Kind::Pem, form: Form::Modern, archive: None };
+    work(out, what, common, async |desk| looked_up(tasks, desk).await)
+}
+
+/// What is made of the tasks.
+struct What<'a> {
+    profile: &'a str,
+    kind: Kind,
+    form: Form,
+    archive: Option<&'a Path>,
 }
 
 fn work(
     out: &Path,
-    profile: &str,
-    kind: Kind,
-    form: Form,
+    what: What<'_>,
     common: &Common,
     tasks: impl AsyncFnOnce(&Desk) -> Result<Vec<Task>, Failure>,
 ) -> Result<Exit, Failure> {
+    let What { profile, kind, form, archive } = what;
+    if let Some(archive) = archive.filter(|archive| archive.symlink_metadata().is_ok()) {
+        return Err(Failure::new(WHAT, archive.display(), "it exists", "move it away, or name another"));
+    }
     with_office(&common.config, async |desk| {
         let tasks = tasks(&desk).await?;
         let job = Job { folder: out.to_owned(), profile: profile.to_owned(), kind, form, by: whoever_runs_this() };
@@ -88,20 +106,59 @@ fn work(
         let done = batch::run(&desk.office, &desk.accounts, &job, tasks, Timestamp::now, &watch).await;
         bar.finish_and_clear();
         let report = done.map_err(|error| broken_off(out, &error))?;
-        print(&rendered(&report, out, common.json))?;
+        let passphrase = archive.map(|archive| packed(out, archive)).transpose()?;
+        let shown = passphrase.as_ref().and_then(|passphrase| passphrase.secret().expose_str());
+        print(&rendered(&report, out, archive.zip(shown), common.json))?;
         Ok(if report.refused.is_empty() { Exit::Success } else { Exit::No })
     })
 }
 
+fn packed(out: &Path, archive: &Path) -> Result<Password, Failure> {
+    let passphrase = password::generate().or_fail("generating a passphrase", "the system", "try again")?;
+    archive::pack(out, archive, &passphrase, Timestamp::now().as_unix()).or_fail(
+        "packing the certificates",
+        archive.display(),
+        "put that right and run the same command again: it goes on where it was",
+    )?;
+    Ok(passphrase)
+}
+
 async fn tasks(many: &Many, desk: &Desk) -> Result<Vec<Task>, Failure> {
+    let task = |username: &str| Task { username: username.to_owned(), account: None, request: None };
     if let Some(file) = &many.from {
         let what_to_do = "give a file with a user name a line";
         let text = std::fs::read_to_string(file).or_fail("reading user names", file.display(), what_to_do)?;
         let names = text.lines().map(str::trim).filter(|name| !name.is_empty() && !name.starts_with('#'));
-        return Ok(names.map(|name| Task::Named(name.to_owned())).collect());
+        return looked_up(names.map(task).collect(), desk).await;
     }
+    let wanted = |account: &Account| {
+        account.status == Status::Active && many.group.as_ref().is_none_or(|group| account.groups.contains(group))
+    };
+    let found = accounts(desk, wanted).await?;
+    let task =
+        |account: Account| Task { username: account.username.clone(), account: Some(Box::new(account)), request: None };
+    Ok(found.into_iter().map(task).collect())
+}
+
+/// Many accounts are read page by page, which costs a fraction of a question for each.
+async fn looked_up(mut tasks: Vec<Task>, desk: &Desk) -> Result<Vec<Task>, Failure> {
+    if tasks.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+        return Ok(tasks);
+    }
+    let names: HashSet<&str> = tasks.iter().map(|task| task.username.as_str()).collect();
+    let found = accounts(desk, |account| names.contains(account.username.as_str())).await?;
+    let mut found: HashMap<String, Account> =
+        found.into_iter().map(|account| (account.username.clone(), account)).collect();
+    for task in &mut tasks {
+        // Whoever is not found here is looked up, and named if there is no such account.
+        task.account = found.remove(&task.username).map(Box::new);
+    }
+    Ok(tasks)
+}
+
+async fn accounts(desk: &Desk, wanted: impl Fn(&Account) -> bool) -> Result<Vec<Account>, Failure> {
     let registry = account::open(&desk.store, Handle::current()).await.map_err(unavailable)?;
-    let mut tasks = Vec::new();
+    let mut found = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let page = registry.list(after.as_deref(), PAGE).await.or_fail(
@@ -109,12 +166,9 @@ async fn tasks(many: &Many, desk: &Desk) -> Result<Vec<Task>, Failure> {
             &desk.store,
             "look at the reason; `wicketgate db check` looks at the database alone",
         )?;
-        let Some(last) = page.last() else { return Ok(tasks) };
+        let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.username.clone());
-        let wanted = |account: &Account| {
-            account.status == Status::Active && many.group.as_ref().is_none_or(|group| account.groups.contains(group))
-        };
-        tasks.extend(page.into_iter().filter(wanted).map(|account| Task::Account(Box::new(account))));
+        found.extend(page.into_iter().filter(|account| wanted(account)));
     }
 }
 
@@ -129,12 +183,20 @@ fn bar(all: usize) -> ProgressBar {
     bar
 }
 
-fn rendered(report: &Report, out: &Path, json: bool) -> String {
+fn rendered(report: &Report, out: &Path, archive: Option<(&Path, &str)>, json: bool) -> String {
     let Report { issued, before, refused } = report;
     if json {
         let refused: Vec<_> = refused.iter().map(|(account, why)| json!({ "account": account, "why": why })).collect();
         let folder = out.display().to_string();
-        let value = json!({ "issued": issued, "before": before, "refused": refused, "folder": folder });
+        let (file, passphrase) = archive.map(|(file, passphrase)| (file.display().to_string(), passphrase)).unzip();
+        let value = json!({
+            "issued": issued,
+            "before": before,
+            "refused": refused,
+            "folder": folder,
+            "archive": file,
+            "passphrase": passphrase,
+        });
         return format!("{value:#}\n");
     }
     let mut text = format!("issued {issued}, {before} had theirs before, {} got none\n", refused.len());
@@ -145,6 +207,9 @@ fn rendered(report: &Report, out: &Path, json: bool) -> String {
         text.push_str(&format!("  and {} more in {}\n", refused.len() - SHOWN, out.join("refused.csv").display()));
     }
     text.push_str(&format!("report    {}\n", out.join("report.csv").display()));
+    if let Some((file, passphrase)) = archive {
+        text.push_str(&format!("archive   {}\npassphrase {passphrase}\n", file.display()));
+    }
     text
 }
 
