@@ -11,10 +11,10 @@ FUZZ_SECONDS ?= 60
 
 CARGO ?= cargo
 
-.PHONY: help demo programs lint deny test bench prove fuzz
+.PHONY: help demo programs lint deny test bench pkcs11 prove fuzz
 
 help: ## say what there is to make
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/'
 
 demo: ## a working gate in one command, on https://localhost:8443/
 	$(CARGO) run --release -- demo
@@ -38,7 +38,11 @@ test: programs lint ## all that must hold at every commit
 bench: ## the micro-benchmarks
 	$(CARGO) bench
 
-prove: programs ## the loads and faults that take longer, optimised
+# PKCS#11 is a feature, so that testing it builds the program a second time.
+pkcs11: programs ## the authority's key in a PKCS#11 token (SoftHSM)
+	$(CARGO) test --features pkcs11 --test pkcs11
+
+prove: programs pkcs11 ## the loads and faults that take longer, optimised
 	$(CARGO) test --profile prove --tests -- --ignored --nocapture
 
 fuzz: ## each fuzz target for FUZZ_SECONDS

@@ -17,6 +17,9 @@ NEEDED=(
   unshare:util-linux
   nsenter:util-linux
   certutil:libnss3-tools
+  certtool:gnutls-bin
+  keytool:default-jre-headless
+  softhsm2-util:softhsm2
   pk12util:libnss3-tools
   pip3:python3-pip
   node:nodejs

@@ -3,6 +3,7 @@
 //! answer. It changes nothing, and whatever it finds it says with a way to mend it.
 
 mod authorities;
+mod authority;
 mod keys;
 mod server;
 mod trust;
@@ -90,6 +91,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     if let Some(assertion) = &config.assertion {
         examiner.assertion(assertion);
+    }
+    if let Some(authority) = &config.authority {
+        examiner.authority(authority);
     }
     if let Some(audit) = &config.log.audit {
         examiner.writable("log.audit", audit);

@@ -6,7 +6,7 @@
 //! intermediates/2.pem         one intermediate's certificates, the newest first
 //! above.pem                   certificates between the root and imported intermediates, if there are any
 //! private/root.key            encrypted PKCS#8; taken away by `ca export --root-key`
-//! private/intermediate-2.key  encrypted PKCS#8
+//! private/intermediate-2.key  encrypted PKCS#8, or the label of a key in a token
 //! private/clock               when anything was signed last
 //! private/history.jsonl       what the authority did, see `history`
 //! private/failures            how often the passphrase has been wrong
@@ -23,10 +23,12 @@ use crate::base::secret::Secret;
 use crate::ca::issue::{Authority, IssueError};
 use crate::ca::key::clocked::{Clock, ClockedKey, Record};
 use crate::ca::key::sealed::{self, SealError};
+use crate::ca::key::token::{self, Token};
 use crate::ca::key::{KeyError, SigningKey, SoftwareKey};
 use crate::ca::passphrase::{Passphrase, PassphraseError};
 use crate::certificate::facts::{self, FactsError};
 use crate::certificate::pem;
+use crate::config;
 use rustls_pki_types::CertificateDer;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -57,6 +59,7 @@ pub struct Directory {
     root: CertificateDer<'static>,
     intermediates: Vec<Intermediate>,
     above: Vec<CertificateDer<'static>>,
+    token: Option<Token>,
 }
 
 /// An intermediate authority: one key, and the certificates that were issued for it. Where an imported root issues
@@ -169,11 +172,31 @@ impl Directory {
         let root = certificates(&file)?.into_iter().next().ok_or_else(|| DirectoryError::Missing(path.to_owned()))?;
         let above = path.join(ABOVE);
         let above = if above.exists() { certificates(&above)? } else { Vec::new() };
-        let directory = Self { path: path.to_owned(), root, intermediates: intermediates(path)?, above };
+        let directory = Self { path: path.to_owned(), root, intermediates: intermediates(path)?, above, token: None };
         if directory.intermediates.is_empty() {
             return Err(DirectoryError::NoIntermediate(path.to_owned()));
         }
         Ok(directory)
+    }
+
+    /// The folder that the configuration names, with the token that keeps its keys if there is one.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub fn of(section: &config::Authority) -> Result<Self, DirectoryError> {
+        Ok(Self::open(&section.directory)?.with_token(section.token.clone().map(Token::new)))
+    }
+
+    /// The same folder, with the token that keeps the keys of its intermediates.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// The token that keeps the keys of its intermediates.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// The folder.
@@ -265,10 +288,53 @@ impl Directory {
         self.authority(key.ok_or_else(|| DirectoryError::NoKey(file.to_owned()))?, self.root.clone(), Vec::new(), clock)
     }
 
+    /// Whether the keys are their owner's alone, as far as this process may look.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Exposed`], for the first that is not.
+    pub fn examine_keys(&self) -> Result<(), DirectoryError> {
+        let intermediates = self.intermediates.iter().map(|intermediate| self.key_of(intermediate.number));
+        for key in intermediates.chain([self.root_key()]) {
+            // One that cannot be looked at was taken away, or is none of this process' business.
+            if let Err(error @ DirectoryError::Exposed { .. }) = guarded(&key) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the root's key is in the folder.
     #[must_use]
     pub fn has_root_key(&self) -> bool {
         self.root_key().exists()
+    }
+
+    /// The root's key as it lies in the folder, encrypted; `None` if it has been taken away.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn sealed_root_key(&self) -> Result<Option<Vec<u8>>, DirectoryError> {
+        if !self.has_root_key() {
+            return Ok(None);
+        }
+        Ok(Some(pem::read(&self.root_key(), pem::MAX_KEY)?.to_vec()))
+    }
+
+    /// Removes the root's key from the folder.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget_root_key(&self) -> Result<(), DirectoryError> {
+        let path = self.root_key();
+        let removed = std::fs::remove_file(&path)
+            .and_then(|()| std::fs::File::open(self.path.join(PRIVATE)).and_then(|folder| folder.sync_all()));
+        removed.map_err(|source| DirectoryError::Unreadable { path, source })
+    }
+
+    /// Whether the root itself has issued to people, as an imported one may have.
+    #[must_use]
+    pub fn root_issues(&self) -> bool {
+        self.intermediates.iter().any(|intermediate| intermediate.certificates.contains(&self.root))
     }
 
     pub(super) fn root_key(&self) -> PathBuf {
@@ -311,6 +377,10 @@ impl Directory {
             other => other?,
         }
         let sealed = pem::read(file, pem::MAX_KEY)?;
+        if let Some(label) = token::referred(&sealed) {
+            let none = || KeyError::Token("the configuration names no token (`authority.key`)".to_owned());
+            return Ok(Some(self.token.as_ref().ok_or_else(none)?.open(label)?));
+        }
         let opened = self.unseal(file, &sealed, &passphrase.read(&format!("Passphrase of {what}"))?, clock())?;
         Ok(Some(Box::new(SoftwareKey::from_pkcs8(&opened)?)))
     }

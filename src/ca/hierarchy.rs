@@ -13,6 +13,7 @@ use crate::ca::files::{Access, WriteError, write};
 use crate::ca::history::{self, HistoryError};
 use crate::ca::issue::{Authority, IssueError};
 use crate::ca::key::sealed::{self, SealError};
+use crate::ca::key::token::{self, Token};
 use crate::ca::key::{KeyAlgorithm, KeyError, SigningKey, SoftwareKey};
 use crate::ca::pem::{self, PemError};
 use crate::ca::profile::{Subject, Unacceptable, Validity};
@@ -116,9 +117,23 @@ pub enum HierarchyError {
 /// When something is there already, a name cannot stand in a certificate, the passphrase is short, or a file cannot
 /// be written; nothing is left then.
 pub fn init(path: &Path, plan: &Plan, passphrase: &Secret, now: Timestamp) -> Result<Directory, HierarchyError> {
+    init_with(path, plan, passphrase, None, now)
+}
+
+/// As [`init`], with the intermediate's key in a token, if there is one.
+///
+/// # Errors
+/// As [`init`]; and when the token makes no key.
+pub fn init_with(
+    path: &Path,
+    plan: &Plan,
+    passphrase: &Secret,
+    token: Option<&Token>,
+    now: Timestamp,
+) -> Result<Directory, HierarchyError> {
     let root_key = SoftwareKey::generate_of(plan.algorithm)?;
-    let key = SoftwareKey::generate_of(plan.algorithm)?;
-    let sealed = [sealed::seal(&root_key.to_pkcs8()?, passphrase)?, sealed::seal(&key.to_pkcs8()?, passphrase)?];
+    let root_sealed = sealed::seal(&root_key.to_pkcs8()?, passphrase)?;
+    let (key, sealed) = new_key(token, 1, plan.algorithm, passphrase)?;
     let root_validity = Validity::starting(now, plan.root_lifetime.max(plan.intermediate_lifetime));
     let root = Authority::root(Box::new(root_key), &plan.subject("Root"), root_validity)?;
     let certificate = root.subordinate(
@@ -128,7 +143,6 @@ pub fn init(path: &Path, plan: &Plan, passphrase: &Secret, now: Timestamp) -> Re
         plan.permitted.extension()?,
         Validity { not_after: now.plus(plan.intermediate_lifetime), ..root_validity },
     )?;
-    let [root_sealed, sealed] = sealed;
     let made = [
         Piece::private(ROOT_KEY, root_sealed),
         Piece::private(&key_name(1), sealed),
@@ -137,7 +151,23 @@ pub fn init(path: &Path, plan: &Plan, passphrase: &Secret, now: Timestamp) -> Re
         Piece::certificates(&certificates_name(1), [&certificate])?,
         Piece::certificates(BUNDLE, [&certificate])?,
     ];
-    create(path, &made)
+    Ok(create(path, &made)?.with_token(token.cloned()))
+}
+
+/// A new key for an intermediate, and what lies in the folder of it.
+fn new_key(
+    token: Option<&Token>,
+    number: u32,
+    algorithm: KeyAlgorithm,
+    passphrase: &Secret,
+) -> Result<(Box<dyn SigningKey>, String), HierarchyError> {
+    let Some(token) = token else {
+        let key = SoftwareKey::generate_of(algorithm)?;
+        let sealed = sealed::seal(&key.to_pkcs8()?, passphrase)?;
+        return Ok((Box::new(key), sealed));
+    };
+    let label = token.label(number);
+    Ok((token.make(&label, algorithm)?, token::reference(&label)))
 }
 
 /// Puts a new intermediate, or a new certificate of the one that issues now, below the root. `lifetime` is cut to
@@ -166,12 +196,11 @@ pub fn renew(
     match renewal {
         Renewal::RollOver { algorithm, common_name, passphrase } => {
             let number = current.number.saturating_add(1);
-            let key = SoftwareKey::generate_of(*algorithm)?;
+            let (key, sealed) = new_key(directory.token(), number, *algorithm, passphrase)?;
             let name = match common_name {
                 Some(name) => before.named(name)?,
                 None => before.named(&before.next_name(number))?,
             };
-            let sealed = sealed::seal(&key.to_pkcs8()?, passphrase)?;
             // A root that issues itself may have any path length; what stands below it issues to people.
             let path_length = if before.is_root { Some(0) } else { before.path_length };
             let certificate = root.subordinate(key.public_key(), name, path_length, constraints, validity)?;
@@ -184,13 +213,16 @@ pub fn renew(
             }
             let (key, name) = (&before.public_key, before.name.clone());
             let certificate = root.subordinate(key, name, before.path_length, constraints, validity)?;
-            let all = std::iter::once(&certificate).chain(&current.certificates);
             let path = directory.path().join(certificates_name(current.number));
-            write(&path, pem::certificates(all)?.as_bytes(), Access::Public)?;
-            bundle(directory.path())?;
+            certificates(&path, std::iter::once(&certificate).chain(&current.certificates))?;
+            if let Err(error) = bundle(directory.path()) {
+                // As above.
+                let _ = certificates(&path, &current.certificates);
+                return Err(error);
+            }
         }
     }
-    Ok(Directory::open(directory.path())?)
+    Ok(Directory::open(directory.path())?.with_token(directory.token().cloned()))
 }
 
 /// Adds an intermediate: its key first, so that no certificate is ever without one.
@@ -203,15 +235,20 @@ fn add(
     let key = directory.key_of(number);
     write(&key, sealed.as_bytes(), Access::Private)?;
     let path = directory.path().join(certificates_name(number));
-    let written = pem::certificates([&certificate])
-        .map_err(HierarchyError::from)
-        .and_then(|text| Ok(write(&path, text.as_bytes(), Access::Public)?));
-    if let Err(error) = written {
-        // The error that counts is the one that is returned.
+    let written = certificates(&path, [&certificate]).and_then(|()| bundle(directory.path()));
+    if written.is_err() {
+        // The error that counts is the one that is returned. The bundle is the last and was not exchanged.
+        let _ = std::fs::remove_file(&path);
         let _ = std::fs::remove_file(&key);
-        return Err(error);
     }
-    bundle(directory.path())
+    written
+}
+
+fn certificates<'a>(
+    path: &Path,
+    certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>,
+) -> Result<(), HierarchyError> {
+    Ok(write(path, pem::certificates(certificates)?.as_bytes(), Access::Public)?)
 }
 
 /// Writes the file of all intermediates anew.

@@ -1,12 +1,15 @@
 //! Keys that sign certificates and revocation lists. A [`SigningKey`] may live anywhere: `software` has
-//! those in this process' memory, `sealed` is the encrypted form in which they lie in files, and `clocked`
+//! those in this process' memory, `sealed` is the encrypted form in which they lie in files, `foreign` reads the forms of others, `token` is for those that never leave
+//! a token, and `clocked`
 //! keeps any of them from signing with a clock that has gone back. `Signer` fits all of them into the builder
 //! of `x509-cert`.
 
 mod algorithm;
 pub mod clocked;
+pub mod foreign;
 pub mod sealed;
 mod software;
+pub mod token;
 
 pub use algorithm::{KeyAlgorithm, UnknownAlgorithm};
 pub use software::SoftwareKey;
@@ -57,6 +60,9 @@ pub enum KeyError {
         /// The authority's first second.
         not_before: Timestamp,
     },
+    /// The token that keeps the key does not do what it is asked to.
+    #[error("the token does not give the key: {0}")]
+    Token(String),
     /// When the key signs cannot be written down, so that a clock that goes back would not be seen.
     #[error("cannot write down when this key signs: {0}")]
     Unrecorded(String),

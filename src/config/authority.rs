@@ -20,6 +20,21 @@ pub struct Authority {
     pub compromised_keys: Vec<PathBuf>,
     /// The directory that people's certificates are published in, if there is one.
     pub ldap: Option<Ldap>,
+    /// The token that keeps the keys of intermediates; without it they lie in the folder.
+    pub token: Option<Pkcs11>,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pkcs11 {
+    /// The module that speaks to it.
+    pub module: PathBuf,
+    /// Its label.
+    pub token: String,
+    /// How the labels of the keys begin.
+    pub key: String,
+    /// Where its PIN is kept.
+    pub pin: PassphraseSource,
 }
 
 /// Where the passphrase of the authority's keys is kept. It never stands in the configuration itself.

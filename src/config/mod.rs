@@ -37,7 +37,7 @@ mod values;
 
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
-pub use authority::{Authority, PassphraseSource};
+pub use authority::{Authority, PassphraseSource, Pkcs11};
 pub use basic::Basic;
 pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};

@@ -29,7 +29,7 @@ mod upstream_tls;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
-pub(super) use authority::{Authority, Passphrase};
+pub(super) use authority::{Authority, AuthorityKey, Passphrase};
 pub(super) use basic::Basic;
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};

@@ -36,7 +36,7 @@ impl Failures {
         }
     }
 
-    /// How long an attempt at this time must wait. A clock that has gone back shortens nothing.
+    /// How long an attempt at this time must wait.
     fn wait(self, now: Timestamp) -> Duration {
         self.delay().saturating_sub(now.since(self.last))
     }
@@ -77,7 +77,12 @@ pub(super) fn attempt<T>(
         .open(path)
         .map_err(unreadable)?;
     flock(&file, FlockOperation::LockExclusive).map_err(|error| unreadable(error.into()))?;
-    let failures = Failures::read(&mut file).map_err(unreadable)?;
+    let mut failures = Failures::read(&mut file).map_err(unreadable)?;
+    if failures.count > 0 && now < failures.last {
+        // The clock has been set right. The wait begins anew, and not at a time that may be years ahead.
+        failures.last = now;
+        failures.write(&mut file).map_err(unreadable)?;
+    }
     let wait = failures.wait(now);
     if !wait.is_zero() {
         return Err(DirectoryError::TooSoon { failures: failures.count, wait });
@@ -131,12 +136,22 @@ mod tests {
             let refused = attempt(&path, now, || Ok(()));
             let Err(DirectoryError::TooSoon { wait, .. }) = refused else { panic!("{refused:?}") };
             assert_eq!(wait, Duration::from_secs(expected));
-            // An hour back is no way around.
-            assert!(attempt(&path, now.minus(Duration::from_secs(3600)), || Ok(())).is_err());
             now = now.plus(wait);
         }
         attempt(&path, now, || Ok(())).unwrap();
         attempt(&path, now, || Ok(())).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_the_wait_begin_anew_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("failures");
+        assert!(attempt(&path, NOW, wrong::<()>).is_err());
+        let back = NOW.minus(Duration::from_secs(3600));
+        let refused = attempt(&path, back, || Ok(()));
+        let Err(DirectoryError::TooSoon { wait, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(wait, Duration::from_secs(1));
+        attempt(&path, back.plus(wait), || Ok(())).unwrap();
     }
 
     #[test]

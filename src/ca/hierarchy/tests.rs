@@ -151,3 +151,19 @@ fn the_next_name_has_the_next_number() {
     }
     assert!(former.named(&"x".repeat(65)).is_err());
 }
+
+#[test]
+fn a_renewal_that_cannot_be_finished_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = init(&folder.path().join("authority"), &plan(), &passphrase(), NOW).unwrap();
+    // A folder in the place of the file that is written last.
+    std::fs::remove_file(before.path().join(BUNDLE)).unwrap();
+    std::fs::create_dir(before.path().join(BUNDLE)).unwrap();
+    for renewal in [roll_over(), Renewal::SameKey] {
+        let refused = renew(&before, &root(&before), &renewal, None, DAY * 9000, NOW);
+        assert!(matches!(refused, Err(HierarchyError::Write(_))), "{refused:?}");
+        let after = Directory::open(before.path()).unwrap();
+        assert_eq!(after.intermediates(), before.intermediates());
+        assert!(!before.key_of(2).exists());
+    }
+}

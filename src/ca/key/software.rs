@@ -3,6 +3,7 @@
 use super::{KeyAlgorithm, KeyError, SigningKey};
 use crate::base::secret::Secret;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -95,14 +96,7 @@ impl SoftwareKey {
         Self::from_pair(match (info.algorithm.oid, curve) {
             (EC_PUBLIC_KEY, Some(P256)) => Pair::P256(ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING)?),
             (EC_PUBLIC_KEY, Some(P384)) => Pair::P384(ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING)?),
-            (RSA_ENCRYPTION, _) => {
-                let pair = RsaKeyPair::from_pkcs8(pkcs8.expose());
-                let pair = pair.map_err(|why| KeyError::Rejected(why.to_string()))?;
-                if !RSA_OCTETS.contains(&pair.public_modulus_len()) {
-                    return Err(KeyError::Rejected("an RSA key has 2048 to 4096 bits".into()));
-                }
-                Pair::Rsa(pair)
-            }
+            (RSA_ENCRYPTION, _) => rsa(RsaKeyPair::from_pkcs8(pkcs8.expose()))?,
             (ED25519, _) => {
                 let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8.expose());
                 Pair::Ed25519(pair.map_err(|why| KeyError::Rejected(why.to_string()))?)
@@ -112,6 +106,27 @@ impl SoftwareKey {
                 return Err(KeyError::Rejected(why.into()));
             }
         })
+    }
+
+    /// The key in an RSAPrivateKey of PKCS#1 in DER (RFC 8017, appendix A.1.2).
+    ///
+    /// # Errors
+    /// When it is anything else, or its modulus has not 2048 to 4096 bits.
+    pub fn from_pkcs1(pkcs1: &Secret) -> Result<Self, KeyError> {
+        Self::from_pair(rsa(RsaKeyPair::from_der(pkcs1.expose()))?)
+    }
+
+    /// The key in an ECPrivateKey in DER (RFC 5915), over P-256 or P-384.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn from_sec1(sec1: &Secret) -> Result<Self, KeyError> {
+        let read = |signing| EcdsaKeyPair::from_private_key_der(signing, sec1.expose());
+        if let Ok(pair) = read(&ECDSA_P256_SHA256_ASN1_SIGNING) {
+            return Self::from_pair(Pair::P256(pair));
+        }
+        let pair = read(&ECDSA_P384_SHA384_ASN1_SIGNING);
+        Self::from_pair(Pair::P384(pair.map_err(|why| KeyError::Rejected(why.to_string()))?))
     }
 
     fn from_pair(pair: Pair) -> Result<Self, KeyError> {
@@ -141,6 +156,14 @@ impl SoftwareKey {
             Pair::Ed25519(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
         }))
     }
+}
+
+fn rsa(pair: Result<RsaKeyPair, KeyRejected>) -> Result<Pair, KeyError> {
+    let pair = pair.map_err(|why| KeyError::Rejected(why.to_string()))?;
+    if !RSA_OCTETS.contains(&pair.public_modulus_len()) {
+        return Err(KeyError::Rejected("an RSA key has 2048 to 4096 bits".into()));
+    }
+    Ok(Pair::Rsa(pair))
 }
 
 impl SigningKey for SoftwareKey {

@@ -1,7 +1,7 @@
 //! `wicketgate ca init`: makes the authority that the configuration names.
 
 use super::Common;
-use super::open::{new_passphrase, section};
+use super::open::{new_passphrase, section, token};
 use super::shown::{Shown, refused};
 use crate::base::clock::Timestamp;
 use crate::ca::constraints::Permitted;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Err(refused(&section.directory, &HierarchyError::Exists(section.directory.clone())));
     }
     let passphrase = new_passphrase(section)?;
-    let made = hierarchy::init(&section.directory, &plan, &passphrase, Timestamp::now());
+    let made = hierarchy::init_with(&section.directory, &plan, &passphrase, token(section).as_ref(), Timestamp::now());
     let made = made.map_err(|error| refused(&section.directory, &error))?;
     let shown = Shown::of(&made)?;
     if args.common.json {

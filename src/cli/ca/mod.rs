@@ -4,6 +4,8 @@
 mod desk;
 mod hand_out;
 mod audit;
+mod export;
+mod import;
 mod init;
 mod issue;
 mod list;
@@ -41,6 +43,10 @@ enum Action {
     List(list::List),
     /// Show a certificate that was issued
     Show(list::Show),
+    /// Write certificates of the authority, or take the root's key away
+    Export(export::Args),
+    /// Take over an authority that was made with OpenSSL
+    Import(import::Args),
     /// Put a new intermediate in the place of the one that issues, below the same root; both are trusted
     RenewIntermediate(renew_intermediate::Args),
     /// Look after the history of what the authority did
@@ -73,6 +79,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::Revoke(args) => revoke::run(args),
         Action::List(args) => list::list(args),
         Action::Show(args) => list::show(args),
+        Action::Export(args) => export::run(args),
+        Action::Import(args) => import::run(args),
         Action::RenewIntermediate(args) => renew_intermediate::run(args),
         Action::Audit(args) => audit::run(args),
         Action::PublishDirectory(args) => publish_directory::run(args),

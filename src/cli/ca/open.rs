@@ -8,6 +8,7 @@ use crate::ca::issue::Authority;
 use crate::ca::key::KeyError;
 use crate::ca::key::clocked::Clock;
 use crate::ca::key::sealed::SealError;
+use crate::ca::key::token::Token;
 use crate::ca::passphrase::{Ask, Passphrase};
 use crate::cli::{Failure, OrFail};
 use crate::config::{self, Config};
@@ -32,8 +33,13 @@ pub fn section(config: &Config) -> Result<&config::Authority, Failure> {
 /// # Errors
 /// When there is none, or it cannot be read.
 pub fn directory(section: &config::Authority) -> Result<Directory, Failure> {
-    Directory::open(&section.directory)
-        .map_err(|error| failure("reading the authority", section.directory.display(), &error))
+    Directory::of(section).map_err(|error| failure("reading the authority", section.directory.display(), &error))
+}
+
+/// The token that keeps the keys of intermediates, if the configuration names one.
+#[must_use]
+pub fn token(section: &config::Authority) -> Option<Token> {
+    section.token.clone().map(Token::new)
 }
 
 /// The intermediate that issues now, its key opened.
@@ -95,7 +101,7 @@ pub fn read(section: &config::Authority, source: &Passphrase) -> Result<Secret, 
     )
 }
 
-fn ask(what_for: &str) -> std::io::Result<Secret> {
+pub(super) fn ask(what_for: &str) -> std::io::Result<Secret> {
     Ok(Secret::new(rpassword::prompt_password(format!("{what_for}: "))?.into_bytes()))
 }
 
@@ -117,6 +123,7 @@ pub fn failure(what: &str, on: impl std::fmt::Display, error: &DirectoryError) -
         DirectoryError::TooSoon { .. } => "wait, and look for who tries passphrases",
         DirectoryError::Passphrase(_) => "set `authority.passphrase` in the configuration, or type it at a terminal",
         DirectoryError::Key(KeyError::ClockWentBack { .. } | KeyError::NotYetValid { .. }) => "set the clock right",
+        DirectoryError::Key(KeyError::Token(_)) => "look whether the token is there, and correct `authority.key`",
         DirectoryError::NoKey(_) => "restore the key from a backup",
         DirectoryError::Unreadable { .. } => "look at the owner and the mode of the file",
         _ => "restore the folder from a backup",

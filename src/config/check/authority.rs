@@ -3,7 +3,7 @@
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field};
-use crate::config::{Authority, PassphraseSource};
+use crate::config::{Authority, PassphraseSource, Pkcs11};
 
 impl Context<'_> {
     /// The authority; the outer `None` is a fault.
@@ -26,6 +26,7 @@ impl Context<'_> {
             Field::Given(list) => self.paths(list),
         };
         let ldap = self.ldap(&value.ldap);
+        let token = self.token(&value.key);
         Some(Some(Authority {
             directory: directory?,
             passphrase: passphrase?,
@@ -33,7 +34,22 @@ impl Context<'_> {
             one_valid_per: one_valid_per?,
             compromised_keys: compromised_keys?,
             ldap: ldap?,
+            token: token?,
         }))
+    }
+
+    fn token(&mut self, raw: &Field<raw::AuthorityKey>) -> Option<Option<Pkcs11>> {
+        let key = match raw {
+            Field::Absent => return Some(None),
+            Field::Faulty => return None,
+            Field::Given(key) => key,
+        };
+        let At { place, value } = self.required(&key.value.pkcs11, key.place, "pkcs11")?;
+        let module = self.required(&value.module, *place, "module").and_then(|path| self.path(path));
+        let token = self.required(&value.token, *place, "token").and_then(|label| self.text(label));
+        let key = self.required(&value.key, *place, "key").and_then(|label| self.name(&label.value, label.place));
+        let pin = self.required(&value.pin, *place, "pin").and_then(|_| self.passphrase(&value.pin));
+        Some(Some(Pkcs11 { module: module?, token: token?, key: key?, pin: pin?? }))
     }
 
     fn passphrase(&mut self, raw: &Field<raw::Passphrase>) -> Option<Option<PassphraseSource>> {

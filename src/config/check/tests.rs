@@ -326,6 +326,7 @@ fn a_faulty_assertion_is_refused() {
 #[test]
 fn a_faulty_authority_is_refused() {
     let authority = |passphrase: &str| format!("authority: {{directory: a, passphrase: {passphrase}}}");
+    let token = |token: &str| format!("authority: {{directory: a, key: {{pkcs11: {token}}}}}");
     let path = "authority.passphrase";
     assert_faults(
         Severity::Error,
@@ -338,15 +339,26 @@ fn a_faulty_authority_is_refused() {
             (authority("{env: 'A=B'}"), "authority.passphrase.env", "environment variable"),
             (authority("{credential: ../key}"), "authority.passphrase.credential", "credential"),
             (authority("{credential: a/b}"), "authority.passphrase.credential", "not a name"),
+            ("authority: {directory: a, key: {}}".to_owned(), "authority.key.pkcs11", "missing"),
+            (token("{token: t, key: k, pin: {env: P}}"), "authority.key.pkcs11.module", "missing"),
+            (token("{module: m, key: k, pin: {env: P}}"), "authority.key.pkcs11.token", "missing"),
+            (token("{module: m, token: t, pin: {env: P}}"), "authority.key.pkcs11.key", "missing"),
+            (token("{module: m, token: t, key: a/b, pin: {env: P}}"), "authority.key.pkcs11.key", "not a name"),
+            (token("{module: m, token: t, key: k}"), "authority.key.pkcs11.pin", "missing"),
+            (token("{module: m, token: t, key: k, pin: '1234'}"), "authority.key.pkcs11.pin", "mapping"),
         ],
     );
     let kept = |passphrase: &str| config(&authority(passphrase)).authority.unwrap().passphrase.unwrap();
     assert_eq!(kept("{file: p}"), PassphraseSource::File("/etc/gate/p".into()));
     assert_eq!(kept("{env: P}"), PassphraseSource::Environment("P".into()));
     assert_eq!(kept("{credential: ca.passphrase}"), PassphraseSource::Credential("ca.passphrase".into()));
+    let kept = config(&token("{module: m.so, token: My Token, key: gate, pin: {env: P}}")).authority.unwrap().token;
+    let pin = PassphraseSource::Environment("P".into());
+    let expected = Pkcs11 { module: "/etc/gate/m.so".into(), token: "My Token".into(), key: "gate".into(), pin };
+    assert_eq!(kept, Some(expected));
     let plain = config("authority: {directory: a}").authority;
     let plain = plain.unwrap();
-    assert_eq!((plain.directory, plain.passphrase), ("/etc/gate/a".into(), None));
+    assert_eq!((plain.directory, plain.passphrase, plain.token), ("/etc/gate/a".into(), None, None));
     assert_eq!(plain.profiles.len(), 5, "the built-in ones are there");
 }
 

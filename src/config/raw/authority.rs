@@ -26,6 +26,32 @@ pub(in crate::config) struct Authority {
     pub(in crate::config) compromised_keys: Field<Vec<Field<String>>>,
     /// The LDAP directory that people's certificates are published in. Default: none.
     pub(in crate::config) ldap: Field<Ldap>,
+    /// Where the keys of intermediates are kept. Default: in the folder.
+    pub(in crate::config) key: Field<AuthorityKey>,
+}
+
+/// Where the keys of intermediates are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["pkcs11"]))]
+pub(in crate::config) struct AuthorityKey {
+    /// In a PKCS#11 token.
+    pub(in crate::config) pkcs11: Field<Pkcs11>,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["module", "token", "key", "pin"]))]
+pub(in crate::config) struct Pkcs11 {
+    /// The module that speaks to it: `/usr/lib/softhsm/libsofthsm2.so`.
+    pub(in crate::config) module: Field<String>,
+    /// The label of the token.
+    pub(in crate::config) token: Field<String>,
+    /// How the labels of the keys begin: `wicketgate` for `wicketgate-1`, `wicketgate-2` and so on.
+    pub(in crate::config) key: Field<String>,
+    /// Where its PIN is kept.
+    pub(in crate::config) pin: Field<Passphrase>,
 }
 
 /// Where a passphrase is kept: exactly one of the three.
