@@ -145,6 +145,56 @@ async fn a_flood_of_guesses_does_not_disturb_whoever_has_a_certificate() {
     assert!(held >= 100, "only {held} were refused");
 }
 
+#[tokio::test]
+async fn guesses_at_many_names_over_as_many_connections_at_once_do_not_overtake_the_count_of_their_address() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream, "{ failures: 3, delay: 60s, exempt: [] }");
+    let guessing: Vec<_> = (0..100)
+        .map(|number| {
+            let client = gate.client();
+            tokio::spawn(async move {
+                let mut connection = client.http1().await.unwrap();
+                attempt(&mut connection, &format!("user {number}"), "a guess").await.status
+            })
+        })
+        .collect();
+    let mut judged = 0;
+    for task in guessing {
+        match task.await.unwrap() {
+            401 => judged += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    // Four times as many as of one name, and then one turn, after which the next is a minute off.
+    assert!((12..=13).contains(&judged), "{judged} guesses were judged");
+    assert_eq!(from(&gate, "127.0.0.1", "--basic", "bob:of bob"), 429);
+    assert_eq!(from(&gate, "127.0.0.2", "--basic", "bob:of bob"), 200);
+    assert_eq!(gate.alice().get("/").await.status, 200, "a certificate is no password");
+}
+
+#[tokio::test]
+async fn whoever_leaves_before_the_answer_does_not_get_hashing_for_nothing() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream, "{ failures: 2, delay: 60s, exempt: [] }");
+    // It takes longer to hash than anybody here stays.
+    let slow = "$6$rounds=1000000$saltsalt$oDxhScmAF.kccOCkVstug7WoFoFjMX6mXSTs0lFRSUqML932SQ3Q/BgYSribNat/so81nzUOA4mI6/b5E5nYV/";
+    let database = rusqlite::Connection::open(gate.folder().join("accounts.db")).unwrap();
+    database.execute("UPDATE password_hashes SET hash = ?", [slow]).unwrap();
+    let refused = async {
+        loop {
+            let mut connection = gate.client().http1().await.unwrap();
+            let answer = attempt(&mut connection, "bob", "a guess");
+            match tokio::time::timeout(Duration::from_millis(100), answer).await {
+                Err(_) => drop(connection),
+                Ok(answer) => break answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(common::PATIENCE, refused).await.unwrap();
+    assert_eq!((answer.status, answer.json()["reason"].as_str()), (429, Some("rate_limited")));
+    assert_eq!(gate.alice().get("/").await.status, 200, "a certificate is no password");
+}
+
 /// What fail2ban's program finds in a log: how many lines match, and from which addresses.
 fn fail2ban(log: &Path) -> (usize, Vec<String>) {
     let filter = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/fail2ban/filter.d/wicketgate.conf");

@@ -41,9 +41,9 @@ impl Authenticator {
         };
         // A password without an account is nobody's.
         let known = account.zip(stored);
-        let outcome = verifier.verify(&credentials, known.as_ref().map(|(_, stored)| stored)).await;
+        let outcome = verifier.verify(&credentials, known.as_ref().map(|(_, stored)| stored), &attempt.effort()).await;
         match outcome {
-            basic::Outcome::Crowded => drop(attempt),
+            basic::Outcome::Crowded => attempt.without_answer(),
             outcome => attempt.settle(outcome == basic::Outcome::Right),
         }
         match (outcome, known) {

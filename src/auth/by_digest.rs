@@ -80,6 +80,13 @@ impl Authenticator {
         if let Some(why) = examined.stale_unread() {
             return finding(sent, Finding::Known(CredentialEvidence::Stale), Some(why.as_str().to_owned()));
         }
+        let held =
+            |held: CredentialFinding, name: &str| CredentialFinding { realm: Some(realm.into()), ..held.by(name) };
+        // By what was sent, be it a name or the hash of one: the address has its turn before anything is asked.
+        let attempt = match self.attempt(sent, client).await {
+            Ok(attempt) => attempt,
+            Err(why) => return held(why, sent),
+        };
         let name = match self.name_of(&examined).await {
             Ok(name) => name,
             Err(error) => {
@@ -87,9 +94,9 @@ impl Authenticator {
             }
         };
         let lookup = Lookup { kind: LookupKind::Username, name: name.into_owned() };
-        let attempt = match self.attempt(&lookup.name, client).await {
+        let attempt = match attempt.at_name(&lookup.name, client).await {
             Ok(attempt) => attempt,
-            Err(held) => return CredentialFinding { realm: Some(realm.into()), ..held.by(&lookup.name) },
+            Err(why) => return held(CredentialFinding::held(why), &lookup.name),
         };
         // Both are asked whatever the first says, so that a user who does not exist takes as long.
         let account = self.named(&lookup).await;

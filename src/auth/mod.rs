@@ -136,6 +136,15 @@ impl CredentialFinding {
         }
     }
 
+    /// They may not be tried now.
+    fn held(held: Held) -> Self {
+        let (evidence, why, wait) = match held {
+            Held::Locked(wait) => (CredentialEvidence::LockedOut, "too many failures of this name here", wait),
+            Held::Crowded(wait) => (CredentialEvidence::Crowded, "too many attempts wait", wait),
+        };
+        Self { retry_after: Some(wait), ..Self::of(Finding::Known(evidence)).because(why) }
+    }
+
     fn because(self, why: &str) -> Self {
         Self { why: Some(why.to_owned()), ..self }
     }
@@ -459,14 +468,7 @@ impl Authenticator {
     /// Waits until this name may be tried from this address.
     async fn attempt(&self, username: &str, client: IpAddr) -> Result<Attempt, CredentialFinding> {
         let Some(throttle) = &self.throttle else { return Ok(Attempt::unthrottled()) };
-        throttle.enter(username, client).await.map_err(|held| {
-            let (evidence, why, wait) = match held {
-                Held::Locked(wait) => (CredentialEvidence::LockedOut, "too many failures of this name here", wait),
-                Held::Crowded(wait) => (CredentialEvidence::Crowded, "too many attempts wait", wait),
-            };
-            let finding = CredentialFinding::of(Finding::Known(evidence)).because(why);
-            CredentialFinding { retry_after: Some(wait), ..finding }
-        })
+        throttle.enter(username, client).await.map_err(CredentialFinding::held)
     }
 
     /// What credentials that were right are worth now: for what began with them and still goes on.

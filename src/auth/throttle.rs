@@ -10,13 +10,18 @@
 //!   wait, whatever others do.
 //!
 //! A success takes nothing back: else whoever has an account of his own could clear his prefix, and whoever sits
-//! behind the address of an office would be cleared by everybody else there. No more attempts of a pair are under way
-//! at once than may still fail; the others wait in line, so that guesses do not overtake the count.
+//! behind the address of an office would be cleared by everybody else there. No more attempts of a pair or of a prefix
+//! are under way at once than may still fail; the others wait in line, so that guesses do not overtake the count. An
+//! attempt that work was spent on and whose client did not stay for the answer (`attempt`) counts against its prefix:
+//! hashing is not to be had for nothing.
 //!
 //! All tables have a fixed size (`table`), and so have the lines of those who wait. A client certificate never comes
 //! here. The counts are this process's own.
 
+mod attempt;
 mod table;
+
+pub use attempt::{Attempt, Effort};
 
 use crate::base::address::AddressPrefix;
 use crate::config;
@@ -46,6 +51,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// When to come again for whom there was no place to wait.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 const SHARDS: usize = 64;
+/// Sixteen counters each: 32,768 of every kind; and of prefixes somebody of which waits, twice as many as may wait.
+const BUCKETS: usize = 2048;
+const SEAT_BUCKETS: usize = 512;
 
 /// Failed attempts, and who waits because of them. Shared by all threads.
 pub struct Throttle {
@@ -56,8 +64,10 @@ pub struct Throttle {
     names: Table,
     prefixes: Table,
     known: Table,
+    /// Of each prefix, how many wait.
+    seats: Table,
     waiting: AtomicUsize,
-    /// Wakes those in line when an attempt has come to something, by a part of the pair's key.
+    /// Wakes those in line when an attempt has come to something, by a part of the prefix's key.
     ended: Vec<Notify>,
 }
 
@@ -67,6 +77,26 @@ struct Who {
     pair: u64,
     name: u64,
     prefix: u64,
+}
+
+/// What an attempt holds of the counts while it is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    who: Who,
+    /// The pair of another name that the client gave for the same account, if it gave one.
+    alias: Option<u64>,
+    at_prefix: AtPrefix,
+}
+
+/// Whether an attempt is among those of its prefix that are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtPrefix {
+    /// It has not been asked for.
+    NotAsked,
+    /// It is, until it has come to something.
+    Counted,
+    /// It needs no place there: the name is known at this prefix, or another attempt holds the place for it.
+    Free,
 }
 
 /// Whether somebody may try.
@@ -80,6 +110,19 @@ enum Admission {
     InLine,
     /// Not at all, for this reason.
     Held(Held),
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The password was right.
+    Right,
+    /// It was not.
+    Wrong,
+    /// There was no answer, and nothing was spent on one.
+    Nothing,
+    /// The client did not stay for the answer that was being worked on.
+    Abandoned,
 }
 
 /// Somebody may not try.
@@ -99,10 +142,11 @@ impl Throttle {
         Self {
             origin: Instant::now(),
             hasher: RandomState::new(),
-            pairs: Table::new(window),
-            names: Table::new(window),
-            prefixes: Table::new(window),
-            known: Table::new(milliseconds(KNOWN)),
+            pairs: Table::new(window, BUCKETS),
+            names: Table::new(window, BUCKETS),
+            prefixes: Table::new(window, BUCKETS),
+            known: Table::new(milliseconds(KNOWN), BUCKETS),
+            seats: Table::new(window, SEAT_BUCKETS),
             waiting: AtomicUsize::new(0),
             ended: (0..SHARDS).map(|_| Notify::new()).collect(),
             settings,
@@ -114,7 +158,15 @@ impl Throttle {
     /// # Errors
     /// When it may not be tried.
     pub async fn enter(self: &Arc<Self>, name: &str, address: IpAddr) -> Result<Attempt, Held> {
-        let Some(who) = self.who(name, address) else { return Ok(Attempt { of: None }) };
+        match self.place(name, address) {
+            Some(place) => self.admit(place).await,
+            None => Ok(Attempt::unthrottled()),
+        }
+    }
+
+    /// Waits until there is a place for an attempt.
+    async fn admit(self: &Arc<Self>, mut place: Place) -> Result<Attempt, Held> {
+        let who = place.who;
         let give_up = Instant::now() + MOST_PATIENCE;
         let mut seat = None;
         loop {
@@ -122,12 +174,12 @@ impl Throttle {
             let mut ended = std::pin::pin!(self.ended(who).notified());
             ended.as_mut().enable();
             let now = Instant::now();
-            let admission = self.ask(who, now);
+            let admission = self.ask(&mut place, now);
             match admission {
-                Admission::Now => return Ok(Attempt { of: Some((Arc::clone(self), who)) }),
+                Admission::Now => return Ok(Attempt::new(self, place)),
                 Admission::After(wait) => {
                     // From here on it is given back when the client goes away.
-                    let attempt = Attempt { of: Some((Arc::clone(self), who)) };
+                    let attempt = Attempt::new(self, place);
                     let _seat = match seat {
                         Some(seat) => seat,
                         None => self.seat(who, now).ok_or(Held::Crowded(wait))?,
@@ -149,8 +201,8 @@ impl Throttle {
     }
 
     /// Whether somebody may try now. An attempt that may begin, at once or later, is under way from here on.
-    fn ask(&self, who: Who, now: Instant) -> Admission {
-        let at = self.at(now);
+    fn ask(&self, place: &mut Place, now: Instant) -> Admission {
+        let (who, at) = (place.who, self.at(now));
         let failures = self.settings.failures;
         let admitted = self.pairs.with(who.pair, at, |pair| {
             if pair.until > at {
@@ -166,36 +218,53 @@ impl Throttle {
             return refused;
         }
         if self.known.get(who.pair, at).is_some_and(|known| known.count > 0) {
+            if place.at_prefix == AtPrefix::NotAsked {
+                place.at_prefix = AtPrefix::Free;
+            }
             return Admission::Now;
         }
-        let name_failures = self.names.get(who.name, at).map_or(0, |name| name.count);
-        let delay = self.pause(name_failures, failures);
-        let turn = match self.prefixes.get(who.prefix, at) {
-            Some(prefix) if prefix.count >= failures.saturating_mul(PREFIX_FACTOR) => self.turn(who, at),
-            _ => Ok(Duration::ZERO),
+        let turn = match place.at_prefix {
+            AtPrefix::NotAsked => self.turn(who, at),
+            AtPrefix::Counted | AtPrefix::Free => Ok(Duration::ZERO),
         };
         match turn {
-            Err(wait) => {
+            Err(refused) => {
                 self.pairs.with_known(who.pair, table::Counter::end_attempt);
-                Admission::Held(Held::Crowded(wait))
+                refused
             }
-            Ok(turn) => match turn.max(delay) {
-                Duration::ZERO => Admission::Now,
-                wait => Admission::After(wait),
-            },
+            Ok(turn) => {
+                if place.at_prefix == AtPrefix::NotAsked {
+                    place.at_prefix = AtPrefix::Counted;
+                }
+                let name_failures = self.names.get(who.name, at).map_or(0, |name| name.count);
+                match turn.max(self.pause(name_failures, failures)) {
+                    Duration::ZERO => Admission::Now,
+                    wait => Admission::After(wait),
+                }
+            }
         }
     }
 
-    /// The next turn of a prefix that guesses; or, if that is too far off, how far.
-    fn turn(&self, who: Who, at: u64) -> Result<Duration, Duration> {
-        let from = self.settings.failures.saturating_mul(PREFIX_FACTOR);
+    /// A place among a prefix's attempts that are under way, and how long it is until its turn; or why there is none. Its
+    /// failures and what is under way are looked at together: what has not failed yet may.
+    fn turn(&self, who: Who, at: u64) -> Result<Duration, Admission> {
+        let free = self.settings.failures.saturating_mul(PREFIX_FACTOR);
         self.prefixes.with(who.prefix, at, |prefix| {
+            let at_most = prefix.count.saturating_add(prefix.pending);
+            if prefix.pending >= free || prefix.count < free && at_most >= free {
+                return Err(Admission::InLine);
+            }
+            if prefix.count < free {
+                prefix.pending += 1;
+                return Ok(Duration::ZERO);
+            }
             let turn = prefix.until.max(at);
             let wait = Duration::from_millis(turn - at);
             if wait > MOST_PATIENCE {
-                return Err(wait);
+                return Err(Admission::Held(Held::Crowded(wait)));
             }
-            prefix.until = turn.saturating_add(milliseconds(self.pause(prefix.count, from)));
+            prefix.until = turn.saturating_add(milliseconds(self.pause(at_most, free)));
+            prefix.pending += 1;
             Ok(wait)
         })
     }
@@ -208,39 +277,61 @@ impl Throttle {
         }
     }
 
-    /// What came of an attempt: right, wrong, or nothing.
-    fn settle(&self, who: Who, right: Option<bool>, now: Instant) {
-        let at = self.at(now);
-        match right {
-            Some(false) => {
-                self.pairs.with(who.pair, at, |pair| {
-                    pair.end_attempt();
-                    pair.raise(at);
-                    if pair.count >= self.settings.failures {
-                        pair.until = at.saturating_add(milliseconds(self.settings.lock));
-                        pair.count = 0;
-                    }
-                });
-                self.names.with(who.name, at, |name| name.raise(at));
-                self.prefixes.with(who.prefix, at, |prefix| prefix.raise(at));
-            }
-            Some(true) => {
-                self.pairs.with_known(who.pair, table::Counter::end_attempt);
-                let lately = |since: u64| at.saturating_sub(since) < KNOWN_AGAIN;
-                if !self.known.get(who.pair, at).is_some_and(|known| known.count > 0 && lately(known.since)) {
-                    self.known.with(who.pair, at, |known| (known.count, known.since) = (1, at));
+    /// What came of an attempt.
+    fn settle(&self, place: Place, end: End, now: Instant) {
+        let (who, at) = (place.who, self.at(now));
+        let pairs = [Some(who.pair), place.alias];
+        for pair in pairs.into_iter().flatten() {
+            self.pairs.with_known(pair, table::Counter::end_attempt);
+        }
+        if end == End::Wrong {
+            self.pairs.with(who.pair, at, |pair| {
+                pair.raise(at);
+                if pair.count >= self.settings.failures {
+                    pair.until = at.saturating_add(milliseconds(self.settings.lock));
+                    pair.count = 0;
                 }
+            });
+            self.names.with(who.name, at, |name| name.raise(at));
+        }
+        for pair in pairs.into_iter().flatten() {
+            match end {
+                End::Right => self.make_known(pair, at),
+                // It showed nothing, and would go on without waiting for a turn.
+                End::Abandoned => self.known.with_known(pair, |known| known.count = 0),
+                End::Wrong | End::Nothing => {}
             }
-            None => self.pairs.with_known(who.pair, table::Counter::end_attempt),
+        }
+        let (counted, raised) = (place.at_prefix == AtPrefix::Counted, matches!(end, End::Wrong | End::Abandoned));
+        let change = |prefix: &mut table::Counter| {
+            // Under one lock, so that nobody is let in between.
+            if raised {
+                prefix.raise(at);
+            }
+            if counted {
+                prefix.end_attempt();
+            }
+        };
+        match raised {
+            true => self.prefixes.with(who.prefix, at, change),
+            false => self.prefixes.with_known(who.prefix, change),
         }
         self.ended(who).notify_waiters();
     }
 
+    /// Puts on record that a pair has shown the right password, unless that was done lately.
+    fn make_known(&self, pair: u64, at: u64) {
+        let lately = |since: u64| at.saturating_sub(since) < KNOWN_AGAIN;
+        if !self.known.get(pair, at).is_some_and(|known| known.count > 0 && lately(known.since)) {
+            self.known.with(pair, at, |known| (known.count, known.since) = (1, at));
+        }
+    }
+
     /// A place to wait in.
     fn seat(self: &Arc<Self>, who: Who, now: Instant) -> Option<Seat> {
-        let taken = self.prefixes.with(who.prefix, self.at(now), |prefix| {
-            let free = prefix.pending < MOST_WAITING_OF_PREFIX;
-            prefix.pending += u32::from(free);
+        let taken = self.seats.with(who.prefix, self.at(now), |seats| {
+            let free = seats.pending < MOST_WAITING_OF_PREFIX;
+            seats.pending += u32::from(free);
             free
         });
         if !taken {
@@ -249,6 +340,11 @@ impl Throttle {
         // Given back by the seat, whether there was room or not.
         let seat = Seat { throttle: Arc::clone(self), who };
         (self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(seat)
+    }
+
+    /// An attempt that has not been asked for yet; `None` for who is exempted.
+    fn place(&self, name: &str, address: IpAddr) -> Option<Place> {
+        Some(Place { who: self.who(name, address)?, alias: None, at_prefix: AtPrefix::NotAsked })
     }
 
     /// Who tries; `None` for who is exempted. Letters of either case are one name here: where the store tells them
@@ -274,49 +370,19 @@ impl Throttle {
 
     fn ended(&self, who: Who) -> &Notify {
         static NEVER: Notify = Notify::const_new();
-        self.ended.get(usize::try_from(who.pair % SHARDS as u64).unwrap_or(0)).unwrap_or(&NEVER)
+        self.ended.get(usize::try_from(who.prefix % SHARDS as u64).unwrap_or(0)).unwrap_or(&NEVER)
     }
 
     /// The octets that its tables take, which never changes.
     #[must_use]
     pub fn size(&self) -> usize {
-        [&self.pairs, &self.names, &self.prefixes, &self.known].map(Table::size).iter().sum()
+        [&self.pairs, &self.names, &self.prefixes, &self.known, &self.seats].map(Table::size).iter().sum()
     }
 }
 
 impl std::fmt::Debug for Throttle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Throttle").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// An attempt that is under way. One that is dropped without a word has come to nothing: there was no answer, or the
-/// client has gone away.
-#[derive(Debug)]
-#[must_use = "what comes of it must be said"]
-pub struct Attempt {
-    of: Option<(Arc<Throttle>, Who)>,
-}
-
-impl Attempt {
-    /// One that nobody counts.
-    pub fn unthrottled() -> Self {
-        Self { of: None }
-    }
-
-    /// The password was right, or it was not.
-    pub fn settle(mut self, right: bool) {
-        if let Some((throttle, who)) = self.of.take() {
-            throttle.settle(who, Some(right), Instant::now());
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some((throttle, who)) = self.of.take() {
-            throttle.settle(who, None, Instant::now());
-        }
     }
 }
 
@@ -329,7 +395,7 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.throttle.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.throttle.prefixes.with_known(self.who.prefix, table::Counter::end_attempt);
+        self.throttle.seats.with_known(self.who.prefix, table::Counter::end_attempt);
     }
 }
 

@@ -3,6 +3,7 @@
 //! client that has gone away is not hashed for.
 
 use crate::account::password::{self, Password, SALT};
+use crate::auth::throttle::Effort;
 use crate::base::secret::Secret;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,7 @@ struct State {
 }
 
 enum Job {
-    Verify { stored: Arc<Password>, given: Secret, right: oneshot::Sender<bool> },
+    Verify { stored: Arc<Password>, given: Secret, effort: Effort, right: oneshot::Sender<bool> },
     Make { password: Secret, made: oneshot::Sender<Option<Secret>> },
 }
 
@@ -46,10 +47,10 @@ impl Hashing {
         Ok(hashing)
     }
 
-    /// Whether a password is the stored one's.
-    pub(super) async fn verify(&self, stored: Arc<Password>, given: Secret) -> Result<bool, NoRoom> {
+    /// Whether a password is the stored one's. `effort` is told when a thread begins with it.
+    pub(super) async fn verify(&self, stored: Arc<Password>, given: Secret, effort: Effort) -> Result<bool, NoRoom> {
         let (right, answer) = oneshot::channel();
-        self.0.put(Job::Verify { stored, given, right })?;
+        self.0.put(Job::Verify { stored, given, effort, right })?;
         answer.await.map_err(|_| NoRoom)
     }
 
@@ -132,7 +133,10 @@ impl Job {
     fn run(self) {
         // Whoever waits may go away at any time.
         match self {
-            Self::Verify { stored, given, right } => drop(right.send(stored.verify(&given))),
+            Self::Verify { stored, given, effort, right } => {
+                effort.begin();
+                let _ = right.send(stored.verify(&given));
+            }
             Self::Make { password, made } => {
                 let mut salt = [0; SALT];
                 let salted = aws_lc_rs::rand::fill(&mut salt).ok();
@@ -161,10 +165,10 @@ mod tests {
     async fn passwords_are_verified_and_made() {
         let hashing = Hashing::start(2, 10).unwrap();
         let right = Secret::from("correct horse bättery");
-        assert_eq!(hashing.verify(stored(QUICK), right.clone()).await, Ok(true));
-        assert_eq!(hashing.verify(stored(QUICK), Secret::from("another")).await, Ok(false));
+        assert_eq!(hashing.verify(stored(QUICK), right.clone(), Effort::default()).await, Ok(true));
+        assert_eq!(hashing.verify(stored(QUICK), Secret::from("another"), Effort::default()).await, Ok(false));
         let made = hashing.make(right.clone()).await.unwrap().unwrap();
-        assert_eq!(hashing.verify(stored(made.expose_str().unwrap()), right).await, Ok(true));
+        assert_eq!(hashing.verify(stored(made.expose_str().unwrap()), right, Effort::default()).await, Ok(true));
     }
 
     #[tokio::test]
@@ -172,7 +176,7 @@ mod tests {
         let hashing = Arc::new(Hashing::start(1, 2).unwrap());
         let verify = || {
             let hashing = Arc::clone(&hashing);
-            tokio::spawn(async move { hashing.verify(stored(SLOW), Secret::from("a guess")).await })
+            tokio::spawn(async move { hashing.verify(stored(SLOW), Secret::from("a guess"), Effort::default()).await })
         };
         let waiting = |count| {
             let hashing = Arc::clone(&hashing);
@@ -184,15 +188,18 @@ mod tests {
         };
         // One is with the thread, two wait.
         let (right, running) = oneshot::channel();
-        hashing.0.put(Job::Verify { stored: stored(SLOW), given: Secret::from("a guess"), right }).unwrap();
+        hashing
+            .0
+            .put(Job::Verify { stored: stored(SLOW), given: Secret::from("a guess"), effort: Effort::default(), right })
+            .unwrap();
         waiting(0).await;
         let (second, third) = (verify(), verify());
         waiting(2).await;
-        assert_eq!(hashing.verify(stored(QUICK), Secret::from("a guess")).await, Err(NoRoom));
+        assert_eq!(hashing.verify(stored(QUICK), Secret::from("a guess"), Effort::default()).await, Err(NoRoom));
         second.abort();
         third.abort();
         assert!(second.await.is_err() && third.await.is_err());
-        assert_eq!(hashing.verify(stored(QUICK), Secret::from("a guess")).await, Ok(false));
+        assert_eq!(hashing.verify(stored(QUICK), Secret::from("a guess"), Effort::default()).await, Ok(false));
         assert_eq!(running.await, Ok(false));
     }
 
@@ -201,9 +208,18 @@ mod tests {
         let hashing = Hashing::start(1, 10).unwrap();
         let queue = Arc::clone(&hashing.0);
         let (right, answer) = oneshot::channel();
-        queue.put(Job::Verify { stored: stored(SLOW), given: Secret::from("one"), right }).unwrap();
+        queue
+            .put(Job::Verify { stored: stored(SLOW), given: Secret::from("one"), effort: Effort::default(), right })
+            .unwrap();
         let (last, never) = oneshot::channel();
-        queue.put(Job::Verify { stored: stored(SLOW), given: Secret::from("two"), right: last }).unwrap();
+        queue
+            .put(Job::Verify {
+                stored: stored(SLOW),
+                given: Secret::from("two"),
+                effort: Effort::default(),
+                right: last,
+            })
+            .unwrap();
         while queue.lock().jobs.len() > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

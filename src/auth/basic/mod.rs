@@ -16,6 +16,7 @@ mod hashing;
 
 pub use credentials::{Credentials, MAX_HEADER, MAX_USERNAME, Malformed};
 
+use super::throttle::Effort;
 use crate::account::password::Password;
 use crate::base::secret::Secret;
 use crate::config;
@@ -102,14 +103,15 @@ impl Verifier {
         &self.challenge
     }
 
-    /// Whether the password is the stored one's; `None` is a user without any, who takes as long.
-    pub async fn verify(&self, credentials: &Credentials, stored: Option<&Arc<Password>>) -> Outcome {
+    /// Whether the password is the stored one's; `None` is a user without any, who takes as long. `effort` is told when it
+    /// is being hashed.
+    pub async fn verify(&self, credentials: &Credentials, stored: Option<&Arc<Password>>, effort: &Effort) -> Outcome {
         let compared = match stored {
             Some(stored) => Arc::clone(stored),
             None => self.nobodys.load_full(),
         };
         let hashed = async {
-            match self.hashing.verify(Arc::clone(&compared), credentials.password().clone()).await {
+            match self.hashing.verify(Arc::clone(&compared), credentials.password().clone(), effort.clone()).await {
                 Ok(true) if stored.is_some() => Ok(()),
                 Ok(_) => Err(Outcome::Wrong),
                 Err(NoRoom) => Err(Outcome::Crowded),

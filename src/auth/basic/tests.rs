@@ -42,9 +42,12 @@ async fn a_right_password_passes_and_a_wrong_one_does_not() {
         let stored = stored(QUICK);
         for _ in 0..2 {
             for (password, expected) in [(RIGHT, Outcome::Right), ("wrong", Outcome::Wrong), ("", Outcome::Wrong)] {
-                let outcome = verifier.verify(&credentials("ann", password), Some(&stored)).await;
+                let outcome = verifier.verify(&credentials("ann", password), Some(&stored), &Effort::default()).await;
                 assert_eq!(outcome, expected, "{password}");
-                assert_eq!(verifier.verify(&credentials("nobody", password), None).await, Outcome::Wrong);
+                assert_eq!(
+                    verifier.verify(&credentials("nobody", password), None, &Effort::default()).await,
+                    Outcome::Wrong
+                );
             }
         }
     }
@@ -54,10 +57,13 @@ async fn a_right_password_passes_and_a_wrong_one_does_not() {
 #[tokio::test]
 async fn the_password_of_another_lets_nobody_in_who_has_none() {
     let verifier = Verifier::new(&config()).unwrap();
-    assert_eq!(verifier.verify(&credentials("ann", RIGHT), Some(&stored(QUICK))).await, Outcome::Right);
+    assert_eq!(
+        verifier.verify(&credentials("ann", RIGHT), Some(&stored(QUICK)), &Effort::default()).await,
+        Outcome::Right
+    );
     assert!(verifier.nobodys.load().costs_like(&stored(QUICK)));
     assert!(!verifier.nobodys.load().verify(&Secret::from(RIGHT)));
-    assert_eq!(verifier.verify(&credentials("nobody", RIGHT), None).await, Outcome::Wrong);
+    assert_eq!(verifier.verify(&credentials("nobody", RIGHT), None, &Effort::default()).await, Outcome::Wrong);
     assert_eq!(verifier.remembered.as_ref().unwrap().iter().count(), 1);
 }
 
@@ -65,10 +71,16 @@ async fn the_password_of_another_lets_nobody_in_who_has_none() {
 async fn a_remembered_password_is_not_hashed_again_until_it_is_another() {
     let verifier = Verifier::new(&config()).unwrap();
     let text = QUICK;
-    assert_eq!(verifier.verify(&credentials("ann", RIGHT), Some(&stored(text))).await, Outcome::Right);
+    assert_eq!(
+        verifier.verify(&credentials("ann", RIGHT), Some(&stored(text)), &Effort::default()).await,
+        Outcome::Right
+    );
     // Nothing is hashed any more: what is remembered is all that is known.
     verifier.hashing.stop();
-    assert_eq!(verifier.verify(&credentials("ann", RIGHT), Some(&stored(text))).await, Outcome::Right);
+    assert_eq!(
+        verifier.verify(&credentials("ann", RIGHT), Some(&stored(text)), &Effort::default()).await,
+        Outcome::Right
+    );
     let others = [
         (credentials("bob", RIGHT), stored(text)),
         (credentials("ann", "wrong"), stored(text)),
@@ -80,7 +92,11 @@ async fn a_remembered_password_is_not_hashed_again_until_it_is_another() {
         ),
     ];
     for (credentials, stored) in others {
-        assert_eq!(verifier.verify(&credentials, Some(&stored)).await, Outcome::Crowded, "{credentials:?}");
+        assert_eq!(
+            verifier.verify(&credentials, Some(&stored), &Effort::default()).await,
+            Outcome::Crowded,
+            "{credentials:?}"
+        );
     }
 }
 
@@ -91,7 +107,9 @@ async fn what_comes_at_once_with_one_password_is_hashed_once() {
     let asking: Vec<_> = (0..50)
         .map(|_| {
             let verifier = Arc::clone(&verifier);
-            tokio::spawn(async move { verifier.verify(&credentials("ann", RIGHT), Some(&stored(QUICK))).await })
+            tokio::spawn(async move {
+                verifier.verify(&credentials("ann", RIGHT), Some(&stored(QUICK)), &Effort::default()).await
+            })
         })
         .collect();
     for asked in asking {
@@ -106,7 +124,7 @@ async fn where_too_many_wait_the_next_one_is_told() {
         .map(|number| {
             let verifier = Arc::clone(&verifier);
             let credentials = credentials("ann", &format!("guess {number}"));
-            tokio::spawn(async move { verifier.verify(&credentials, Some(&stored(SLOW))).await })
+            tokio::spawn(async move { verifier.verify(&credentials, Some(&stored(SLOW)), &Effort::default()).await })
         })
         .collect();
     let mut crowded = 0;
@@ -124,12 +142,12 @@ async fn where_too_many_wait_the_next_one_is_told() {
 async fn who_does_not_exist_takes_as_long() {
     let verifier = Verifier::new(&config()).unwrap();
     let stored = stored(SLOW);
-    verifier.verify(&credentials("ann", "guess"), Some(&stored)).await;
+    verifier.verify(&credentials("ann", "guess"), Some(&stored), &Effort::default()).await;
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..5 {
         for (times, stored) in times.iter_mut().zip([Some(&stored), None]) {
             let begun = Instant::now();
-            verifier.verify(&credentials("ann", &format!("guess {number}")), stored).await;
+            verifier.verify(&credentials("ann", &format!("guess {number}")), stored, &Effort::default()).await;
             times.push(begun.elapsed());
         }
     }

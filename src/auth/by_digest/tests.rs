@@ -3,9 +3,10 @@ use crate::account::cache::Accounts;
 use crate::account::{Account, CertificateKey, Directory, Ha1, Status, ha1};
 use crate::auth::digest::client::{Offer, Outgoing, Session};
 use crate::auth::digest::{Challenge, Verifier};
+use crate::auth::throttle::Throttle;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
-use crate::config::{Cache, ChallengeAlgorithm, Digest, DigestAlgorithm};
+use crate::config::{self, Cache, ChallengeAlgorithm, Digest, DigestAlgorithm};
 use crate::identity::Rules;
 use crate::store::changes::{Position, Since};
 use futures_util::future::BoxFuture;
@@ -78,6 +79,11 @@ impl Directory for Counting {
 
 /// A gate's authenticator over a new directory.
 fn gate() -> (Authenticator, Arc<Counting>) {
+    throttled(None)
+}
+
+/// The same, with somebody who holds back those who guess.
+fn throttled(throttle: Option<Arc<Throttle>>) -> (Authenticator, Arc<Counting>) {
     let directory = Arc::new(Counting::default());
     let hour = Duration::from_secs(3600);
     let cache = Cache { ttl: hour, negative_ttl: hour, capacity: 100, serve_stale: Duration::ZERO };
@@ -85,7 +91,7 @@ fn gate() -> (Authenticator, Arc<Counting>) {
     let config = Digest { algorithms: ChallengeAlgorithm::ALL.to_vec(), userhash: true, ..Digest::of_realm(REALM) };
     let verifier = Verifier::new(&config, Some(&Secret::from("a secret for tests alone"))).unwrap();
     let Ok(rules) = Rules::new(&[], |_| Ok::<_, Infallible>(Vec::new()));
-    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier)), None, None), directory)
+    (Authenticator::new(rules, Arc::new(accounts), Some(Arc::new(verifier)), None, throttle), directory)
 }
 
 fn session(gate: &Authenticator, algorithm: ChallengeAlgorithm) -> Session {
@@ -136,6 +142,33 @@ async fn right_credentials_name_account_and_realm_and_the_password_they_rest_on(
     }
     // The account once; HA1 and the name behind its hash once for each hash.
     assert_eq!(directory.0.load(Ordering::Relaxed), 1 + 3 + 3);
+}
+
+#[tokio::test]
+async fn a_hash_of_a_name_is_looked_up_only_when_its_address_has_its_turn() {
+    let settings = config::Throttle {
+        failures: 1,
+        window: Duration::from_secs(600),
+        delay: Duration::from_secs(60),
+        lock: Duration::from_secs(300),
+        exempt: Vec::new(),
+    };
+    let (gate, directory) = throttled(Some(Arc::new(Throttle::new(settings))));
+    let guess = async |username: &str| {
+        let mut session = session(&gate, ChallengeAlgorithm::Sha256);
+        let guess = answer(&mut session, username, "a guess");
+        judge(&gate, &[guess.as_bytes()], Ok(REALM)).await
+    };
+    // Four failures are free, one more has the first turn.
+    for number in 0..5 {
+        assert!(is_wrong(&guess(&format!("user {number}")).await));
+    }
+    let asked = directory.0.load(Ordering::Relaxed);
+    assert_eq!(asked, 5 * 3);
+    let finding = guess("another").await;
+    assert!(matches!(finding.evidence, Finding::Known(CredentialEvidence::Crowded)), "{finding:?}");
+    assert!(finding.retry_after.is_some());
+    assert_eq!(directory.0.load(Ordering::Relaxed), asked);
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// Places for one key.
 const WAYS: usize = 16;
-const BUCKETS: usize = 2048;
 
 /// Counters of one kind.
 pub(super) struct Table {
@@ -60,9 +59,9 @@ impl Counter {
 }
 
 impl Table {
-    /// Empty, of counters that mean something for so many milliseconds.
-    pub(super) fn new(life: u64) -> Self {
-        Self { buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(), life }
+    /// Empty, with so many times sixteen places, of counters that mean something for so many milliseconds.
+    pub(super) fn new(life: u64, buckets: usize) -> Self {
+        Self { buckets: (0..buckets).map(|_| Mutex::default()).collect(), life }
     }
 
     /// Does something with the counter of a key, which is a new one if there is none.
@@ -104,7 +103,7 @@ impl Table {
     }
 
     fn bucket(&self, key: u64) -> Option<&Mutex<[Counter; WAYS]>> {
-        self.buckets.get(usize::try_from(key % BUCKETS as u64).ok()?)
+        self.buckets.get(usize::try_from(key.checked_rem(self.buckets.len() as u64)?).ok()?)
     }
 
     /// The octets that it takes.
@@ -116,6 +115,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BUCKETS: usize = 2048;
 
     /// Keys of one bucket.
     fn key(number: u64) -> u64 {
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_counter_is_kept_until_its_life_is_over() {
-        let table = Table::new(1000);
+        let table = Table::new(1000, BUCKETS);
         assert_eq!(count(&table, key(1), 0), None);
         raise(&table, key(1), 10);
         raise(&table, key(1), 900);
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_new_keys_does_not_throw_out_a_counter_that_stands_higher() {
-        let table = Table::new(1_000_000);
+        let table = Table::new(1_000_000, BUCKETS);
         raise(&table, key(1), 1);
         raise(&table, key(1), 2);
         table.with(key(2), 3, |locked| locked.until = 500_000);
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn it_never_grows() {
-        let table = Table::new(1000);
+        let table = Table::new(1000, BUCKETS);
         let before = table.size();
         for number in 0_u64..200_000 {
             raise(&table, number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number);

@@ -24,10 +24,10 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
 
 /// What an attempt meets that ends at once.
 fn attempt(throttle: &Throttle, name: &str, address: IpAddr, right: bool, now: Instant) -> Admission {
-    let who = throttle.who(name, address).unwrap();
-    let admission = throttle.ask(who, now);
+    let mut place = throttle.place(name, address).unwrap();
+    let admission = throttle.ask(&mut place, now);
     if matches!(admission, Admission::Now | Admission::After(_)) {
-        throttle.settle(who, Some(right), now);
+        throttle.settle(place, if right { End::Right } else { End::Wrong }, now);
     }
     admission
 }
@@ -136,18 +136,132 @@ fn a_prefix_of_ipv6_is_one_address_and_one_of_ipv4_within_it_is_ipv4s() {
 #[test]
 fn no_more_are_under_way_than_may_still_fail() {
     let (throttle, now) = (throttle(), Instant::now());
-    let who = throttle.who("ann", OFFICE).unwrap();
     attempt(&throttle, "ann", OFFICE, false, now);
+    let mut under_way = Vec::new();
+    let ask = |expected| {
+        let mut place = throttle.place("ann", OFFICE).unwrap();
+        assert_eq!(throttle.ask(&mut place, now), expected);
+        place
+    };
     for _ in 0..4 {
-        assert_eq!(throttle.ask(who, now), Admission::Now);
+        under_way.push(ask(Admission::Now));
     }
-    assert_eq!(throttle.ask(who, now), Admission::InLine);
-    throttle.settle(who, None, now);
-    assert_eq!(throttle.ask(who, now), Admission::Now);
-    for _ in 0..4 {
-        throttle.settle(who, Some(false), now);
+    ask(Admission::InLine);
+    throttle.settle(under_way.pop().unwrap(), End::Nothing, now);
+    under_way.push(ask(Admission::Now));
+    for place in under_way {
+        throttle.settle(place, End::Wrong, now);
     }
-    assert!(matches!(throttle.ask(who, now), Admission::Held(Held::Locked(_))));
+    ask(Admission::Held(Held::Locked(Duration::from_secs(300))));
+}
+
+/// What a prefix is asked for with a name of its own each time.
+fn strangers(throttle: &Throttle, number: u32, now: Instant) -> (Admission, Place) {
+    let mut place = throttle.place(&format!("stranger {number}"), OFFICE).unwrap();
+    (throttle.ask(&mut place, now), place)
+}
+
+#[test]
+fn no_more_of_an_address_are_under_way_than_may_still_fail_however_many_names_there_are() {
+    let (throttle, now) = (throttle(), Instant::now());
+    assert_eq!(attempt(&throttle, "zoe", OFFICE, true, now), Admission::Now);
+    attempt(&throttle, "ann", OFFICE, false, now);
+    let mut under_way = Vec::new();
+    for number in 0..1000 {
+        match strangers(&throttle, number, now) {
+            (Admission::Now, place) => under_way.push(place),
+            (admission, _) => assert_eq!(admission, Admission::InLine, "{number}"),
+        }
+    }
+    assert_eq!(under_way.len(), 19);
+    // Those who are known there do not wait for them, nor does anybody elsewhere.
+    assert_eq!(attempt(&throttle, "zoe", OFFICE, true, now), Admission::Now);
+    assert_eq!(attempt(&throttle, "ann", ELSEWHERE, true, now), Admission::Now);
+    // One that comes to nothing, or was right, makes room for one more.
+    for end in [End::Nothing, End::Right] {
+        throttle.settle(under_way.pop().unwrap(), end, now);
+        let (admission, place) = strangers(&throttle, 2000 + end as u32, now);
+        assert_eq!(admission, Admission::Now);
+        under_way.push(place);
+        assert_eq!(strangers(&throttle, 3000, now).0, Admission::InLine);
+    }
+    for place in under_way {
+        throttle.settle(place, End::Wrong, now);
+    }
+    // From here on it is one turn after another, and what waits for its turn makes the next one later.
+    let waits: Vec<_> = (4000..4004).map(|number| seconds(strangers(&throttle, number, now).0)).collect();
+    assert_eq!(waits, [0, 1, 3, 7]);
+    assert_eq!(strangers(&throttle, 5000, now).0, Admission::Held(Held::Crowded(Duration::from_secs(15))));
+}
+
+#[test]
+fn an_attempt_that_was_left_while_it_was_hashed_counts_against_its_address() {
+    let (throttle, now) = (throttle(), Instant::now());
+    assert_eq!(attempt(&throttle, "zoe", OFFICE, true, now), Admission::Now);
+    for _ in 0..19 {
+        let place = throttle.place("zoe", OFFICE).map(|mut place| (throttle.ask(&mut place, now), place)).unwrap().1;
+        throttle.settle(place, End::Abandoned, now);
+    }
+    // She was known there, and is held back like a stranger until she stays for an answer.
+    assert_eq!(attempt(&throttle, "ann", OFFICE, false, now), Admission::Now);
+    assert_eq!(attempt(&throttle, "zoe", OFFICE, true, now), Admission::Now, "the first turn is at once");
+    assert_eq!(attempt(&throttle, "ann", OFFICE, true, now), Admission::After(Duration::from_secs(1)));
+    assert_eq!(attempt(&throttle, "zoe", OFFICE, true, now), Admission::Now, "she is known again");
+    assert_eq!(attempt(&throttle, "zoe", ELSEWHERE, true, now), Admission::Now, "her name was not guessed at");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_dropped_says_whether_work_was_spent_on_it() {
+    let throttle = throttle();
+    let count = |name: &str| {
+        let who = throttle.who(name, OFFICE).unwrap();
+        throttle.prefixes.get(who.prefix, throttle.at(Instant::now())).map(|prefix| (prefix.count, prefix.pending))
+    };
+    drop(throttle.enter("ann", OFFICE).await.unwrap());
+    assert_eq!(count("ann"), Some((0, 0)));
+    let attempt = throttle.enter("ann", OFFICE).await.unwrap();
+    attempt.effort().begin();
+    assert_eq!(count("ann"), Some((0, 1)));
+    drop(attempt);
+    assert_eq!(count("ann"), Some((1, 0)));
+    let attempt = throttle.enter("ann", OFFICE).await.unwrap();
+    attempt.effort().begin();
+    attempt.without_answer();
+    assert_eq!(count("ann"), Some((1, 0)));
+}
+
+#[tokio::test]
+async fn an_attempt_by_the_hash_of_a_name_is_one_at_the_name() {
+    let throttle = throttle();
+    let pending = |name: &str| {
+        let (who, at) = (throttle.who(name, OFFICE).unwrap(), throttle.at(Instant::now()));
+        let of = |counter: Option<table::Counter>| counter.map_or((0, 0), |counter| (counter.count, counter.pending));
+        (of(throttle.pairs.get(who.pair, at)), of(throttle.prefixes.get(who.prefix, at)))
+    };
+    for failed in 0..4 {
+        let attempt = throttle.enter("hash", OFFICE).await.unwrap();
+        assert_eq!((pending("hash"), pending("ann").0), (((0, 1), (failed, 1)), (failed, 0)));
+        let attempt = attempt.at_name("ann", OFFICE).await.unwrap();
+        assert_eq!((pending("hash"), pending("ann").0), (((0, 1), (failed, 1)), (failed, 1)));
+        attempt.settle(false);
+        assert_eq!((pending("hash"), pending("ann").0), (((0, 0), (failed + 1, 0)), (failed + 1, 0)));
+    }
+    // What is right makes both known; the fifth failure locks the name, by whatever it is called.
+    let attempt = throttle.enter("hash", OFFICE).await.unwrap().at_name("ann", OFFICE).await.unwrap();
+    attempt.settle(true);
+    let at = throttle.at(Instant::now());
+    for name in ["hash", "ann"] {
+        assert_eq!(throttle.known.get(throttle.who(name, OFFICE).unwrap().pair, at).unwrap().count, 1, "{name}");
+    }
+    throttle.enter("ann", OFFICE).await.unwrap().settle(false);
+    let attempt = throttle.enter("hash", OFFICE).await.unwrap();
+    assert!(matches!(attempt.at_name("ann", OFFICE).await, Err(Held::Locked(_))));
+    assert_eq!(pending("hash"), ((0, 0), (5, 0)));
+    // A hash that is nobody's stays what it is.
+    let attempt = throttle.enter("nobody's", OFFICE).await.unwrap().at_name("NOBODY'S", OFFICE).await.unwrap();
+    assert_eq!(pending("nobody's"), ((0, 1), (5, 1)));
+    attempt.settle(false);
+    assert_eq!(pending("nobody's"), ((1, 0), (6, 0)));
 }
 
 #[tokio::test]
@@ -223,6 +337,7 @@ async fn those_who_wait_are_limited_and_leave_no_trace_when_they_go() {
     drop(under_way);
     assert_eq!(throttle.waiting.load(Ordering::Relaxed), 0);
     let now = throttle.at(Instant::now());
+    assert_eq!(throttle.seats.get(who.prefix, now).map(|seats| seats.pending), Some(0));
     assert_eq!(throttle.prefixes.get(who.prefix, now).map(|prefix| prefix.pending), Some(0));
     assert_eq!(throttle.pairs.get(who.pair, now).map(|pair| pair.pending), Some(0));
 }
