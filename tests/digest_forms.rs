@@ -109,6 +109,54 @@ async fn a_body_that_is_too_large_to_be_held_is_not_offered_to_be_covered_and_re
     assert!(upstream.requests().is_empty());
 }
 
+#[tokio::test]
+async fn bodies_that_are_held_take_no_more_memory_than_they_may_however_many_come() {
+    let upstream = Upstream::start();
+    let setup = Setup::before(&upstream).section("limits", "{ held_bodies: 16MiB }");
+    let gate = with_password(setup, "{ realm: example.org, auth_int: { limit: 1MiB } }");
+    let plain = || Request::post("/").body(full("x")).unwrap();
+    // Of an eighth of it, which one address has, two bodies take all that may become as large as they like.
+    let mut uploading = Vec::new();
+    for _ in 0..2 {
+        let mut connection = gate.client().http1().await.unwrap();
+        let mut session = session(&mut connection, Sha256).await;
+        let (sender, body) = streamed();
+        let request = post(&mut session, b"amount=1", body);
+        sender.send(Frame::data("amount".into())).await.unwrap();
+        uploading.push((sender, tokio::spawn(async move { connection.send(request).await })));
+    }
+    let mut connection = gate.client().http1().await.unwrap();
+    let mut session = session(&mut connection, Sha256).await;
+    // Until both have come.
+    let no_longer_offered = async {
+        while offer(&connection.send(plain()).await, Sha256).auth_int {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(common::PATIENCE, no_longer_offered).await.unwrap();
+    let answer = gate.client().http1().await.unwrap().send(post(&mut session, b"x", full("x"))).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{}", answer.text());
+    assert!(answer.says().contains("overloaded"), "{}", answer.text());
+    // One from elsewhere has its own part, and who leaves gives his back.
+    let elsewhere = gate.client().from("127.0.0.9").http1().await.unwrap().send(plain()).await;
+    assert!(offer(&elsewhere, Sha256).auth_int);
+    let (left, leaving) = uploading.pop().unwrap();
+    leaving.abort();
+    drop(left);
+    let (sender, answered) = uploading.pop().unwrap();
+    sender.send(Frame::data("=1".into())).await.unwrap();
+    drop(sender);
+    let answer = answered.await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(upstream.last().body, b"amount=1");
+    let offered_again = async {
+        while !offer(&gate.client().http1().await.unwrap().send(plain()).await, Sha256).auth_int {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(common::PATIENCE, offered_again).await.unwrap();
+}
+
 /// A GET of alice's that says in `From` who she is, with or without credentials.
 async fn from(connection: &mut Connection, from: &[&str], authorization: Option<&str>) -> common::client::Answer {
     let mut request = Request::get("/");

@@ -100,6 +100,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             upstream_authorization: upstream_authorization(config)?,
             routes,
             audit: Arc::clone(&parts.audit),
+            held: Arc::clone(&parts.held),
             assertions: parts.assertions.clone(),
             services: services(config, parts, sessions)?,
         },

@@ -22,6 +22,7 @@ use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
 use crate::listen::{self, Listener};
+use crate::proxy::held::HeldBodies;
 use crate::proxy::{Gate, Worker};
 use crate::revocation::live::{Cause, Live};
 use crate::telemetry::audit::Audit;
@@ -181,6 +182,8 @@ struct Parts {
     basic: Option<Arc<basic::Verifier>>,
     throttle: Option<Arc<Throttle>>,
     audit: Arc<Audit>,
+    /// Goes on over reloads: what is held under the old configuration is held.
+    held: Arc<HeldBodies>,
     /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
 }
@@ -199,6 +202,7 @@ impl Parts {
             basic: build::basic(config.basic.as_ref())?,
             throttle: build::throttle(config),
             audit: build::audit(&config.log)?,
+            held: Arc::default(),
             ticket_secret: build::random_secret()?,
         })
     }

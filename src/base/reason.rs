@@ -74,6 +74,8 @@ reasons! {
     TooLarge = "too_large",
     /// The request is for a host with another policy than the TLS session was made for.
     Misdirected = "misdirected",
+    /// The gate holds as much in memory as it may, in all or for this address.
+    Overloaded = "overloaded",
     /// The account store gave no answer.
     AccountsUnavailable = "accounts_unavailable",
     /// The upstream could not be reached or broke off.

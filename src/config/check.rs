@@ -40,6 +40,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What bodies that are held may take at least: as much as the largest of them.
+const LEAST_HELD: u64 = 16 * 1024 * 1024;
+
 /// Checks a file and adds to the faults that it has already. `None` only if there is an error among them.
 pub(super) fn check(
     file: &Field<raw::File>,
@@ -150,7 +153,13 @@ impl Context<'_> {
             }
             Some(At { place, .. }) => self.error(*place, "the size of a request head is from 8KiB to 1MiB", None),
         };
+        let held_bodies = match raw.held_bodies.given() {
+            None => (!raw.held_bodies.is_there()).then_some(64 * 1024 * 1024),
+            Some(At { value: raw::Size(size), .. }) if *size >= LEAST_HELD => Some(*size),
+            Some(At { place, .. }) => self.error(*place, "it is 16MiB at least: one body may be as large", None),
+        };
         Some(Limits {
+            held_bodies: held_bodies?,
             connections: connections?,
             connections_per_address: connections_per_address?,
             head: head?,

@@ -466,6 +466,8 @@ pub struct Log {
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+    /// How many octets of request bodies are held whole, all together.
+    pub held_bodies: u64,
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object a line.

@@ -520,6 +520,8 @@ pub(super) struct Limits {
     pub(super) head: Field<Size>,
     /// The number of header fields of a request. Default: 100.
     pub(super) headers: Field<u64>,
+    /// Memory for request bodies that are held whole, all together; one address has an eighth. Default: `64MiB`.
+    pub(super) held_bodies: Field<Size>,
 }
 
 /// Logs.

@@ -10,6 +10,7 @@
 
 use super::body::{ClientBody, Received, UploadFault};
 use super::forward::{ForwardError, Head, send};
+use super::held::Room;
 use crate::auth::decision::Permit;
 use crate::upstream::digest::{self, Credentials, NotLetIn, Sent};
 use crate::upstream::pool::{PooledBody, Pools};
@@ -30,13 +31,16 @@ const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-
 
 type Answer = Response<Box<PooledBody<ClientBody>>>;
 
-/// A body as it can be sent again, if it is small; read for no longer than `deadline`. Its trailers are gone then.
+/// A body as it can be sent again, if it is small and there is room for it; read for no longer than `deadline`. Its trailers
+/// are gone then.
 ///
 /// # Errors
 /// When it breaks off.
-pub(super) async fn held(body: Received, deadline: Duration) -> Result<Received, UploadFault> {
+pub(super) async fn held(body: Received, deadline: Duration, room: Room<'_>) -> Result<Received, UploadFault> {
     match body.length() {
-        Some(length) if length <= MOST_HELD => body.whole(MOST_HELD, deadline).await.map(Received::Whole),
+        Some(length) if length <= MOST_HELD && room.has(length) => {
+            body.whole(MOST_HELD, deadline, room).await.map(Received::Whole)
+        }
         _ => Ok(body),
     }
 }

@@ -4,11 +4,12 @@
 use super::client::Serving;
 use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
+use super::held::Room;
 use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
@@ -37,6 +38,9 @@ pub enum UploadFault {
     /// The client sent nothing for `timeouts.idle`.
     #[error("the client paused its body for longer than timeouts.idle")]
     Paused = 3,
+    /// It would have to be held whole, and enough are.
+    #[error("as many bodies are held as limits.held_bodies allows, in all or of this address")]
+    NoRoom = 4,
 }
 
 impl Upload {
@@ -49,7 +53,7 @@ impl Upload {
     /// What went wrong on the client's side, if anything did.
     #[must_use]
     pub fn fault(&self) -> Option<UploadFault> {
-        [UploadFault::TooLarge, UploadFault::Broken, UploadFault::Paused]
+        [UploadFault::TooLarge, UploadFault::Broken, UploadFault::Paused, UploadFault::NoRoom]
             .into_iter()
             .find(|fault| *fault as u8 == self.fault.load(Relaxed))
     }
@@ -65,12 +69,12 @@ pub enum Received {
 }
 
 impl Received {
-    /// All of it, of at most `limit` octets, read for no longer than `deadline`. Nothing of it is believed yet: it may
-    /// be anybody's.
+    /// All of it, of at most `limit` octets, read for no longer than `deadline`, and held in `room`. Nothing of it is
+    /// believed yet: it may be anybody's.
     ///
     /// # Errors
-    /// When it is larger or does not come.
-    pub async fn whole(self, limit: u64, deadline: Duration) -> Result<Bytes, UploadFault> {
+    /// When it is larger or does not come, or there is no room for it.
+    pub async fn whole(self, limit: u64, deadline: Duration, room: Room<'_>) -> Result<Bytes, UploadFault> {
         let incoming = match self {
             Self::Streaming(incoming) => incoming,
             Self::Whole(octets) if octets.len() as u64 > limit => return Err(UploadFault::TooLarge),
@@ -79,11 +83,13 @@ impl Received {
         if incoming.size_hint().lower() > limit {
             return Err(UploadFault::TooLarge);
         }
-        let limited = Limited::new(incoming, usize::try_from(limit).unwrap_or(usize::MAX));
-        match tokio::time::timeout(deadline, limited.collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(UploadFault::TooLarge),
-            Ok(Err(_)) => Err(UploadFault::Broken),
+        if incoming.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let limit = incoming.size_hint().upper().map_or(limit, |upper| upper.min(limit));
+        let place = room.take(limit).ok_or(UploadFault::NoRoom)?;
+        match tokio::time::timeout(deadline, octets(incoming, usize::try_from(limit).unwrap_or(usize::MAX))).await {
+            Ok(octets) => octets.map(|octets| place.holding(octets)),
             Err(_) => Err(UploadFault::Paused),
         }
     }
@@ -96,6 +102,25 @@ impl Received {
             Self::Whole(octets) => Some(octets.len() as u64),
         }
     }
+}
+
+/// The octets of a body, of which there may be `limit`. They are copied out of the pieces in which they come: a piece of one
+/// octet may keep thousands from being freed that were read with it.
+async fn octets(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, UploadFault> {
+    let mut octets = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        let Ok(data) = frame.map_err(|_| UploadFault::Broken)?.into_data() else { continue };
+        let left = limit.saturating_sub(octets.len());
+        if data.len() > left {
+            return Err(UploadFault::TooLarge);
+        }
+        if octets.capacity() - octets.len() < data.len() {
+            // Twice as much each time, and never more than was counted.
+            octets.reserve_exact(data.len().max(octets.len()).min(left));
+        }
+        octets.extend_from_slice(&data);
+    }
+    Ok(octets)
 }
 
 /// The body of a client's request.

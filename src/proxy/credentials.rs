@@ -94,7 +94,7 @@ impl Exchange<'_> {
             return Ok((authenticator.verify_digest(examined, b"", self.address()).await, received));
         };
         let limit = route.body_limit.map_or(limit, |most| most.min(limit));
-        let body = received.whole(limit, self.gate.timeouts.idle).await?;
+        let body = received.whole(limit, self.gate.timeouts.idle, self.room()).await?;
         Ok((authenticator.verify_digest(examined, &body, self.address()).await, Received::Whole(body)))
     }
 
@@ -130,6 +130,8 @@ impl Exchange<'_> {
             }
         };
         let challenge = Challenge { realm, stale, body, client, now };
+        // What there is no room for is not asked to be covered.
+        let body = body.filter(|length| *length == 0 || self.room().has(*length));
         let challenges = self.gate.authenticator.challenges(methods, &challenge).into_iter();
         let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());

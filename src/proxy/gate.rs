@@ -4,6 +4,7 @@
 use super::headers::identity::IdentityWriter;
 use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
+use super::held::HeldBodies;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
 use super::router::{Entry, Miss, Router};
@@ -46,6 +47,8 @@ pub struct Gate {
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
     services: Services,
+    /// The memory of bodies that are held whole.
+    pub held: Arc<HeldBodies>,
     /// The HTTP proxies before a listener, by its name.
     forwarded: HashMap<String, Forwarded>,
     /// In the order of the configuration, which is the router's index.
@@ -71,6 +74,8 @@ pub struct GateParts {
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
     /// Who signs assertions; there if an upstream gets any.
+    /// The memory of bodies that are held whole, under whatever configuration.
+    pub held: Arc<HeldBodies>,
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
     pub services: Vec<Arc<dyn LocalService>>,
@@ -271,6 +276,7 @@ impl Gate {
                 .collect(),
             listeners: parts.listeners,
         })
+            held: parts.held,
     }
 
     /// What is asked of clients for a host at the listener of this index.

@@ -10,6 +10,7 @@ pub mod forward;
 pub mod framing;
 pub mod gate;
 pub mod headers;
+pub mod held;
 mod passage;
 pub mod path;
 pub mod preauth;
@@ -44,6 +45,7 @@ use client::Serving;
 use forward::ForwardError;
 use gate::{Route, Target};
 use headers::origin::Unreadable;
+use held::Room;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -280,6 +282,11 @@ impl Exchange<'_> {
     fn address(&self) -> IpAddr {
         self.origin().unwrap_or(self.client.connection.peer).ip()
     }
+    /// Where bodies of the request may be held.
+    fn room(&self) -> Room<'_> {
+        self.gate.held.room(self.gate.limits.held_bodies, self.address())
+    }
+
 
     /// Whether a refusal closes the connection without a response: where refused certificates were to fail
     /// the handshake, and this one was refused only now. What an accepted one may do is another matter.
@@ -360,7 +367,7 @@ impl Exchange<'_> {
             // Nothing but the head was looked at.
             refusal = refusal.of_head();
         }
-        if reason == Reason::AccountsUnavailable {
+        if matches!(reason, Reason::AccountsUnavailable | Reason::Overloaded) {
             refusal = refusal.with_retry_after(RETRY_AFTER);
         }
         if let Some(wait) = about.credentials.and_then(|credentials| credentials.retry_after) {
@@ -393,6 +400,7 @@ impl Exchange<'_> {
 fn refusal_of(fault: UploadFault) -> Reason {
     match fault {
         UploadFault::TooLarge => Reason::TooLarge,
+        UploadFault::NoRoom => Reason::Overloaded,
         UploadFault::Broken | UploadFault::Paused => Reason::BadRequest,
     }
 }

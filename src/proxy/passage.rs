@@ -58,7 +58,7 @@ impl Passage<'_> {
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
         let incoming = match upstream.upstream.authorization {
-            Some(_) => authorized::held(incoming, exchange.gate.timeouts.idle).await?,
+            Some(_) => authorized::held(incoming, exchange.gate.timeouts.idle, exchange.room()).await?,
             None => incoming,
         };
         let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);

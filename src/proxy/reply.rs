@@ -50,7 +50,7 @@ pub fn status(reason: Reason) -> StatusCode {
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-        Reason::AccountsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::AccountsUnavailable | Reason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::UpstreamUnavailable => StatusCode::BAD_GATEWAY,
         Reason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }

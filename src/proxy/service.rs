@@ -6,11 +6,11 @@
 pub mod jwks;
 
 use super::Exchange;
-use super::body::{ClientBody, Received, ReplyBody, UploadFault};
+use super::body::{Received, ReplyBody, UploadFault};
 use super::gate::Route;
 use super::path::RequestTarget;
 use super::record::About;
-use super::reply;
+use super::{refusal_of, reply};
 use crate::auth::authorization::Authorization;
 use crate::auth::decision::{Permit, Policy};
 use crate::base::clock::Timestamp;
@@ -21,7 +21,6 @@ use futures_util::future::BoxFuture;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body_util::BodyExt;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -197,8 +196,8 @@ impl Call<'_> {
         let body = match self.body(&head, incoming).await {
             Ok(body) => body,
             Err(fault) => {
-                let reason = if fault == UploadFault::TooLarge { Reason::TooLarge } else { Reason::BadRequest };
-                return exchange.refuse(&About { detail: Some(fault.to_string()), ..(*about).clone() }, reason);
+                let about = About { detail: Some(fault.to_string()), ..(*about).clone() };
+                return exchange.refuse(&about, refusal_of(fault));
             }
         };
         let request = ServiceRequest {
@@ -230,13 +229,7 @@ impl Call<'_> {
         if length.is_some_and(|length| length > limit) {
             return Err(UploadFault::TooLarge);
         }
-        let gate = self.exchange.gate;
-        let body = ClientBody::new(incoming, Some(limit), gate.timeouts.idle, &gate.stripper);
-        match tokio::time::timeout(gate.timeouts.idle, body.collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(UploadFault::Paused),
-        }
+        incoming.whole(limit, self.exchange.gate.timeouts.idle, self.exchange.room()).await
     }
 }
 

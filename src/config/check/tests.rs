@@ -690,6 +690,7 @@ fn a_faulty_upstream_or_limit_is_refused() {
             ("timeouts: {handshake: 0ms}".to_owned(), "timeouts.handshake", "no time at all"),
             ("timeouts: {drain: 4000d}".to_owned(), "timeouts.drain", "ten years"),
             ("limits: {connections: 0}".to_owned(), "limits.connections", "limit of 0"),
+            ("limits: {held_bodies: 1MiB}".to_owned(), "limits.held_bodies", "16MiB at least"),
             ("limits: {connections: -1}".to_owned(), "limits.connections", "whole number"),
             ("limits: {head: 4KiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
             ("limits: {head: 2MiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),

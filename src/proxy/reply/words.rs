@@ -195,6 +195,13 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             administrator: "A limit of the route or of the listener was reached.",
             choose_again: false,
         },
+        Reason::Overloaded => Words {
+            title: "The site is busy",
+            happened: "This site is handling as much as it can at once.",
+            advice: "Wait a moment and try again.",
+            administrator: "As much memory is taken by requests as limits.held_bodies allows, in all or for one address.",
+            choose_again: false,
+        },
         Reason::BadRequest => Words {
             title: "The request cannot be understood",
             happened: "Your browser sent a request that is malformed, or that could be understood in two ways.",
