@@ -17,7 +17,8 @@ use std::time::Duration;
 const ROUTES: &str = "[{ path: /, authenticate: [certificate, basic], upstream: app }, \
                         { path: /both, authenticate: [digest, basic], upstream: app }, \
                         { path: /digest, authenticate: [digest], upstream: app }, \
-                        { path: /open, authenticate: [certificate], anonymous: allow, upstream: app }]";
+                        { path: /open, authenticate: [certificate], anonymous: allow, upstream: app }, \
+                        { host: other.example.org, path: /, anonymous: allow, upstream: app }]";
 
 fn setup(upstream: &Upstream) -> Setup {
     Setup::before(upstream)
@@ -80,12 +81,39 @@ async fn a_password_is_enough_where_the_route_asks_for_it() {
     for (header, status) in [("Basic ????", 400), ("Basic", 400), ("Bearer token", 401)] {
         assert_eq!(connection.send(with(header, "/")).await.status, status, "{header}");
     }
-    // A route that does not list the method neither judges the password nor takes it away.
+    // A route that does not list the method does not judge the password; but browsers send it there too, and no
+    // application gets it that stands on the same host.
     let right = authorization("bob", "zwölf: Boxkämpfer");
     assert_eq!(connection.send(with(&right, "/digest")).await.status, 401);
     assert_eq!(connection.send(with(&right, "/open")).await.status, 200);
-    assert_eq!(upstream.last().header("authorization"), Some(right.clone()));
+    assert_eq!(upstream.last().header("authorization"), None);
     assert_eq!(upstream.last().header("remote-user"), None);
+}
+
+#[tokio::test]
+async fn a_password_for_the_gate_reaches_no_application_of_its_host_and_those_of_others_do() {
+    let upstream = Upstream::start();
+    let routes = "[{ host: app.example.org, path: /, authenticate: [digest, basic], upstream: app }, \
+                   { host: app.example.org, path: /open, anonymous: allow, upstream: app }, \
+                   { host: other.example.org, path: /, anonymous: allow, upstream: app }]";
+    let gate = setup(&upstream).section("routes", routes).start();
+    let ours = "Digest username=\"bob\", realm=\"example.org\", nonce=\"n\", uri=\"/open\"";
+    let theirs = "Digest username=\"bob\", realm=\"of the application\", nonce=\"n\", uri=\"/open\"";
+    let basic = authorization("bob", "open sesame");
+    for (host, value, arrives) in [
+        ("app.example.org", basic.as_str(), false),
+        ("app.example.org", ours, false),
+        ("app.example.org", "Digest \"", false),
+        ("app.example.org", theirs, true),
+        ("app.example.org", "Bearer token", true),
+        ("other.example.org", &basic, true),
+        ("other.example.org", ours, true),
+    ] {
+        let request = Request::get("/open").header("host", host).header("authorization", value);
+        let mut connection = gate.client().http1().await.unwrap();
+        assert_eq!(connection.send(request.body(empty()).unwrap()).await.status, 200, "{host} {value}");
+        assert_eq!(upstream.last().header("authorization").is_some(), arrives, "{host} {value}");
+    }
 }
 
 #[tokio::test]

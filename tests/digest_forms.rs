@@ -210,6 +210,15 @@ async fn the_realm_is_the_domain_in_a_header_if_it_is_one_of_ours() {
             }
         }
     }
+    // A header that ends here, or that an application may read otherwise, names no realm.
+    for (name, value) in
+        [("connection", "from"), ("from", "alice@b.example"), ("f-rom", "a"), ("connection", "x, FROM")]
+    {
+        let request = Request::get("/").header("from", "alice@a.example").header(name, value);
+        let mut connection = gate.client().http1().await.unwrap();
+        let answer = connection.send(request.body(common::client::empty()).unwrap()).await;
+        assert_eq!(answer.status, if name == "f-rom" { 401 } else { 400 }, "{name}: {value}");
+    }
     // Who has a certificate needs none of this.
     assert_eq!(gate.alice().get("/").await.status, 200);
 }

@@ -262,6 +262,21 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether a client may reach both routes under one host name and port, and so send to one what it was asked for at
+    /// the other.
+    #[must_use]
+    pub fn is_beside(&self, other: &Self) -> bool {
+        let one_host = match (&self.host, &other.host) {
+            (None, _) | (_, None) => true,
+            (Some(HostPattern::Exact(name)), Some(pattern)) | (Some(pattern), Some(HostPattern::Exact(name))) => {
+                pattern.matches(name)
+            }
+            (Some(one), Some(other)) => one == other,
+        };
+        let is_everywhere = self.listeners.is_empty() || other.listeners.is_empty();
+        one_host && (is_everywhere || self.listeners.iter().any(|listener| other.listeners.contains(listener)))
+    }
+
     /// Whether a request for this route may come under the policy of one of the listener's `hosts`, or
     /// (`None`) under the listener's own.
     #[must_use]
@@ -451,6 +466,8 @@ pub struct Limits {
     pub head: usize,
     /// The number of header fields.
     pub headers: usize,
+    /// How many octets of request bodies are held whole, all together.
+    pub held_bodies: u64,
 }
 
 /// Logs.
@@ -466,8 +483,6 @@ pub struct Log {
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-    /// How many octets of request bodies are held whole, all together.
-    pub held_bodies: u64,
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One JSON object a line.

@@ -4,7 +4,7 @@
 use super::Exchange;
 use super::body::{Received, ReplyBody, UploadFault};
 use super::gate::Route;
-use super::headers::cookies;
+use super::headers::{claim, cookies};
 use super::path::RequestTarget;
 use super::record::About;
 use super::reply::Refusal;
@@ -102,7 +102,8 @@ impl Exchange<'_> {
     fn realm(&self, headers: &HeaderMap) -> Result<&str, NoRealm> {
         let Some(verifier) = self.gate.authenticator.digest() else { return Ok("") };
         match verifier.realm_header() {
-            Some(name) => verifier.realm(headers.get_all(name).iter().map(HeaderValue::as_bytes)),
+            // As with a claim: what the application is not told, or may read otherwise, names no realm.
+            Some(name) => verifier.realm(claim::values(headers, name)),
             None => verifier.realm([]),
         }
     }
@@ -129,9 +130,9 @@ impl Exchange<'_> {
                 return self.refuse(&about, Reason::BadRequest);
             }
         };
-        let challenge = Challenge { realm, stale, body, client, now };
         // What there is no room for is not asked to be covered.
         let body = body.filter(|length| *length == 0 || self.room().has(*length));
+        let challenge = Challenge { realm, stale, body, client, now };
         let challenges = self.gate.authenticator.challenges(methods, &challenge).into_iter();
         let challenges = challenges.filter_map(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let refusal = Refusal::new(reason, self.id.as_str()).with_challenges(challenges.collect());

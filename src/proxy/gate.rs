@@ -4,6 +4,7 @@
 use super::headers::identity::IdentityWriter;
 use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
+use super::headers::{OwnCredentials, OwnDigest};
 use super::held::HeldBodies;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
@@ -14,7 +15,7 @@ use crate::auth::Authenticator;
 use crate::auth::authorization::Authorization;
 use crate::auth::decision::Policy;
 use crate::auth::trust::TrustSet;
-use crate::config::{self, ClientCertificate, ClientPolicy, Config, Forwarded, Limits, Method, Timeouts};
+use crate::config::{self, ClientCertificate, ClientPolicy, Config, DigestRealm, Forwarded, Limits, Method, Timeouts};
 use crate::identity::claim;
 use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
@@ -46,9 +47,9 @@ pub struct Gate {
     pub limits: Limits,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
-    services: Services,
     /// The memory of bodies that are held whole.
     pub held: Arc<HeldBodies>,
+    services: Services,
     /// The HTTP proxies before a listener, by its name.
     forwarded: HashMap<String, Forwarded>,
     /// In the order of the configuration, which is the router's index.
@@ -73,9 +74,9 @@ pub struct GateParts {
     pub routes: Vec<RouteParts>,
     /// Where verdicts go on record.
     pub audit: Arc<Audit>,
-    /// Who signs assertions; there if an upstream gets any.
     /// The memory of bodies that are held whole, under whatever configuration.
     pub held: Arc<HeldBodies>,
+    /// Who signs assertions; there if an upstream gets any.
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
     pub services: Vec<Arc<dyn LocalService>>,
@@ -133,6 +134,8 @@ pub struct Route {
     pub body_limit: Option<u64>,
     /// How a request must say whose it is.
     pub claim: Option<Arc<claim::Rule>>,
+    /// What is not passed on of what clients send in `Authorization`.
+    pub own_credentials: OwnCredentials,
     trust: Option<String>,
     policy: Policy,
     /// The same where the host needs a certificate.
@@ -190,6 +193,7 @@ impl Route {
             target: Target::Service(service),
             body_limit: None,
             claim: None,
+            own_credentials: OwnCredentials::default(),
             trust: None,
             policy,
             policy_with_need,
@@ -252,22 +256,27 @@ impl Gate {
                 let missing =
                     || GateError::Missing { route: route.path.clone(), what: "part", name: index.to_string() };
                 let made = made.next().ok_or_else(missing)?;
-                entry(index, route, made, &upstreams, &services, &parts.listeners)
+                entry(index, route, made, own_credentials(config, route), &upstreams, &services, &parts.listeners)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let told = config.upstreams.values().flat_map(|upstream| {
             upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
         });
         let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).map(|claim| claim.header.as_str());
+        let realm = config.digest.as_ref().and_then(|digest| match &digest.realm {
+            DigestRealm::FromHeader { header, .. } => Some(header.as_str()),
+            DigestRealm::Fixed(_) => None,
+        });
         Ok(Self {
             epoch: parts.epoch,
             router: Router::new(parts.listeners.len(), entries)?,
             authenticator: parts.authenticator,
             trust: parts.trust,
-            stripper: Arc::new(Stripper::new(told).without_in_trailers(claims)),
+            stripper: Arc::new(Stripper::new(told).without_in_trailers(claims.chain(realm))),
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             audit: parts.audit,
+            held: parts.held,
             services,
             forwarded: config
                 .listeners
@@ -276,7 +285,6 @@ impl Gate {
                 .collect(),
             listeners: parts.listeners,
         })
-            held: parts.held,
     }
 
     /// What is asked of clients for a host at the listener of this index.
@@ -342,10 +350,25 @@ fn asserted(
     Ok(Asserted { header, terms, issuer: Arc::clone(issuer) })
 }
 
+/// Which credentials are meant for the gate on a route.
+fn own_credentials(config: &Config, route: &config::Route) -> OwnCredentials {
+    let beside =
+        |method| config.routes.iter().any(|other| other.authenticate.contains(&method) && route.is_beside(other));
+    OwnCredentials {
+        basic: beside(Method::Basic),
+        digest: match &config.digest {
+            _ if route.authenticate.contains(&Method::Digest) => OwnDigest::All,
+            Some(digest) if beside(Method::Digest) => OwnDigest::Realms(digest.realm.names().to_vec()),
+            _ => OwnDigest::None,
+        },
+    }
+}
+
 fn entry(
     index: usize,
     route: &config::Route,
     made: RouteParts,
+    own_credentials: OwnCredentials,
     upstreams: &HashMap<&str, Arc<RoutedUpstream>>,
     services: &Services,
     listeners: &[(Arc<str>, Arc<ListenerTls>)],
@@ -390,6 +413,7 @@ fn entry(
         target,
         body_limit: route.body_limit,
         claim: made.claim,
+        own_credentials,
         trust: route.trust.clone(),
         policy,
         policy_with_need,

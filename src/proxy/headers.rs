@@ -10,7 +10,7 @@ pub mod identity;
 pub mod origin;
 pub mod strip;
 
-use crate::config::Method;
+use crate::auth::digest;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 /// Fields that were made once, to be set on every request they hold for.
@@ -45,20 +45,51 @@ impl Prepared {
     }
 }
 
-/// Removes `Authorization` if it is of a scheme that the route's methods judge, so that a password or its
-/// hash never travels on, used or not. A request has one `Authorization` at most (RFC 9110, section
-/// 11.6.2); where there are several, all go.
-pub fn remove_authorization(headers: &mut HeaderMap, methods: &[Method]) {
-    let is_judged = |value: &HeaderValue| {
-        let scheme =
-            value.as_bytes().trim_ascii_start().split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').next();
-        methods.iter().any(|method| match method {
-            Method::Certificate | Method::Session => false,
-            Method::Digest => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Digest")),
-            Method::Basic => scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic")),
-        })
-    };
-    if headers.get_all(AUTHORIZATION).iter().any(is_judged) {
+/// Which credentials are meant for the gate, on a route: what a client has for one path of a host it also sends to
+/// others that it has never been asked at (RFC 7617, section 2.2; RFC 7616, section 3.6), so the routes of a host belong together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnCredentials {
+    /// A route of the host takes Basic. Nothing in such credentials says for whom they are.
+    pub basic: bool,
+    /// What is taken of Digest.
+    pub digest: OwnDigest,
+}
+
+/// Which Digest credentials are meant for the gate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OwnDigest {
+    /// None: no route of the host takes them.
+    #[default]
+    None,
+    /// Another route of the host takes those of these realms.
+    Realms(Vec<String>),
+    /// The route itself takes them.
+    All,
+}
+
+impl OwnCredentials {
+    fn has(&self, value: &HeaderValue) -> bool {
+        let value = value.as_bytes();
+        let scheme = value.trim_ascii_start().split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').next();
+        let is = |name: &[u8]| scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(name));
+        match &self.digest {
+            _ if is(b"Basic") => self.basic,
+            OwnDigest::None => false,
+            OwnDigest::All => is(b"Digest"),
+            OwnDigest::Realms(realms) if is(b"Digest") => match digest::Credentials::realm_of(value) {
+                Ok(Some(realm)) => realms.iter().any(|ours| ours.eq_ignore_ascii_case(&realm)),
+                // Nobody can say whose they are.
+                Ok(None) | Err(_) => true,
+            },
+            OwnDigest::Realms(_) => false,
+        }
+    }
+}
+
+/// Removes `Authorization` if it is meant for the gate, so that a password or its hash never travels on, used or not. A
+/// request has one `Authorization` at most (RFC 9110, section 11.6.2); where there are several, all go.
+pub fn remove_authorization(headers: &mut HeaderMap, own: &OwnCredentials) {
+    if headers.get_all(AUTHORIZATION).iter().any(|value| own.has(value)) {
         headers.remove(AUTHORIZATION);
     }
 }
@@ -68,35 +99,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_credentials_that_the_route_judges_are_removed() {
-        let digest = &[Method::Certificate, Method::Digest][..];
+    fn only_credentials_that_are_meant_for_the_gate_are_removed() {
+        let digest = OwnCredentials { digest: OwnDigest::All, basic: false };
+        let basic = OwnCredentials { basic: true, ..OwnCredentials::default() };
+        let both = OwnCredentials { digest: OwnDigest::All, basic: true };
+        let nothing = OwnCredentials::default();
+        let realms = vec!["example.org".to_owned(), "a \"b\"".to_owned()];
+        let beside = OwnCredentials { digest: OwnDigest::Realms(realms), basic: false };
         let cases = [
-            (digest, &["Digest username=\"a\""][..], false),
-            (digest, &["dIGEST\tusername=\"a\""], false),
-            (digest, &["Digest"], false),
+            (&digest, &["Digest username=\"a\""][..], false),
+            (&digest, &["dIGEST\tusername=\"a\""], false),
+            (&digest, &["Digest"], false),
             // HTTP/2 does not trim values.
-            (digest, &[" \tDigest username=\"a\""], false),
-            (digest, &["Bearer t", "Digest username=\"a\""], false),
-            (digest, &["Bearer t"], true),
-            (digest, &["DigestX t"], true),
-            (digest, &["Basic YTpi"], true),
-            (&[Method::Certificate], &["Digest username=\"a\""], true),
-            (&[Method::Basic], &["bASIC YTpi"], false),
-            (&[Method::Basic], &[" \tBasic YTpi"], false),
-            (&[Method::Basic], &["Basic"], false),
-            (&[Method::Basic], &["Bearer t", "Basic YTpi"], false),
-            (&[Method::Basic], &["BasicX YTpi"], true),
-            (&[Method::Basic], &["Digest username=\"a\""], true),
-            (&[Method::Digest, Method::Basic], &["Digest username=\"a\""], false),
-            (&[Method::Digest, Method::Basic], &["Basic YTpi"], false),
+            (&digest, &[" \tDigest username=\"a\""], false),
+            (&digest, &["Bearer t", "Digest username=\"a\""], false),
+            (&digest, &["Bearer t"], true),
+            (&digest, &["DigestX t"], true),
+            (&digest, &["Basic YTpi"], true),
+            (&nothing, &["Digest username=\"a\""], true),
+            (&nothing, &["Basic YTpi"], true),
+            (&basic, &["bASIC YTpi"], false),
+            (&basic, &[" \tBasic YTpi"], false),
+            (&basic, &["Basic"], false),
+            (&basic, &["Bearer t", "Basic YTpi"], false),
+            (&basic, &["BasicX YTpi"], true),
+            (&basic, &["Digest username=\"a\""], true),
+            (&both, &["Digest username=\"a\""], false),
+            (&both, &["Basic YTpi"], false),
+            (&beside, &["Digest username=\"a\", realm=\"example.org\""], false),
+            (&beside, &["Digest username=\"a\", ReAlM = \"EXAMPLE.org\", qop=x"], false),
+            (&beside, &["Digest realm=\"a \\\"b\\\"\""], false),
+            (&beside, &["Digest realm=example.org"], false),
+            (&beside, &[" \tdigest\trealm=\"another\""], false),
+            (&beside, &["Digest username=\"a\""], false),
+            (&beside, &["Digest realm=\"another\", realm=\"example.org\""], false),
+            (&beside, &["Digest realm=\"another\"", "Digest realm=\"example.org\""], false),
+            (&beside, &["Digest username=\"a\", realm=\"another\""], true),
+            (&beside, &["Basic YTpi"], true),
+            (&beside, &["Bearer t"], true),
         ];
-        for (methods, values, stays) in cases {
+        for (own, values, stays) in cases {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(AUTHORIZATION, HeaderValue::from_static(value));
             }
-            remove_authorization(&mut headers, methods);
-            assert_eq!(headers.contains_key(AUTHORIZATION), stays, "{methods:?} {values:?}");
+            remove_authorization(&mut headers, own);
+            assert_eq!(headers.contains_key(AUTHORIZATION), stays, "{own:?} {values:?}");
         }
     }
 }

@@ -103,7 +103,7 @@ impl Passage<'_> {
     /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.
     fn tell(&self, headers: &mut HeaderMap) {
         let Self { exchange, permit, upstream, standing, .. } = self;
-        remove_authorization(headers, self.route.methods());
+        remove_authorization(headers, &self.route.own_credentials);
         if upstream.upstream.authorization.is_some() {
             // The upstream knows us, and what the client says of itself is not for another domain to see.
             headers.remove(AUTHORIZATION);

@@ -108,26 +108,42 @@ pub enum Malformed {
     Algorithm(String),
 }
 
+/// The parameters of one `Authorization` header; `None` is another scheme than Digest.
+fn parameters(header: &[u8]) -> Result<Option<Parameters<'_>>, Malformed> {
+    let header = header.trim_ascii();
+    let end = header.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(header.len());
+    let Some((scheme, rest)) = header.split_at_checked(end) else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case(b"digest") {
+        return Ok(None);
+    }
+    if header.len() > MAX_HEADER {
+        return Err(Malformed::TooLong);
+    }
+    if !rest.is_empty() && !rest.starts_with(b" ") {
+        return Err(ParametersError::Syntax("no space follows the scheme").into());
+    }
+    let text = std::str::from_utf8(rest).map_err(|_| Malformed::NotUtf8)?;
+    Ok(Some(Parameters::read(text)?))
+}
+
 impl Credentials {
     /// Reads the value of one `Authorization` header; `None` is another scheme than Digest.
     ///
     /// # Errors
     /// When the scheme is Digest and the rest cannot be used.
     pub fn parse(header: &[u8]) -> Result<Option<Self>, Malformed> {
-        let header = header.trim_ascii();
-        let end = header.iter().position(|octet| !is_token_octet(*octet)).unwrap_or(header.len());
-        let Some((scheme, rest)) = header.split_at_checked(end) else { return Ok(None) };
-        if !scheme.eq_ignore_ascii_case(b"digest") {
-            return Ok(None);
-        }
-        if header.len() > MAX_HEADER {
-            return Err(Malformed::TooLong);
-        }
-        if !rest.is_empty() && !rest.starts_with(b" ") {
-            return Err(ParametersError::Syntax("no space follows the scheme").into());
-        }
-        let text = std::str::from_utf8(rest).map_err(|_| Malformed::NotUtf8)?;
-        Self::from_parameters(&Parameters::read(text)?).map(Some)
+        parameters(header)?.map(|parameters| Self::from_parameters(&parameters)).transpose()
+    }
+
+    /// The realm that the value of one `Authorization` header is for, whatever else it says; `None` is another scheme than
+    /// Digest.
+    ///
+    /// # Errors
+    /// When the scheme is Digest and no realm can be read.
+    pub fn realm_of(header: &[u8]) -> Result<Option<String>, Malformed> {
+        let Some(parameters) = parameters(header)? else { return Ok(None) };
+        let realm = parameters.get("realm").ok_or(Malformed::Missing("realm"))?;
+        Ok(Some(realm.text.clone().into_owned()))
     }
 
     /// Reads all `Authorization` headers of a request, in which there may be one at most (RFC 9110,

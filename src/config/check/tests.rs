@@ -1105,3 +1105,38 @@ fn stapling_is_on_unless_it_is_turned_off() {
         assert_eq!(stapling(tls), expected, "{tls}");
     }
 }
+
+/// Whether the second and the third route are beside each other.
+fn are_beside(one: &str, other: &str) -> bool {
+    let listeners = ["a", "b"].map(|name| {
+        format!("  - {{name: {name}, address: '127.0.0.1:{}', trust: staff, tls: {{certificates: [{{chain: c, key: k}}]}}}}\n", name.len())
+    });
+    let listeners = listeners.concat().replacen(":1'", ":2'", 1);
+    let routes =
+        format!("  - upstream: app\n  - {{path: /1, upstream: app, {one}}}\n  - {{path: /2, upstream: app, {other}}}");
+    let config = config(&format!("listeners:\n{listeners}routes:\n{routes}"));
+    let (one, other) = (&config.routes[1], &config.routes[2]);
+    assert_eq!(one.is_beside(other), other.is_beside(one));
+    one.is_beside(other)
+}
+
+#[test]
+fn routes_are_beside_each_other_that_a_client_reaches_under_one_host_and_port() {
+    let cases = [
+        ("", "", true),
+        ("", "host: a.example", true),
+        ("host: a.example", "host: a.example", true),
+        ("host: a.example", "host: b.example", false),
+        ("host: '*.example'", "host: b.example", true),
+        ("host: '*.example'", "host: c.b.example", false),
+        ("host: '*.example'", "host: '*.example'", true),
+        ("host: '*.example'", "host: '*.b.example'", false),
+        ("listeners: [a]", "", true),
+        ("listeners: [a]", "listeners: [a, b]", true),
+        ("listeners: [a]", "listeners: [b]", false),
+        ("listeners: [a], host: a.example", "listeners: [a], host: b.example", false),
+    ];
+    for (one, other, expected) in cases {
+        assert_eq!(are_beside(one, other), expected, "{one} / {other}");
+    }
+}
