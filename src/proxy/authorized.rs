@@ -19,7 +19,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, WWW_AUTHENT
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The largest body that is held to be sent again, in octets.
 pub(super) const MOST_HELD: u64 = 64 * 1024;
@@ -132,7 +132,8 @@ impl<'u> Asked<'u> {
     pub(super) fn challenged(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
         let (Some(authorization), Some(server)) = (&self.upstream.authorization, self.server) else { return Ok(()) };
         let challenges = headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
-        authorization.challenged(server.name(), challenges).map_err(|why| self.error(server, why))
+        let taken = authorization.challenged(server.name(), challenges, self.sent.as_ref(), Instant::now());
+        taken.map_err(|why| self.error(server, why))
     }
 
     /// Takes up what an answer says of our credentials, and takes it out.
@@ -144,11 +145,20 @@ impl<'u> Asked<'u> {
         let mut sent = self.sent.take();
         if answer.status() == StatusCode::UNAUTHORIZED {
             let why = match &sent {
-                Some(sent) => authorization.refused(server.name(), sent),
+                Some(sent) => authorization.refused(server.name(), sent, Instant::now()),
                 // A nonce is taken up for the next request, even if it is too late for this one.
-                None => self.challenged(answer.headers()).map_or(NotLetIn::Unanswerable, |()| NotLetIn::TooLarge),
+                None => match self.challenged(answer.headers()) {
+                    Ok(()) => NotLetIn::TooLarge,
+                    Err(paused @ ForwardError::NotLetIn { source: NotLetIn::Pausing { .. }, .. }) => {
+                        return Err(paused);
+                    }
+                    Err(_) => NotLetIn::Unanswerable,
+                },
             };
             return Err(self.error(server, why));
+        }
+        if sent.is_some() {
+            authorization.let_in(server.name());
         }
         for header in answer.headers().get_all(AUTHENTICATION_INFO) {
             let Some(sent) = &mut sent else { break };
@@ -171,8 +181,13 @@ impl<'u> Asked<'u> {
 /// The field that is sent, and what its answer is understood by.
 fn credentials<B>(authorization: &Credentials, server: &Server, request: &Request<B>) -> Option<(HeaderValue, Sent)> {
     let target = request.uri().path_and_query()?.as_str();
-    let (value, sent) =
-        authorization.authorize(server.name(), request.method().as_str(), target, &digest::cnonce()?)?;
+    let (value, sent) = authorization.authorize(
+        server.name(),
+        request.method().as_str(),
+        target,
+        &digest::cnonce()?,
+        Instant::now(),
+    )?;
     let mut value = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()?;
     value.set_sensitive(true);
     Some((value, sent))

@@ -4,6 +4,10 @@
 //!
 //! A nonce is kept for each server and not for the upstream: servers need not know each other's nonces, and requests go
 //! to them in turn.
+//!
+//! A server that refuses us is left alone for a while, longer each time, and is then tried by one request: servers lock out
+//! who comes with a wrong password again and again, and this gate's requests are other people's. What was under way
+//! when the first refusal came is not held back by it.
 
 use crate::account::{Ha1, ha1};
 use crate::auth::digest::client::{Offer, Outgoing, Session};
@@ -12,6 +16,13 @@ use crate::base::secret::{SecretError, SecretSource};
 use crate::config::{ChallengeAlgorithm, DigestAlgorithm, ServerName, UpstreamDigest};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a server is left alone after it has refused us; twice as long after each further refusal, up to the last.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long it is waited for what comes of the one request that tries it again.
+const TRIAL: Duration = Duration::from_secs(10);
 
 /// How much of a server's text an error repeats, in characters.
 const EXCERPT: usize = 80;
@@ -28,6 +39,8 @@ pub struct Credentials {
 #[derive(Debug, Default)]
 struct Nonces {
     kept: HashMap<ServerName, Kept>,
+    /// Those that have refused us since they last let us in.
+    refused: HashMap<ServerName, Refusals>,
     /// How many there have been.
     count: u64,
 }
@@ -38,6 +51,16 @@ struct Kept {
     session: Session,
     /// Tells it from the nonces before and after it.
     number: u64,
+}
+
+/// How a server stands that has refused us.
+#[derive(Debug)]
+struct Refusals {
+    count: u32,
+    /// Until when it is left alone.
+    until: Instant,
+    /// Until when it is waited for a request that tries it again.
+    tried_until: Option<Instant>,
 }
 
 /// What one request was sent with, to understand its answer by.
@@ -86,6 +109,16 @@ pub enum NotLetIn {
         /// What was used.
         algorithm: &'static str,
     },
+    /// It has refused our credentials, and is not shown them again yet.
+    #[error("it has refused the credentials of {user:?} ({count} in a row): it is left alone for {left} s more")]
+    Pausing {
+        /// Our name there.
+        user: String,
+        /// How often.
+        count: u32,
+        /// How long, in seconds rounded up.
+        left: u64,
+    },
     /// No credentials could be made for this request.
     #[error("it asks for a password, and its challenge cannot be answered for this request")]
     Unanswerable,
@@ -116,10 +149,20 @@ impl Credentials {
     }
 
     /// The value of `Authorization` for a request to a server, and what its answer is understood by. `None` while that
-    /// server has given no nonce, or when the request cannot be answered for.
+    /// server has given no nonce or is left alone, or when the request cannot be answered for.
     #[must_use]
-    pub fn authorize(&self, server: &ServerName, method: &str, uri: &str, cnonce: &str) -> Option<(String, Sent)> {
+    pub fn authorize(
+        &self,
+        server: &ServerName,
+        method: &str,
+        uri: &str,
+        cnonce: &str,
+        now: Instant,
+    ) -> Option<(String, Sent)> {
         let mut nonces = self.nonces();
+        if nonces.refused.get(server).is_some_and(|refusals| refusals.left(now).is_some()) {
+            return None;
+        }
         let Kept { session, number } = nonces.kept.get_mut(server)?;
         let request = Outgoing { method, uri, cnonce, body: None };
         let value = self.ha1(session.offer()).and_then(|ha1| session.authorization(&self.user, ha1, &request));
@@ -128,22 +171,47 @@ impl Credentials {
             nonces.kept.remove(server);
             return None;
         };
-        Some((value, Sent { session: session.clone(), number: *number }))
+        let sent = Sent { session: session.clone(), number: *number };
+        if let Some(refusals) = nonces.refused.get_mut(server) {
+            refusals.tried_until = Some(now + TRIAL);
+        }
+        Some((value, sent))
     }
 
     /// Takes up the challenges in the values of `WWW-Authenticate` of a 401: the next request to the server answers the
-    /// strongest of those that we have a hash for.
+    /// strongest of those that we have a hash for. `sent` is what the request was sent with, if it was sent with credentials.
     ///
     /// # Errors
-    /// When there is none that we may answer.
+    /// When there is none that we may answer, or none that we would answer now.
     pub fn challenged<'h>(
         &self,
         server: &ServerName,
         headers: impl IntoIterator<Item = &'h [u8]>,
+        sent: Option<&Sent>,
+        now: Instant,
     ) -> Result<(), NotLetIn> {
         let offer = self.choose(Offer::all(headers))?;
-        self.nonces().keep(server, Session::new(offer));
+        let mut nonces = self.nonces();
+        if let Some(refusals) = nonces.refused.get_mut(server) {
+            if sent.is_some() {
+                // The one that tries the server tries it once more.
+                refusals.tried_until = None;
+            }
+            if let Some(left) = refusals.left(now) {
+                let left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                return Err(NotLetIn::Pausing { user: self.user.clone(), count: refusals.count, left });
+            }
+        }
+        nonces.keep(server, Session::new(offer));
         Ok(())
+    }
+
+    /// A server has let us in.
+    pub fn let_in(&self, server: &ServerName) {
+        let mut nonces = self.nonces();
+        if !nonces.refused.is_empty() {
+            nonces.refused.remove(server);
+        }
     }
 
     /// Takes up the `Authentication-Info` of an answer: the next nonce, if it is given while the one that was used is
@@ -159,9 +227,18 @@ impl Credentials {
         shown
     }
 
-    /// Forgets the nonce under which a server has refused us, and says so.
-    pub fn refused(&self, server: &ServerName, sent: &Sent) -> NotLetIn {
+    /// Forgets the nonce under which a server has refused us, leaves the server alone for a while, and says so.
+    pub fn refused(&self, server: &ServerName, sent: &Sent, now: Instant) -> NotLetIn {
         let mut nonces = self.nonces();
+        let new = Refusals { count: 0, until: now, tried_until: None };
+        let refusals = nonces.refused.entry(server.clone()).or_insert(new);
+        // Of several that were under way at once the first counts.
+        if refusals.until <= now {
+            refusals.count = refusals.count.saturating_add(1);
+            let doublings = refusals.count.saturating_sub(1).min(16);
+            refusals.until = now + PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+        }
+        refusals.tried_until = None;
         if nonces.kept.get(server).is_some_and(|kept| kept.number == sent.number) {
             nonces.kept.remove(server);
         }
@@ -188,6 +265,14 @@ impl Credentials {
     /// Held for one hash, and never while anything is waited for.
     fn nonces(&self) -> MutexGuard<'_, Nonces> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refusals {
+    /// How long the server is left alone, if it is: until its time is over, and while another request tries it.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let until = self.tried_until.map_or(self.until, |tried| tried.max(self.until));
+        until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 }
 

@@ -23,12 +23,17 @@ fn challenge(algorithm: &str, nonce: &str) -> String {
 }
 
 fn take(authorization: &Credentials, port: u16, challenges: &[&str]) -> Result<(), NotLetIn> {
-    authorization.challenged(&server(port), challenges.iter().map(|challenge| challenge.as_bytes()))
+    authorization.challenged(
+        &server(port),
+        challenges.iter().map(|challenge| challenge.as_bytes()),
+        None,
+        Instant::now(),
+    )
 }
 
 /// Algorithm, nonce and count of what is sent.
 fn sent(authorization: &Credentials, port: u16) -> Option<(Sent, String)> {
-    let (value, sent) = authorization.authorize(&server(port), "GET", "/", "c")?;
+    let (value, sent) = authorization.authorize(&server(port), "GET", "/", "c", Instant::now())?;
     let parameter = |name: &str| {
         let (_, rest) = value.split_once(&format!("{name}=")).unwrap();
         rest.split([',', ' ']).next().unwrap().trim_matches('"').to_owned()
@@ -101,15 +106,58 @@ fn the_next_nonce_is_taken_up_once_however_many_answers_give_it() {
 #[test]
 fn a_nonce_under_which_we_are_refused_is_given_up_and_no_other() {
     let authorization = ours(None, &[DigestAlgorithm::Sha256]);
+    let long_ago = Instant::now();
     take(&authorization, 1, &[&challenge("SHA-256", "one")]).unwrap();
     let (before, _) = sent(&authorization, 1).unwrap();
     take(&authorization, 1, &[&challenge("SHA-256", "two")]).unwrap();
-    let refused = authorization.refused(&server(1), &before);
+    let refused = authorization.refused(&server(1), &before, long_ago);
     assert_eq!(refused.to_string(), r#"it refuses the credentials of "a.example" (SHA-256)"#);
-    let (now, said) = sent(&authorization, 1).unwrap();
-    assert_eq!(said, "SHA-256 two 00000001");
-    let _ = authorization.refused(&server(1), &now);
-    assert!(sent(&authorization, 1).is_none());
+    let later = long_ago + PAUSE;
+    let (value, now) = authorization.authorize(&server(1), "GET", "/", "c", later).unwrap();
+    assert!(value.contains("nonce=\"two\""), "{value}");
+    let _ = authorization.refused(&server(1), &now, later);
+    assert!(authorization.authorize(&server(1), "GET", "/", "c", later + LONGEST_PAUSE).is_none());
+}
+
+#[test]
+fn a_server_that_refuses_us_is_left_alone_longer_and_longer_and_then_tried_by_one_request() {
+    let authorization = ours(None, &[DigestAlgorithm::Sha256]);
+    let mut now = Instant::now();
+    let asked = |now| {
+        let challenge = challenge("SHA-256", "n");
+        authorization.challenged(&server(1), [challenge.as_bytes()], None, now)
+    };
+    let authorize = |now| authorization.authorize(&server(1), "GET", "/", "c", now).map(|(_, sent)| sent);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        asked(now).unwrap();
+        let trial = authorize(now).unwrap();
+        let parallel = (pauses.is_empty()).then(|| authorize(now).unwrap());
+        if parallel.is_none() {
+            assert!(authorize(now).is_none() && asked(now).is_err(), "one request tries it");
+        }
+        let _ = authorization.refused(&server(1), &trial, now);
+        let Err(NotLetIn::Pausing { left, .. }) = asked(now) else { panic!("it is not left alone") };
+        if let Some(parallel) = parallel {
+            let _ = authorization.refused(&server(1), &parallel, now);
+        }
+        assert!(authorize(now).is_none());
+        pauses.push(left);
+        now += Duration::from_secs(left);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    // Nothing has come of the trial: the next one may try after a while.
+    asked(now).unwrap();
+    assert!(authorize(now).is_some() && authorize(now + TRIAL / 2).is_none());
+    now += TRIAL;
+    let trial = authorize(now).unwrap();
+    // A nonce that has grown old is no refusal, and the same request comes again.
+    let stale = challenge("SHA-256", "newer");
+    authorization.challenged(&server(1), [stale.as_bytes()], Some(&trial), now).unwrap();
+    assert!(authorize(now).is_some());
+    authorization.let_in(&server(1));
+    assert!(authorize(now).is_some() && authorize(now).is_some(), "all goes on");
+    assert!(authorization.authorize(&server(2), "GET", "/", "c", now).is_none());
 }
 
 #[test]
