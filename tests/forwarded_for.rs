@@ -91,6 +91,24 @@ async fn what_a_trusted_proxy_says_goes_on_record() {
 }
 
 #[tokio::test]
+async fn each_client_behind_one_connection_of_a_proxy_is_on_record_once() {
+    let upstream = Upstream::start();
+    let gate = gate(&upstream, "");
+    let mut connection = from(&gate, PROXY).http1().await.unwrap();
+    for client in ["203.0.113.7", "203.0.113.8", "203.0.113.7", "203.0.113.8", "203.0.113.7"] {
+        told(&upstream, &mut connection, &[("x-forwarded-for", client)]).await;
+    }
+    told(&upstream, &mut connection, &[]).await;
+    let records = |client: &str| {
+        let log = gate.log();
+        let client = format!("\"client\":\"{client}");
+        log.lines().filter(|line| line.contains("\"verdict\":\"permit\"") && line.contains(&client)).count()
+    };
+    gate.log_line(&["\"verdict\":\"permit\"", &format!("\"client\":\"{PROXY}")]);
+    assert_eq!([records("203.0.113.7:0"), records("203.0.113.8:0"), records(PROXY)], [1, 1, 1], "{}", gate.log());
+}
+
+#[tokio::test]
 async fn a_client_cannot_hide_behind_its_proxy_by_what_cannot_be_read() {
     let upstream = Upstream::start();
     let gate = gate(&upstream, ", header: Forwarded");

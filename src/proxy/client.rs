@@ -17,7 +17,7 @@ use crate::listen::limit::Place;
 use crate::revocation::live::{Cause, Key, Look, Registration};
 use crate::telemetry::audit::{ConnectionFields, Rendered};
 use http::HeaderValue;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -81,7 +81,7 @@ struct Found {
     /// What upstreams are told, made from `standing` and the connection alone.
     prepared: Vec<Kept>,
     /// Whom this client was let through as, and where: admission is put on record once for each.
-    admitted: Vec<(usize, Option<String>)>,
+    admitted: Vec<Admitted>,
 }
 
 impl Known {
@@ -146,6 +146,16 @@ impl Kept {
 
 /// Sets of headers kept for one connection; clients choose authorities.
 const MOST_PREPARED: usize = 16;
+/// What was let through and is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Admitted {
+    /// The index of the route.
+    route: usize,
+    username: Option<String>,
+    /// Of one connection of a trusted proxy come requests of many clients.
+    origin: Option<IpAddr>,
+}
+
 /// Claims for which it is remembered what was found, for one connection and trust set.
 const MOST_CLAIMS: usize = 16;
 /// Admissions remembered for one connection and trust set; any more are put on record each time.
@@ -359,14 +369,22 @@ impl Client {
 
     /// Whether the client has not been let through to the route of this index under this name before, as far
     /// as is remembered with what is known of its certificate.
-    pub fn first_admission(&self, standing: &Arc<Standing>, route: usize, username: Option<&str>) -> bool {
+    /// `origin` is where the request came from, if it was not from the other end of the connection.
+    pub fn first_admission(
+        &self,
+        standing: &Arc<Standing>,
+        route: usize,
+        username: Option<&str>,
+        origin: Option<IpAddr>,
+    ) -> bool {
         let mut known = self.known();
         let Some(Found { admitted, .. }) = found_with(&mut known.by_trust, standing) else { return true };
-        if admitted.iter().any(|(of, name)| *of == route && name.as_deref() == username) {
+        let same = |one: &Admitted| one.route == route && one.username.as_deref() == username && one.origin == origin;
+        if admitted.iter().any(same) {
             return false;
         }
         if admitted.len() < MOST_ADMISSIONS {
-            admitted.push((route, username.map(str::to_owned)));
+            admitted.push(Admitted { route, username: username.map(str::to_owned), origin });
         }
         true
     }

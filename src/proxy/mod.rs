@@ -311,7 +311,8 @@ impl Exchange<'_> {
         let Routed { target, route, service, claim, standing } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
-        if self.client.first_admission(standing, route.index, username) {
+        let origin = self.origin().map(|origin| origin.ip());
+        if self.client.first_admission(standing, route.index, username, origin) {
             self.record(about, Outcome::Permit, None, None, Some(permit));
         }
         let call = |service| Call { exchange: self, permit, service, about, target, standing };
