@@ -122,11 +122,12 @@ impl Sites {
         configure(&sites.gate, &source, None);
         let target = format!(
             "{{ url: '{to}', {keys}, session: {{ secret: {{ file: session.secret }} }}, \
-             sites: {{ gate: {{ url: '{from}', keys: gate-keys.json, accept: [/books, /closed] }} }} }}"
+             sites: {{ gate: {{ url: '{from}', keys: gate-keys.json, accept: [/books, /closed, /claimed] }} }} }}"
         );
         let begin = format!("{BASE}/begin?from=gate&return=/books/");
         let routes = format!(
-            "[{{ path: /, authenticate: [certificate, session], anonymous: {{ redirect: '{begin}' }}, upstream: app }}, {{ path: /closed, authenticate: [session], upstream: app }}]"
+            "[{{ path: /, authenticate: [certificate, session], anonymous: {{ redirect: '{begin}' }}, upstream: app }}, {{ path: /closed, authenticate: [session], upstream: app }}, \
+             {{ path: /claimed, authenticate: [certificate, session], claim: {{ header: X-Who, match: '{{email}}' }}, upstream: app }}]"
         );
         configure(&sites.library, &target, Some(&routes));
         sites
@@ -403,6 +404,35 @@ async fn what_runs_by_a_session_ends_with_the_certificate_that_it_came_from() {
     tokio::time::timeout(PATIENCE, cut).await.unwrap();
     let line = sites.library.log_line(&["\"event\":\"connection\"", "certificate_revoked"]);
     assert!(line.contains("alice") && line.contains("session"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_whom_the_request_says_it_is_or_is_refused() {
+    let sites = Sites::start();
+    let session = sites.session_of(&sites.gate.alice()).await;
+    let password = sites.gate.folder().join("password");
+    std::fs::write(&password, "open sesame\n").unwrap();
+    sites.gate.wicketgate(&["account", "password", "bob", "--file", password.to_str().unwrap()]);
+    let (browser, location) = sites.begin().await;
+    let page = sites.gate.curl(&location, &["--digest", "--user", "bob:open sesame"]);
+    let of_password = cookie(&sites.accept(&token_of(&page.body), &browser).await, SESSION);
+    let cases: [(&str, &[&str], u16); 7] = [
+        (&session, &["alice@example.org"], 200),
+        (&session, &["alice@EXAMPLE.org"], 200),
+        (&session, &["bob@example.org"], 403),
+        (&session, &["alice@example.net"], 403),
+        (&session, &[], 403),
+        (&session, &["alice@example.org", "bob@example.org"], 403),
+        // By its user and the realm of its password.
+        (&of_password, &["bob@example.org"], 200),
+    ];
+    for (session, said, status) in cases {
+        let request = Request::get("/claimed").header("cookie", session);
+        let request = said.iter().fold(request, |request, said| request.header("x-who", *said));
+        let answer = sites.reader().http1().await.unwrap().send(request.body(empty()).unwrap()).await;
+        assert_eq!(answer.status, status, "{said:?}: {}", answer.text());
+        assert_eq!(answer.text().contains("claim_mismatch"), status == 403, "{said:?}: {}", answer.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

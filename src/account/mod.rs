@@ -164,9 +164,15 @@ impl CertificateKey {
     /// SubjectPublicKeyInfo, both whole SEQUENCEs in DER. Two issuers of one name differ by their keys.
     #[must_use]
     pub fn new(issuer_name: &[u8], issuer_spki: &[u8], serial: &[u8]) -> Self {
-        let issuer = Sha256::new().chain_update(issuer_name).chain_update(Sha256::digest(issuer_spki)).finalize();
         let zeros = serial.iter().take_while(|octet| **octet == 0).count().min(serial.len().saturating_sub(1));
-        Self { issuer: issuer.into(), serial: serial.iter().skip(zeros).copied().collect() }
+        let issuer = Self::issuer(issuer_name, &Sha256::digest(issuer_spki).into());
+        Self { issuer, serial: serial.iter().skip(zeros).copied().collect() }
+    }
+
+    /// The issuer of a key, from its Name in DER and the SHA-256 of its SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn issuer(name: &[u8], spki_sha256: &[u8; 32]) -> [u8; 32] {
+        Sha256::new().chain_update(name).chain_update(spki_sha256).finalize().into()
     }
 
     /// As the feed of changes names it: `<issuer in hex>:<serial in hex>`.

@@ -135,7 +135,8 @@ fn sessions(config: &Config, parts: &Parts) -> anyhow::Result<Option<Arc<Session
     let accepted = handover.sites.values();
     let accepted = accepted.map(|site| Accepted { site: site.url.as_str().to_owned(), paths: site.accept.clone() });
     let sessions = Sessions::new(&secret, handover.url.as_str(), accepted.collect()).context("handover.session")?;
-    Ok(Some(Arc::new(sessions)))
+    let trust = parts.trust.values().map(|kept| Arc::clone(&kept.set)).collect();
+    Ok(Some(Arc::new(sessions.with_lists_of(trust))))
 }
 
 /// Who signs assertions. Keys are published after their last signature for as long as the longest-lived one counts.

@@ -118,7 +118,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         certificate: standing.evidence.clone(),
         credentials: Finding::NotAsked,
         authorization_sent: false,
-        claim: ClaimEvidence::of(claim.as_ref(), None),
+        claim: ClaimEvidence::of(claim.as_ref(), None, &Finding::NotAsked),
         origin: Origin::new(address, standing.path.as_deref()),
     };
     if let Some(denied) = denied(route.policy(policy), &evidence) {

@@ -93,14 +93,19 @@ pub enum ClaimEvidence {
 }
 
 impl ClaimEvidence {
-    /// What a request says, and the password that it shows, if it shows one that is right.
+    /// What a request says, and the password or session that it shows, if it shows one that is right, with what came of
+    /// it.
     #[must_use]
-    pub fn of(claim: Option<&Claim>, proof: Option<&Proof>) -> Self {
-        match claim.map(|claim| &claim.said) {
-            None => Self::NotAsked,
-            Some(Err(_)) => Self::Faulty,
-            Some(Ok(claimed)) if proof.is_some_and(|proof| proof.is_of(claimed)) => Self::Agrees,
-            Some(Ok(_)) => Self::Named,
+    pub fn of(claim: Option<&Claim>, proof: Option<&Proof>, credentials: &Finding<CredentialEvidence>) -> Self {
+        let Some(claim) = claim else { return Self::NotAsked };
+        let Ok(claimed) = &claim.said else { return Self::Faulty };
+        match (proof, credentials) {
+            (Some(proof), Finding::Known(CredentialEvidence::Right(_, account)))
+                if proof.is_of(&claim.rule, claimed, account) =>
+            {
+                Self::Agrees
+            }
+            _ => Self::Named,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::certificate::Presented;
 use crate::certificate::facts::CertificateFacts;
 use crate::certificate::path::ValidPath;
 use crate::config::{DigestAlgorithm, IfUnknown, LookupKind, Method};
-use crate::identity::claim::{Claim, Claimed};
+use crate::identity::claim::{Claim, Claimed, Rule};
 use crate::identity::{Name, Rules};
 use crate::revocation::{
     self,
@@ -217,15 +217,24 @@ impl Proof {
         }
     }
 
-    /// Whether the password is that of whom a request says it is: of that user in that realm.
+    /// Whether the password is that of whom a request says it is: of that user in that realm. A session that came from
+    /// a password is that user's in that realm, too. One that came from a certificate names no realm, and is its
+    /// account's: whom the claim leads to, as it would beside a certificate.
     #[must_use]
-    pub fn is_of(&self, claimed: &Claimed) -> bool {
-        match &self.stored {
-            Stored::Ha1 { realm, .. } => claimed.is_user(&self.username, realm),
-            Stored::Hash { realm, .. } => claimed.is_user(&self.username, realm),
-            // It is of an account, and names no realm.
-            Stored::Session(_) => false,
-        }
+    pub fn is_of(&self, claim: &Rule, claimed: &Claimed, account: &Account) -> bool {
+        let realm = match &self.stored {
+            Stored::Ha1 { realm, .. } => realm,
+            Stored::Hash { realm, .. } => &**realm,
+            Stored::Session(session) => match &session.origin {
+                session::Origin::Password { realm, .. } => realm,
+                session::Origin::Certificates(_) => {
+                    let name = claim.name_without_certificate(claimed);
+                    let lookup = name.map(|Name { kind, value }| Lookup { kind, name: value });
+                    return lookup.is_some_and(|lookup| lookup.matches(account));
+                }
+            },
+        };
+        claimed.is_user(&self.username, realm)
     }
 }
 

@@ -5,6 +5,7 @@
 //! outlives them. How a session begins is the hand-over's business, in which field it travels that of `proxy`.
 
 use super::decision::{CredentialEvidence, Finding};
+use super::trust::TrustSet;
 use super::{Authenticator, CredentialFinding, Proof, Stored};
 use crate::account::{CertificateKey, Ha1, Lookup, Unavailable};
 use crate::base::clock::Timestamp;
@@ -147,6 +148,7 @@ pub struct Sessions {
     key: LessSafeKey,
     site: String,
     accepted: Vec<Accepted>,
+    trust: Vec<Arc<TrustSet>>,
 }
 
 /// Whose people are taken, and where they may come to.
@@ -173,7 +175,23 @@ impl Sessions {
         let key = Salt::new(HKDF_SHA256, b"wicketgate session").extract(secret.expose());
         let info = [b"AES-256-GCM ".as_slice(), site.as_bytes()];
         let key = key.expand(&info, &AES_256_GCM).map_err(|_| SessionError::Failed)?;
-        Ok(Self { key: LessSafeKey::new(UnboundKey::from(key)), site: site.to_owned(), accepted })
+        Ok(Self { key: LessSafeKey::new(UnboundKey::from(key)), site: site.to_owned(), accepted, trust: Vec::new() })
+    }
+
+    /// Looks also into the revocation lists of these sets for the certificates that sessions rest on.
+    #[must_use]
+    pub fn with_lists_of(mut self, trust: Vec<Arc<TrustSet>>) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Whether a revocation list that we have names one of these certificates.
+    #[must_use]
+    pub fn are_listed(&self, certificates: &[CertificateKey]) -> bool {
+        self.trust.iter().any(|trust| {
+            let lists = trust.lists();
+            certificates.iter().any(|certificate| lists.name_as_revoked(certificate))
+        })
     }
 
     /// Whether people of a site are taken at all.
@@ -294,6 +312,9 @@ impl Authenticator {
     async fn holds(&self, session: &Session) -> Result<Held, Unavailable> {
         match &session.origin {
             Origin::Certificates(keys) => {
+                if self.sessions.as_ref().is_some_and(|sessions| sessions.are_listed(keys)) {
+                    return Ok(Held::Revoked);
+                }
                 let revoked = self.accounts.revoked(keys).await?.at.iter().any(Option::is_some);
                 Ok(if revoked { Held::Revoked } else { Held::Yes })
             }

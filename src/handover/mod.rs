@@ -303,7 +303,7 @@ impl Handover {
         let keys = keys.filter(|keys| (1..=MOST_CERTIFICATES).contains(&keys.len()));
         let keys = keys.ok_or_else(|| refused("the token names no certificate"))?;
         let revoked = self.accounts.revoked(&keys).await.map_err(|error| unavailable(&error))?;
-        if revoked.at.iter().any(Option::is_some) {
+        if revoked.at.iter().any(Option::is_some) || self.sessions.are_listed(&keys) {
             return Err((Reason::CertificateRevoked, "the certificate that they logged in by is revoked".to_owned()));
         }
         Ok(Origin::Certificates(keys))

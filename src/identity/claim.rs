@@ -191,12 +191,23 @@ impl Rule {
             if found.iter().any(|value| self.is(value, claimed)) {
                 let allowed = |issuers: &Vec<[u8; 32]>| path.authorities.iter().any(|it| issuers.contains(it));
                 return match self.issuers.as_ref().is_none_or(allowed) {
-                    true => Ok(Name { kind: self.lookup, value: claimed.name(self.lookup) }),
+                    true => Ok(self.name(claimed)),
                     false => Err(Mismatch::IssuerNotAllowed { claimed: claimed.to_string() }),
                 };
             }
         }
         Err(Mismatch::Another { claimed: claimed.to_string(), header: self.header.clone() })
+    }
+
+    /// The name under which the account is looked up of whom a client says it is that shows no certificate; `None` where
+    /// only certificates of some issuers may say so.
+    #[must_use]
+    pub fn name_without_certificate(&self, claimed: &Claimed) -> Option<Name> {
+        self.issuers.is_none().then(|| self.name(claimed))
+    }
+
+    fn name(&self, claimed: &Claimed) -> Name {
+        Name { kind: self.lookup, value: claimed.name(self.lookup) }
     }
 
     /// Whether a value in a certificate is whom the client says it is: in one of the configured forms, or as the bare

@@ -283,7 +283,7 @@ impl Terms {
             _ => standing.last().to_owned(),
         };
         let origin = Origin::new(self.address, standing.path.as_deref());
-        let claim = ClaimEvidence::of(self.claim.as_deref(), self.running.proof.as_deref());
+        let claim = ClaimEvidence::of(self.claim.as_deref(), self.running.proof.as_deref(), &credentials);
         let certificate = standing.evidence.clone();
         let evidence = Evidence { certificate, credentials, authorization_sent: false, claim, origin };
         let found = denied(&self.policy, &evidence).map_or(found, |denied| denied.to_string());

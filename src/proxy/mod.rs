@@ -62,7 +62,7 @@ use tokio::sync::watch;
 
 /// Says that the password was right, and what goes on from there (RFC 7616, section 3.5).
 const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
-/// When to try again after the database gave no answer.
+/// When to try again after the database gave no answer, or there was no room for a body.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What one worker thread has of its own, and the configuration that all share.
@@ -228,14 +228,13 @@ impl Exchange<'_> {
             false => (None, Received::Streaming(incoming)),
         };
         let about = About { route: Some(route), standing: Some(&standing), credentials: credentials.as_ref(), ..about };
+        let found = credentials.as_ref().map_or(Finding::NotAsked, |credentials| credentials.evidence.clone());
+        let proof = credentials.as_ref().and_then(|credentials| credentials.proof.as_deref());
         let evidence = Evidence {
             certificate: standing.evidence.clone(),
-            credentials: credentials.as_ref().map_or(Finding::NotAsked, |credentials| credentials.evidence.clone()),
+            claim: ClaimEvidence::of(claim.as_deref(), proof, &found),
+            credentials: found,
             authorization_sent,
-            claim: ClaimEvidence::of(
-                claim.as_deref(),
-                credentials.as_ref().and_then(|credentials| credentials.proof.as_deref()),
-            ),
             origin: Origin::new(address, standing.path.as_deref()),
         };
         match decide(policy, &evidence) {
@@ -282,11 +281,11 @@ impl Exchange<'_> {
     fn address(&self) -> IpAddr {
         self.origin().unwrap_or(self.client.connection.peer).ip()
     }
+
     /// Where bodies of the request may be held.
     fn room(&self) -> Room<'_> {
         self.gate.held.room(self.gate.limits.held_bodies, self.address())
     }
-
 
     /// Whether a refusal closes the connection without a response: where refused certificates were to fail
     /// the handshake, and this one was refused only now. What an accepted one may do is another matter.

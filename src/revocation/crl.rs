@@ -32,6 +32,7 @@ pub use read::{Limits, read, read_file};
 pub use reason::RevocationReason;
 pub use replace::{Refused, Replaced, Warning, newly_revoked};
 
+use crate::account::CertificateKey;
 use ask::Held;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -75,6 +76,20 @@ impl CrlSet {
     /// The lists that come from one place; none if it is not known.
     pub fn lists_from(&self, origin: &Origin) -> impl Iterator<Item = &Arc<List>> {
         self.origins.get(origin).into_iter().flatten().map(|held| &held.list)
+    }
+
+    /// Whether a list names a certificate of which only issuer and serial number are known: one whose signature is known to
+    /// be that issuer's. A list that has run out still counts. That none does says nothing: there may be none that speaks of it.
+    #[must_use]
+    pub fn name_as_revoked(&self, certificate: &CertificateKey) -> bool {
+        let is_of = |list: &List| {
+            list.signers().iter().any(|(key, _)| CertificateKey::issuer(list.issuer(), key) == certificate.issuer)
+        };
+        let names = |list: &&Arc<List>| {
+            let entry = list.find(list.issuer_canonical(), &certificate.serial, false);
+            entry.is_some_and(|entry| entry.reason != RevocationReason::RemoveFromCrl) && is_of(list)
+        };
+        self.lists().any(|list| names(&list))
     }
 
     /// Where its lists come from.

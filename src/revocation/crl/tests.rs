@@ -243,6 +243,26 @@ fn every_serial_number_of_a_list_is_found_and_no_other() {
 }
 
 #[test]
+fn a_certificate_of_which_only_issuer_and_serial_are_known_is_found_by_whose_list_it_is() {
+    let (issuer, other) = (&WORLD.root, &Authority::root("Root"));
+    let set = WORLD.load(vec![draft(&[&[5], &[7]]).signed_by(issuer)]).unwrap();
+    let key = |authority: &Authority, serial: &[u8]| {
+        let fields = Fields::read(&authority.der).unwrap();
+        CertificateKey::new(fields.subject, fields.public_key, serial)
+    };
+    for (certificate, expected) in [
+        (key(issuer, &[5]), true),
+        (key(issuer, &[0, 7]), true),
+        (key(issuer, &[6]), false),
+        (key(issuer, &[5, 0]), false),
+        (key(other, &[5]), false),
+    ] {
+        assert_eq!(set.name_as_revoked(&certificate), expected, "{certificate:?}");
+    }
+    assert!(!CrlSet::new(CLOCK_TOLERANCE).name_as_revoked(&key(issuer, &[5])));
+}
+
+#[test]
 fn a_serial_number_below_zero_is_another_one() {
     let below = sequence(&[&tlv(der::INTEGER, &[&[0xff]]), &time(NOW)]);
     let list = parse(&Draft { entries: vec![below], ..draft(&[]) }.signed_by(&WORLD.middle)).unwrap();
