@@ -29,6 +29,7 @@ use crate::store::{Abort, Database, Deadlines, Fault, Value};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
+use std::io::BufRead;
 use std::time::Duration;
 use survey::Fate;
 use tokio::runtime::Handle;
@@ -299,6 +300,26 @@ fn answered<T>(database: &Database, what: &'static str, done: Result<T, Abort<In
         Abort::Fault(fault) => Unavailable { what, store: database.name().to_owned(), why: fault.to_string() },
         Abort::Refused(never) => match never {},
     })
+}
+
+/// The records of a file as an import reads them, one after another and without a database: the line in which each
+/// begins, and the account that it makes where there is none, or why it is refused.
+///
+/// # Errors
+/// When the first line of a CSV file does not name columns of accounts.
+pub fn records<R: BufRead>(
+    input: R,
+    format: Format,
+) -> Result<impl Iterator<Item = Result<(u64, Result<Person, Refusal>), ReadError>>, ReadError> {
+    let mut reader = read::Reader::new(input, format)?;
+    let line = |line: read::Line| (line.number, line.said.map(|(_, made)| made));
+    // After an error it is not known where the next record begins.
+    let mut ended = false;
+    Ok(std::iter::from_fn(move || {
+        let next = if ended { None } else { reader.next().map(|next| next.map(line)).transpose() };
+        ended = !matches!(next, Some(Ok(_)));
+        next
+    }))
 }
 
 /// The first line of a file of this format, if it has one that holds no account.

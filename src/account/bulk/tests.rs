@@ -329,6 +329,34 @@ proptest! {
     }
 
     #[test]
+    fn a_file_reads_the_same_however_it_comes_in(
+        octets in "[\"\\\\,;\n\r a-cä:{}\\[\\]\u{feff}]{0,80}", people in prop::collection::vec(person(), 0..3), size in 1_usize..9,
+    ) {
+        for format in FORMATS {
+            let mut text = header(format, true);
+            people.iter().for_each(|person| write_line(format, person.clone(), true, &mut text));
+            text.push_str(&octets);
+            let whole = lines(format, text.as_bytes());
+            let in_pieces = std::io::BufReader::with_capacity(size, text.as_bytes());
+            let pieces: Result<Vec<_>, _> = super::records(in_pieces, format).unwrap().collect();
+            match (whole, pieces) {
+                (Ok(whole), Ok(pieces)) => {
+                    let made = |line: Line| (line.number, line.said.map(|(_, made)| made));
+                    let whole: Vec<_> = whole.into_iter().map(made).collect();
+                    prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
+                    prop_assert!(pieces.windows(2).all(|two| two[0].0 < two[1].0));
+                    prop_assert!(pieces.len() >= people.len());
+                    for ((_, read), person) in pieces.iter().zip(&people) {
+                        prop_assert_eq!(read.as_ref().ok(), Some(person));
+                    }
+                }
+                (Err(one), Err(other)) => prop_assert_eq!(one.to_string(), other.to_string()),
+                (one, other) => prop_assert!(false, "{:?} {:?}", one, other),
+            }
+        }
+    }
+
+    #[test]
     fn no_octets_end_the_process(octets in prop::collection::vec(any::<u8>(), 0..200), text in "[\"\\\\,;\na-c:{}\\[\\]]{0,60}") {
         for format in FORMATS {
             let _ = lines(format, &octets);
