@@ -17,6 +17,7 @@ use crate::base::hex;
 use crate::config;
 use crate::store::rights::identifier;
 use mysql_async::prelude::Queryable;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -29,6 +30,10 @@ const RENEWAL: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest that one change of the schema may take: a table with millions of rows is copied.
 const STATEMENT: Duration = Duration::from_secs(3600);
+
+/// The error of a statement that speaks of a CHECK of a table which has none of that name. MySQL before 8.0.16 read CHECK
+/// and kept nothing, so tables that it made have none on a newer server either.
+const NO_SUCH_CHECK: u16 = 3821;
 
 const CREATE_LEASE: &str = "CREATE TABLE IF NOT EXISTS migration_lease (id TINYINT NOT NULL PRIMARY KEY, \
                             holder VARCHAR(64) NOT NULL, who VARCHAR(254) NOT NULL, expires BIGINT NOT NULL) \
@@ -178,9 +183,18 @@ impl Pool {
     /// the way of another node's, and then nothing was done.
     async fn insist(&self, leased: &mut Leased, statement: &str, limit: Duration) -> Result<(), Fault> {
         let mut attempts = Attempts::begin();
+        let mut statement = Cow::Borrowed(statement);
         loop {
-            let done = timeout(limit, leased.connected.connection.query_drop(statement)).await;
-            match done.map_err(|_| no_answer(limit))?.map_err(fault) {
+            let done = timeout(limit, leased.connected.connection.query_drop(&*statement)).await;
+            let done = done.map_err(|_| no_answer(limit))?;
+            if let (Err(mysql_async::Error::Server(error)), Some(plain)) = (&done, without_versions(&statement))
+                && error.code == NO_SUCH_CHECK
+            {
+                // What only newer servers keep, and an older one made the table.
+                statement = Cow::Owned(plain);
+                continue;
+            }
+            match done.map_err(fault) {
                 Err(conflict @ Fault::Conflict(_)) => attempts.next(Stage::Writing, conflict).await?,
                 done => return done,
             }
@@ -201,6 +215,15 @@ impl Pool {
     }
 }
 
+/// A statement without what it says to servers of some version alone (`/*!80016 … */`); `None` if it says nothing of
+/// the kind.
+fn without_versions(statement: &str) -> Option<String> {
+    let (before, rest) = statement.split_once("/*!")?;
+    let (_, after) = rest.split_once("*/")?;
+    let plain = format!("{before}{after}");
+    Some(without_versions(&plain).unwrap_or(plain))
+}
+
 fn seconds(duration: Duration) -> Value {
     Value::Integer(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
 }
@@ -210,4 +233,26 @@ fn holder() -> Result<String, Fault> {
     let mut octets = [0; 16];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| Fault::Unavailable("the system gives no randomness".to_owned()))?;
     Ok(hex::encode(&octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_some_versions_alone_can_be_left_out() {
+        assert_eq!(without_versions("ALTER TABLE a MODIFY b INT"), None);
+        assert_eq!(
+            without_versions("ALTER TABLE a MODIFY b INT /*!80016 , c */"),
+            Some("ALTER TABLE a MODIFY b INT ".into())
+        );
+        assert_eq!(without_versions("a /*!80016 b */ c /*!50700 d */ e"), Some("a  c  e".into()));
+        assert_eq!(without_versions("a /*!80016 b"), None);
+        for migration in migrations::ALL {
+            for statement in migrations::statements(migration.mysql) {
+                let plain = without_versions(&statement);
+                assert!(plain.is_none_or(|plain| plain.contains("ALTER TABLE")), "{statement}");
+            }
+        }
+    }
 }
