@@ -532,3 +532,89 @@ async fn a_gate_outlives_every_failure_of_every_node() {
     }
     load.end().await;
 }
+
+/// `wicketgate account …` beside a gate, which may be refused.
+fn command(gate: &Gate, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+    let output = command.arg("account").args(words).args(["-c", "wicketgate.yaml"]).current_dir(gate.folder());
+    let output = output.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a cluster of three loses a node under imports of ten thousand: make prove"]
+async fn an_import_is_whole_or_nothing_when_the_node_that_it_talks_to_leaves() {
+    const PEOPLE: usize = 10_000;
+    let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let upstream = Upstream::start();
+    let accounts = format!("{{ mysql: {} }}", cluster.configuration([0, 1, 2]));
+    let gate = Setup::before(&upstream).file("db.password", PASSWORD).section("accounts", &accounts).start();
+    let mut report = Table::new();
+    report.set_header(["the node", "accounts by then", "the import", "all there after"]);
+    for (round, (leaves, killed)) in [("is killed", true), ("freezes", false)].into_iter().enumerate() {
+        let person = |number: usize| format!("person-{round}-{number:05}");
+        let lines = (0..PEOPLE).map(|number| format!("{0},{0}@example.org,staff;all\n", person(number)));
+        let file = gate.folder().join(format!("people-{round}.csv"));
+        std::fs::write(&file, ["username,email,groups\n".to_owned()].into_iter().chain(lines).collect::<String>())
+            .unwrap();
+        let count = |node: usize, from: &str| {
+            let sql = format!("SET wsrep_sync_wait = 15; USE {DATABASE}; SELECT COUNT(*) FROM {from};");
+            cluster.ask(node, &sql).and_then(|answer| answer.trim().parse::<usize>().ok())
+        };
+        let of_round = format!("accounts WHERE username LIKE 'person-{round}-%'");
+        let importing = {
+            let (gate, file) = (gate.folder().to_owned(), file.clone());
+            std::thread::spawn(move || {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+                let words = ["account", "import", file.to_str().unwrap(), "-c", "wicketgate.yaml"];
+                command.args(words).current_dir(gate).output().unwrap()
+            })
+        };
+        let there = eventually("an import that is under way", || count(1, &of_round).filter(|there| *there > 0));
+        let start = Instant::now();
+        if killed {
+            cluster.kill(0);
+        } else {
+            cluster.freeze(0);
+        }
+        let output = importing.join().unwrap();
+        let done = output.status.success();
+        let says = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // Nobody of a file that was given up is seen, and everybody of one that was taken.
+        let shown = |number: usize| command(&gate, &["show", &person(number)]).0;
+        for number in [0, PEOPLE / 2, PEOPLE - 1] {
+            assert_eq!(shown(number), done, "{number}: {says}");
+        }
+        if !done {
+            // Until what was left of it has given no sign of life for long enough, its names are taken.
+            let again = Instant::now();
+            loop {
+                let (done, says) = command(&gate, &["import", file.to_str().unwrap()]);
+                if done {
+                    break;
+                }
+                assert!(again.elapsed() < 3 * common::PATIENCE, "{says}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        let took = format!("{:.1} s", start.elapsed().as_secs_f32());
+        report.add_row([leaves, &there.to_string(), if done { "is done" } else { "is done the second time" }, &took]);
+        for node in [1, 2] {
+            assert_eq!(count(node, &of_round), Some(PEOPLE), "node {node}");
+            let groups =
+                format!("account_groups g JOIN {}", of_round.replace(" WHERE", " a ON a.id = g.account_id WHERE"));
+            assert_eq!(count(node, &groups), Some(2 * PEOPLE), "node {node}");
+            for table in ["imports", "import_updates", "import_names"] {
+                assert_eq!(count(node, table), Some(0), "{table} on node {node}");
+            }
+        }
+        if killed {
+            cluster.rejoin(0);
+        } else {
+            cluster.thaw(0);
+            cluster.until_synced(0, NODES - 1);
+        }
+    }
+    eprintln!("{report}");
+}
