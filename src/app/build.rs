@@ -3,6 +3,7 @@
 
 use super::Parts;
 use super::trust::issuer_keys;
+use super::upstreams::logins;
 use crate::account::cache::Accounts;
 use crate::account::{self, Directory};
 use crate::assertion::Issuer;
@@ -27,12 +28,9 @@ use crate::proxy::{Gate, GateParts, RouteParts};
 use crate::store::rights::Role;
 use crate::store::{Deadlines, Diagnosis, mysql};
 use crate::telemetry::audit::Audit;
-use crate::upstream::digest::Credentials;
-use crate::upstream::tls::{self as tls_to, ClientTls};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -96,8 +94,8 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 .iter()
                 .map(|listener| (Arc::clone(&listener.settings.name), Arc::clone(&listener.settings.tls)))
                 .collect(),
-            upstream_tls: upstream_tls(config)?,
-            upstream_authorization: upstream_authorization(config)?,
+            upstreams: parts.upstreams.clone(),
+            logins: logins(config)?,
             routes,
             audit: Arc::clone(&parts.audit),
             held: Arc::clone(&parts.held),
@@ -150,41 +148,6 @@ pub(super) fn assertions(config: &Config) -> anyhow::Result<Option<Arc<Issuer>>>
 pub(super) fn longest_assertion(config: &Config) -> Duration {
     let lifetimes = config.upstreams.values().filter_map(|upstream| Some(upstream.assertion.as_ref()?.lifetime));
     lifetimes.max().unwrap_or_default()
-}
-
-/// What the files of the upstreams' `tls` hold.
-fn upstream_tls(config: &Config) -> anyhow::Result<HashMap<String, Arc<ClientTls>>> {
-    let mut made = HashMap::new();
-    for (name, upstream) in &config.upstreams {
-        let Some(settings) = &upstream.tls else { continue };
-        let context = || format!("upstreams.{name}.tls");
-        let credential = match &settings.client {
-            Some(files) => Some(credential(files).with_context(context)?),
-            None => None,
-        };
-        let material = tls_to::Material { authorities: pem::certificates(&settings.ca)?, credential };
-        let tls = ClientTls::new(material, settings.name.clone()).with_context(context)?;
-        made.insert(name.clone(), Arc::new(tls));
-    }
-    Ok(made)
-}
-
-/// What the secrets of the upstreams' `authorization` hold.
-fn upstream_authorization(config: &Config) -> anyhow::Result<HashMap<String, Credentials>> {
-    let mut made = HashMap::new();
-    for (name, upstream) in &config.upstreams {
-        let Some(settings) = &upstream.authorization else { continue };
-        let context = || format!("upstreams.{name}.authorization.digest");
-        made.insert(name.clone(), Credentials::new(settings).with_context(context)?);
-    }
-    Ok(made)
-}
-
-/// A chain and its key.
-fn credential(
-    files: &config::CertificateFiles,
-) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    Ok((pem::certificates(&files.chain)?, pem::private_key(&files.key)?))
 }
 
 /// What the files of a route's section hold.

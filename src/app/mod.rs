@@ -10,6 +10,7 @@ mod lists;
 pub mod preflight;
 mod stapling;
 mod trust;
+mod upstreams;
 mod watch;
 mod worker;
 
@@ -27,6 +28,7 @@ use crate::proxy::{Gate, Worker};
 use crate::revocation::live::{Cause, Live};
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::{self, LevelHandle};
+use crate::upstream::Names;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
@@ -42,6 +44,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
 use tokio::task::AbortHandle;
 use trust::{Surroundings, TrustSets};
+use upstreams::Upstreams;
 use watch::{FileWatch, Seen};
 use worker::Command;
 
@@ -181,6 +184,10 @@ struct Parts {
     assertions: Option<Arc<Issuer>>,
     basic: Option<Arc<basic::Verifier>>,
     throttle: Option<Arc<Throttle>>,
+    /// Those whose settings and files stay as they are go on over reloads.
+    upstreams: Upstreams,
+    /// Follows the addresses of their servers' names.
+    names: Option<Arc<Names>>,
     audit: Arc<Audit>,
     /// Goes on over reloads: what is held under the old configuration is held.
     held: Arc<HeldBodies>,
@@ -201,6 +208,8 @@ impl Parts {
             assertions: build::assertions(config)?,
             basic: build::basic(config.basic.as_ref())?,
             throttle: build::throttle(config),
+            upstreams: upstreams::build(config, None)?,
+            names: upstreams::names(config)?,
             audit: build::audit(&config.log)?,
             held: Arc::default(),
             ticket_secret: build::random_secret()?,
@@ -225,6 +234,10 @@ impl Parts {
         if new.basic != old.basic {
             parts.basic = build::basic(new.basic.as_ref())?;
         }
+        if new.resolver != old.resolver {
+            parts.names = upstreams::names(new)?;
+        }
+        parts.upstreams = upstreams::build(new, Some((old, &self.upstreams)))?;
         // Who was locked out is not let off by a reload.
         if new.throttle != old.throttle || self.throttle.is_none() {
             parts.throttle = build::throttle(new);
@@ -237,6 +250,7 @@ impl Process {
     async fn start(configuration: &Path, config: Config, seen: Seen, level: LevelHandle) -> anyhow::Result<Self> {
         let parts = Parts::new(&config).await?;
         let built = build::build(&config, &parts, 1)?;
+        upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
         let gate = Arc::new(ArcSwap::from_pointee(built.gate));
         let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
         let (draining, drained) = flag::channel(false);
@@ -268,6 +282,7 @@ impl Process {
             let handle = worker::start(number, worker, Arc::clone(&limit)).context("cannot start a worker")?;
             process.workers.push(handle);
         }
+        upstreams::start(&process.parts.upstreams, &Handle::current(), process.parts.names.as_ref());
         tokio::spawn(doubts::of_dates(Arc::clone(&process.parts.live)));
         process.staplers = stapling::start(&process.config.listeners, &built.listeners, &[], &Handle::current());
         process.listen(built.listeners, sockets);
@@ -375,6 +390,7 @@ impl Process {
         }
         let parts = self.parts.renewed(&self.config, &config).await?;
         let built = build::build(&config, &parts, self.epoch + 1)?;
+        upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
         let sockets = self.open(&built.listeners, self.workers.len())?;
 
         self.level.set(level)?;
@@ -400,6 +416,7 @@ impl Process {
         });
         self.staplers = stapling::start(&config.listeners, &built.listeners, &self.staplers, &Handle::current());
         self.listen(built.listeners, sockets);
+        upstreams::start(&parts.upstreams, &Handle::current(), parts.names.as_ref());
         self.parts = parts;
         self.config = config;
         Ok(seen)

@@ -5,7 +5,9 @@
 //! another one now.
 
 use crate::base::secret::SecretSource;
-use crate::config::{self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store, Target};
+use crate::config::{
+    self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store, Target, UpstreamAuthorization,
+};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -180,6 +182,15 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
     }
     if let Some(config::Assertion { keys: AssertionKeys::Files(keys), .. }) = &config.assertion {
         files.extend(keys.iter().cloned());
+    }
+    for upstream in config.upstreams.values() {
+        match &upstream.authorization {
+            Some(UpstreamAuthorization::Digest(digest)) => {
+                files.extend(digest.ha1.iter().filter_map(|(_, source)| secret(source)));
+            }
+            Some(UpstreamAuthorization::Basic(basic)) => files.extend(secret(&basic.password)),
+            None => {}
+        }
     }
     for tls in config.upstreams.values().filter_map(|upstream| upstream.tls.as_ref()) {
         files.push(tls.ca.clone());

@@ -80,6 +80,10 @@ reasons! {
     AccountsUnavailable = "accounts_unavailable",
     /// The upstream could not be reached or broke off.
     UpstreamUnavailable = "upstream_unavailable",
+    /// All servers of the upstream have as much to do as they may have.
+    UpstreamBusy = "upstream_busy",
+    /// The request has passed the gate before: the upstream leads back to it.
+    LoopDetected = "loop_detected",
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout",
 }

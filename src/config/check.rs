@@ -8,6 +8,7 @@ mod assertion;
 mod authority;
 mod claim;
 mod digest;
+mod balancing;
 mod basic;
 mod fetching;
 mod foreign;
@@ -20,6 +21,7 @@ mod peers;
 mod proxy_protocol;
 mod preauth;
 mod profile;
+mod resolver;
 mod routes;
 mod services;
 mod tables;
@@ -80,6 +82,7 @@ impl Context<'_> {
         }
         let assertion = self.assertion(&raw.assertion);
         let upstreams = self.upstreams(&raw.upstreams, raw.assertion.is_there());
+        let resolver = self.resolver(&raw.resolver);
         let listeners = self.listeners(raw, *place);
         let routes = self.routes(raw, *place);
         let routes = match (&listeners, routes) {
@@ -121,6 +124,7 @@ impl Context<'_> {
             basic: basic?,
             throttle: throttle?,
             routes: routes?,
+            resolver: resolver?,
             upstreams: upstreams?,
             authority: authority?,
             timeouts: timeouts?,

@@ -6,6 +6,7 @@
 mod access;
 mod assertion;
 mod authority;
+mod balancing;
 mod basic;
 mod check;
 pub mod claim;
@@ -27,7 +28,9 @@ pub mod profile;
 mod query;
 mod raw;
 mod read;
+mod resolver;
 mod tables;
+mod template;
 mod throttle;
 mod tree;
 mod trust;
@@ -38,6 +41,10 @@ mod values;
 pub use access::Access;
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use authority::{Authority, PassphraseSource, Pkcs11};
+pub use balancing::{
+    Balance, Balancing, Ejection, HashKey, HealthCheck, HttpVersion, MOST_WEIGHT, Retries, UpstreamLimits,
+    UpstreamServer, names_status,
+};
 pub use basic::Basic;
 pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
@@ -59,9 +66,11 @@ pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use profile::{OneValidPer, Profile};
 pub use proxy_protocol::ProxyProtocol;
 pub use query::{Parameter, Query};
+pub use resolver::Resolver;
+pub use template::{Template, TemplateField};
 pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
-pub use upstream_authorization::UpstreamDigest;
+pub use upstream_authorization::{UpstreamAuthorization, UpstreamBasic, UpstreamDigest};
 pub use upstream_tls::UpstreamTls;
 pub use values::parse_duration;
 
@@ -99,6 +108,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// What goes where, in the order of the file; the router orders them by how specific they are.
     pub routes: Vec<Route>,
+    /// Who is asked for addresses; `None` asks as the system does.
+    pub resolver: Option<Resolver>,
     /// Named upstreams. Every name that a route mentions is here.
     pub upstreams: BTreeMap<String, Upstream>,
     /// The authority that issues certificates, if there is one.
@@ -392,12 +403,16 @@ pub enum Target {
 /// Servers that answer requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
-    /// HTTP/1.1 servers, used in turn; at least one.
-    pub servers: Vec<ServerName>,
+    /// At least one that is no backup; all of them are spoken to over TLS, or none.
+    pub servers: Vec<UpstreamServer>,
+    /// What is spoken to them.
+    pub http: HttpVersion,
+    /// How requests are spread over them, and what becomes of those that fail.
+    pub balancing: Balancing,
     /// How they are spoken to over TLS; `None` is clear text.
     pub tls: Option<UpstreamTls>,
     /// How they are shown who we are, besides by a certificate.
-    pub authorization: Option<UpstreamDigest>,
+    pub authorization: Option<UpstreamAuthorization>,
     /// How long each phase may take.
     pub timeouts: UpstreamTimeouts,
     /// What the application is told.
@@ -433,12 +448,15 @@ pub struct IdentityHeaders {
     pub client_cert: bool,
     /// Whether `X-Forwarded-Client-Cert` is sent, as Envoy writes it.
     pub xfcc: bool,
+    /// What else is said, by its header.
+    pub set: Vec<(String, Template)>,
 }
 
 impl IdentityHeaders {
     /// The configured names that are in use.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        [&self.user, &self.email, &self.name, &self.groups].into_iter().flatten().map(String::as_str)
+        let fixed = [&self.user, &self.email, &self.name, &self.groups].into_iter().flatten();
+        fixed.chain(self.set.iter().map(|(name, _)| name)).map(String::as_str)
     }
 }
 

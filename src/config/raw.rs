@@ -12,6 +12,7 @@ mod authority;
 mod claim;
 mod cache;
 mod digest;
+mod balancing;
 mod basic;
 mod fetching;
 mod foreign;
@@ -24,12 +25,18 @@ mod handover;
 mod ldap;
 mod throttle;
 mod trust;
+mod resolver;
+mod upstream;
 mod upstream_authorization;
 mod upstream_tls;
 
 pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use authority::{Authority, AuthorityKey, Passphrase};
+pub(super) use balancing::{
+    Balance, BalanceWord, Ejection, EjectionWhen, EjectionWord, HealthCheck, HttpVersion, Percent, Retries, Statuses,
+    UpstreamLimits, UpstreamServer,
+};
 pub(super) use basic::Basic;
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
@@ -46,9 +53,11 @@ pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubject};
 pub(super) use proxy_protocol::ProxyProtocol;
+pub(super) use resolver::Resolver;
 pub(super) use throttle::Throttle;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
-pub(super) use upstream_authorization::UpstreamAuthorization;
+pub(super) use upstream::{Upstream, UpstreamTimeouts};
+pub(super) use upstream_authorization::{UpstreamAuthorization, UpstreamBasic, UpstreamDigest};
 pub(super) use upstream_tls::UpstreamTls;
 
 use super::read::Field;
@@ -90,6 +99,8 @@ pub(super) struct File {
     pub(super) throttle: Field<Throttle>,
     /// What happens to requests; the most specific host and path win.
     pub(super) routes: Field<Vec<Field<Route>>>,
+    /// Who is asked for the addresses of upstreams' servers. Default: as the system does.
+    pub(super) resolver: Field<Resolver>,
     /// Named servers that answer requests.
     pub(super) upstreams: Field<BTreeMap<String, Field<Upstream>>>,
     /// The authority that issues the certificates which the gate trusts.
@@ -417,37 +428,6 @@ pub(super) struct RouteLimits {
     pub(super) body: Field<Size>,
 }
 
-/// Servers that answer requests.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["servers"]))]
-pub(super) struct Upstream {
-    /// `http://host:port` or `https://host:port`, used in turn. The port defaults to 80 or 443.
-    pub(super) servers: Field<Vec<Field<String>>>,
-    /// TLS to the servers; needed by `https://`.
-    pub(super) tls: Field<UpstreamTls>,
-    /// How the gate shows who it is to servers that ask for a password. Default: not at all.
-    pub(super) authorization: Field<UpstreamAuthorization>,
-    /// How long each phase may take.
-    pub(super) timeouts: Field<UpstreamTimeouts>,
-    /// What the application is told of the client.
-    pub(super) headers: Field<Headers>,
-    /// What it is told under a signature. Default: nothing.
-    pub(super) assertion: Field<UpstreamAssertion>,
-}
-
-/// How long an upstream may take.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct UpstreamTimeouts {
-    /// To connect. Default: `2s`.
-    pub(super) connect: Field<Duration>,
-    /// From the end of the request to the head of the response, and between parts of a body. Default: `60s`.
-    pub(super) response: Field<Duration>,
-    /// How long an unused connection is kept. Default: `60s`.
-    pub(super) idle: Field<Duration>,
-}
-
 /// The header fields in which the application is told who the client is; `off` or `null` for none.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -464,6 +444,8 @@ pub(super) struct Headers {
     pub(super) client_cert: Field<Option<ClientCertHeader>>,
     /// Whether `X-Forwarded-Client-Cert` is sent, as Envoy writes it. Default: `off`.
     pub(super) xfcc: Field<bool>,
+    /// Other headers, and what they say: text in which `{username}`, `{email}`, `{name}` and `{home}` stand for the account's.
+    pub(super) set: Field<BTreeMap<String, Field<String>>>,
 }
 
 /// The name of a header field; `off` or `null` for none.

@@ -165,13 +165,23 @@ pub(super) struct Server {
     pub(super) tls: bool,
 }
 
-/// `http://host:port` or `https://host:port`.
+/// The longest path of a Unix socket (`sockaddr_un`, less the octet that ends it).
+const MOST_SOCKET_PATH: usize = 107;
+
+/// `http://host:port`, `https://host:port` or `unix:/path`.
 pub(super) fn parse_server_url(text: &str) -> Result<Server, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        if !path.starts_with('/') || path.contains('\0') || path.len() > MOST_SOCKET_PATH {
+            let why = format!("is no Unix socket: write `unix:/path`, of {MOST_SOCKET_PATH} octets at most");
+            return Err(format!("`{}` {why}", short(text)));
+        }
+        return Ok(Server { name: ServerName { host: path.to_owned(), port: 0 }, tls: false });
+    }
     let (tls, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
         (Some(rest), _) => (false, rest),
         (_, Some(rest)) => (true, rest),
         _ => {
-            let why = "is not the URL of a server: write `http://host:port` or `https://host:port`";
+            let why = "is not the URL of a server: write `http://host:port`, `https://host:port` or `unix:/path`";
             return Err(format!("`{}` {why}", short(text)));
         }
     };
@@ -467,7 +477,9 @@ mod tests {
             ("https://app/mail", None),
             ("HTTPS://app", None),
             ("app:8080", None),
-            ("unix:/run/app.sock", None),
+            ("unix:/run/app.sock", Some("/run/app.sock")),
+            ("unix:app.sock", None),
+            ("unix://run/app.sock", Some("//run/app.sock")),
         ];
         for (text, expected) in cases {
             assert_eq!(

@@ -9,37 +9,35 @@
 //! nonce, so that the body is sent once and does not meet a stale one.
 
 use super::body::{ClientBody, Received, UploadFault};
-use super::forward::{ForwardError, Head, send};
+use super::forward::{Answer, ForwardError, Head, discard, send};
 use super::held::Room;
 use crate::auth::decision::Permit;
 use crate::upstream::digest::{self, Credentials, NotLetIn, Sent};
-use crate::upstream::pool::{PooledBody, Pools};
+use crate::upstream::pool::Pools;
 use crate::upstream::{Server, Upstream};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The largest body that is held to be sent again, in octets.
 pub(super) const MOST_HELD: u64 = 64 * 1024;
-/// How much of the page beside a challenge is read, in octets, and how long it may take, so that its connection can be used again.
-const MOST_OF_PAGE: usize = 16 * 1024;
-const PAGE: Duration = Duration::from_millis(500);
-
 const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 
-type Answer = Response<Box<PooledBody<ClientBody>>>;
-
-/// A body as it can be sent again, if it is small and there is room for it; read for no longer than `deadline`. Its trailers
-/// are gone then.
+/// A body as it can be sent again, if it has `most` octets at most and there is room for it; read for no longer than
+/// `deadline`. Its trailers are gone then.
 ///
 /// # Errors
 /// When it breaks off.
-pub(super) async fn held(body: Received, deadline: Duration, room: Room<'_>) -> Result<Received, UploadFault> {
+pub(super) async fn held(
+    body: Received,
+    most: u64,
+    deadline: Duration,
+    room: Room<'_>,
+) -> Result<Received, UploadFault> {
     match body.length() {
-        Some(length) if length <= MOST_HELD && room.has(length) => {
-            body.whole(MOST_HELD, deadline, room).await.map(Received::Whole)
+        Some(length) if length <= most && room.has(length) => {
+            body.whole(most, deadline, room).await.map(Received::Whole)
         }
         _ => Ok(body),
     }
@@ -52,6 +50,7 @@ pub(super) async fn held(body: Received, deadline: Duration, room: Room<'_>) -> 
 pub(super) async fn forward(
     permit: &Permit,
     upstream: &Upstream,
+    key: Option<u64>,
     pools: &Arc<Pools<ClientBody>>,
     request: Request<ClientBody>,
 ) -> Result<Answer, ForwardError> {
@@ -65,14 +64,14 @@ pub(super) async fn forward(
     };
     let probing = asked.quiet;
     let mut answer =
-        send(permit, upstream, upstream.in_turn(), pools, first, |to, what| asked.prepare(to, what)).await?;
+        send(permit, upstream, upstream.tour(key), pools, first, |to, what| asked.prepare(to, what)).await?;
     if answer.status() == StatusCode::UNAUTHORIZED || probing {
         if answer.status() == StatusCode::UNAUTHORIZED {
             asked.challenged(answer.headers())?;
         }
         discard(answer).await;
         asked.quiet = false;
-        let same = asked.server.into_iter();
+        let same = asked.server.clone().map_or_else(|| upstream.tour(key), |server| upstream.tour_to(server));
         answer = send(permit, upstream, same, pools, second, |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut answer)?;
@@ -89,19 +88,12 @@ fn probe(request: &Request<ClientBody>) -> Request<ClientBody> {
     probe
 }
 
-/// Reads a page that nobody wants, if that is quickly done.
-async fn discard(answer: Answer) {
-    let page = Limited::new(answer.into_body(), MOST_OF_PAGE).collect();
-    // The connection is closed where it was not read to its end.
-    let _ = tokio::time::timeout(PAGE, page).await;
-}
-
 /// What was asked of which server, with which credentials. For an upstream that does not ask who we are, nothing
 /// is changed.
 pub(super) struct Asked<'u> {
     upstream: &'u Upstream,
     /// The one that was sent to last.
-    pub(super) server: Option<&'u Server>,
+    pub(super) server: Option<Arc<Server>>,
     sent: Option<Sent>,
     /// Whether credentials are held back.
     quiet: bool,
@@ -114,9 +106,9 @@ impl<'u> Asked<'u> {
     }
 
     /// Puts our credentials for this server in the place of whatever a request has.
-    pub(super) fn prepare<B>(&mut self, server: &'u Server, request: &mut Request<B>) {
+    pub(super) fn prepare<B>(&mut self, server: &Arc<Server>, request: &mut Request<B>) {
         let Some(authorization) = &self.upstream.authorization else { return };
-        self.server = Some(server);
+        self.server = Some(Arc::clone(server));
         request.headers_mut().remove(AUTHORIZATION);
         self.sent = None;
         if self.quiet {
@@ -130,7 +122,7 @@ impl<'u> Asked<'u> {
 
     /// Takes up the challenge of a 401.
     pub(super) fn challenged(&self, headers: &HeaderMap) -> Result<(), ForwardError> {
-        let (Some(authorization), Some(server)) = (&self.upstream.authorization, self.server) else { return Ok(()) };
+        let (Some(authorization), Some(server)) = (&self.upstream.authorization, &self.server) else { return Ok(()) };
         let challenges = headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
         let taken = authorization.challenged(server.name(), challenges, self.sent.as_ref(), Instant::now());
         taken.map_err(|why| self.error(server, why))
@@ -141,7 +133,7 @@ impl<'u> Asked<'u> {
     /// # Errors
     /// When it is a 401, which no further request follows.
     pub(super) fn answered<B>(&mut self, answer: &mut Response<B>) -> Result<(), ForwardError> {
-        let (Some(authorization), Some(server)) = (&self.upstream.authorization, self.server) else { return Ok(()) };
+        let (Some(authorization), Some(server)) = (&self.upstream.authorization, &self.server) else { return Ok(()) };
         let mut sent = self.sent.take();
         if answer.status() == StatusCode::UNAUTHORIZED {
             let why = match &sent {

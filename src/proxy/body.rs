@@ -164,6 +164,12 @@ impl ClientBody {
         self.incoming.is_none()
     }
 
+    /// Whether it can be sent again.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        !matches!(self.incoming, Some(Received::Streaming(_)))
+    }
+
     /// The same once more; `None` if it is not held whole.
     #[must_use]
     pub fn again(&self) -> Option<Self> {

@@ -1,14 +1,19 @@
 //! From a permitted request to the head of its upstream's response (RFC 9110, section 7.6). The request
 //! that comes in here has the headers that the application is to see; only a [`Permit`] opens the way.
+//!
+//! A request that a server has failed is sent to another one: if nothing of it was sent, always; else if its method is
+//! idempotent (RFC 9110, section 9.2.2), its body is none or was kept, and the budget has a retry left. Once the head of a response
+//! is on its way to the client, there is no second try.
 
 use super::body::{ClientBody, Upload, UploadFault};
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
 use crate::upstream::digest::NotLetIn;
-use crate::upstream::pool::{ConnectError, Pooled, PooledBody, Pools};
-use crate::upstream::{Server, Upstream};
+use crate::upstream::pool::{Pooled, PooledBody, Pools, restore};
+use crate::upstream::{Busy, Chosen, ConnectError, Server, Tour, Upstream};
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use std::pin::pin;
@@ -18,6 +23,13 @@ use std::time::Duration;
 /// How often a request is begun again because a kept connection turned out to be closed, before a new one is
 /// opened for it.
 const MOST_STALE: usize = 3;
+/// How much of a page that nobody wants is read, in octets, and how long it may take, so that its connection can be used
+/// again.
+const MOST_OF_PAGE: usize = 16 * 1024;
+const PAGE: Duration = Duration::from_millis(500);
+
+/// The head of an answer, and its body on the way.
+pub(super) type Answer = Response<Box<PooledBody<ClientBody>>>;
 
 /// There is no response.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +41,14 @@ pub enum ForwardError {
         upstream: String,
         /// What the last server that was tried said.
         source: ConnectError,
+    },
+    /// All servers have enough to do.
+    #[error("upstream {upstream}: {source}")]
+    Busy {
+        /// The upstream's name.
+        upstream: String,
+        /// How long that was so.
+        source: Busy,
     },
     /// The connection broke off, or what came over it is not HTTP.
     #[error("upstream {upstream} ({server}): {}", with_cause(source))]
@@ -68,9 +88,27 @@ pub enum ForwardError {
         /// Why.
         source: NotLetIn,
     },
+    /// The request has come back.
+    #[error("upstream {upstream}: the request has passed this gate before, so the upstream leads back to it (Via)")]
+    Loop {
+        /// The upstream's name.
+        upstream: String,
+    },
     /// The client's own body ended it.
     #[error(transparent)]
     Upload(#[from] UploadFault),
+}
+
+impl ForwardError {
+    /// No server is left to try, and none was tried.
+    pub(super) fn nobody(upstream: &Upstream) -> Self {
+        let source = ConnectError::NoServer(upstream.why_nobody());
+        Self::Connect { upstream: upstream.name.clone(), source }
+    }
+
+    pub(super) fn broken(upstream: &Upstream, server: &Server, source: hyper::Error) -> Self {
+        Self::Broken { upstream: upstream.name.clone(), server: server.name().clone(), source }
+    }
 }
 
 /// What hyper says, and what is behind it: it tells of a connection that broke off, and not that the server's TLS has
@@ -86,85 +124,120 @@ fn with_cause(error: &hyper::Error) -> String {
     told
 }
 
-/// Sends a request to an upstream and waits for the head of its response.
-///
-/// Servers that cannot be connected to are passed over. A request that went out on a kept connection which
-/// its server had just closed is sent again: if nothing of it was sent, or if it has no body and its method
-/// is idempotent (RFC 9110, section 9.2.2).
+/// Sends a request to an upstream, to the server that belongs to this key if it is balanced so, and waits for the head
+/// of its response.
 ///
 /// # Errors
 /// When no server answers in time; when the client's body breaks off.
 pub async fn forward(
     permit: &Permit,
     upstream: &Upstream,
+    key: Option<u64>,
     pools: &Arc<Pools<ClientBody>>,
     request: Request<ClientBody>,
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
-    send(permit, upstream, upstream.in_turn(), pools, request, |_, _| ()).await
+    send(permit, upstream, upstream.tour(key), pools, request, |_, _| ()).await
 }
 
-/// The same, to one of these servers; `prepare` makes the request ready for each that it is sent to.
+/// The same, to the servers of this tour; `prepare` makes the request ready for each that it is sent to.
 ///
 /// # Errors
 /// As for [`forward`].
-pub(super) async fn send<'u>(
+pub(super) async fn send(
     _: &Permit,
-    upstream: &'u Upstream,
-    servers: impl Iterator<Item = &'u Server>,
+    upstream: &Upstream,
+    mut tour: Tour<'_>,
     pools: &Arc<Pools<ClientBody>>,
     mut request: Request<ClientBody>,
-    mut prepare: impl FnMut(&'u Server, &mut Request<ClientBody>),
-) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
+    mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
+) -> Result<Answer, ForwardError> {
     *request.version_mut() = Version::HTTP_11;
-    let upload = request.body().upload();
-    let repeatable = request.body().is_none() && request.method().is_idempotent();
-    let mut unreachable = None;
     // Only HTTP/1.0 lets a client say nothing, and the upstream is spoken to in HTTP/1.1.
     let hostless = !request.headers().contains_key(HOST);
-    for server in servers {
-        prepare(server, &mut request);
-        if hostless && let Ok(name) = HeaderValue::from_str(&server.to_string()) {
+    let mut last = None;
+    'servers: loop {
+        let server = match tour.next().await {
+            Ok(Some(server)) => server,
+            Ok(None) => return Err(last.unwrap_or_else(|| ForwardError::nobody(upstream))),
+            Err(source) => return Err(ForwardError::Busy { upstream: upstream.name.clone(), source }),
+        };
+        prepare(&server, &mut request);
+        if hostless && let Ok(name) = HeaderValue::from_str(&server.authority()) {
             request.headers_mut().insert(HOST, name);
         }
         let mut stale = 0;
-        loop {
-            let kept = if stale < MOST_STALE { pools.take(server).await } else { None };
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => match Box::pin(Pooled::connect(server, &upstream.timeouts)).await {
-                    Ok(connection) => connection,
-                    Err(error) => {
-                        unreachable = Some(error);
-                        break;
-                    }
-                },
+        let (error, copy) = loop {
+            let mut connection = match pools.connection(&server, &upstream.timeouts, stale < MOST_STALE).await {
+                Ok(connection) => connection,
+                Err(source) => {
+                    upstream.failed(&server, &source);
+                    last = Some(ForwardError::Connect { upstream: upstream.name.clone(), source });
+                    continue 'servers;
+                }
             };
-            let copy = (repeatable && connection.reused()).then(|| Head::of(&request));
+            let copy = if connection.reused() || upstream.has_choice() { copy(&request) } else { None };
+            let upload = request.body().upload();
             let answer = head(&mut connection, request, upload.as_deref(), upstream.timeouts.response).await;
-            let error = match answer {
-                Some(Ok(response)) => return respond(response, connection, upstream, server, pools).await,
+            let mut error = match answer {
+                Some(Ok(response)) => {
+                    let status = response.status().as_u16();
+                    upstream.answered(&server, status);
+                    if let Some(same) = copy
+                        && upstream.is_retried(status)
+                        && tour.may_go_on()
+                    {
+                        discard(respond(response, connection, upstream, server, pools).await?).await;
+                        request = same;
+                        continue 'servers;
+                    }
+                    return respond(response, connection, upstream, server, pools).await;
+                }
                 Some(Err(error)) => error,
                 None => {
                     let (upstream, server, limit) =
                         (upstream.name.clone(), server.name().clone(), upstream.timeouts.response);
-                    return Err(ForwardError::TimedOut { upstream, server, limit });
+                    break (ForwardError::TimedOut { upstream, server, limit }, copy);
                 }
             };
-            match again(error, connection.reused(), copy) {
-                Ok(same) => request = same,
-                Err(source) => {
-                    if let Some(fault) = upload.and_then(|upload| upload.fault()) {
-                        return Err(fault.into());
-                    }
-                    let (upstream, server) = (upstream.name.clone(), server.name().clone());
-                    return Err(ForwardError::Broken { upstream, server, source });
+            let unsent = error.take_message();
+            let source = error.into_error();
+            if let Some(mut unsent) = unsent {
+                restore(&mut unsent);
+                request = unsent;
+                stale += 1;
+                if connection.reused() {
+                    continue;
                 }
+                upstream.failed(&server, &source);
+                last = Some(ForwardError::broken(upstream, &server, source));
+                continue 'servers;
+            }
+            if let Some(fault) = upload.and_then(|upload| upload.fault()) {
+                return Err(fault.into());
+            }
+            // An answer that is not HTTP is an answer: the server would give it again.
+            match copy {
+                Some(same) if connection.reused() && !source.is_parse() && !source.is_user() => request = same,
+                copy => break (ForwardError::broken(upstream, &server, source), copy),
             }
             stale += 1;
+        };
+        upstream.failed(&server, &error);
+        match copy {
+            Some(same) if tour.may_go_on() => request = same,
+            _ => return Err(error),
         }
+        tracing::debug!(upstream = %upstream.name, %error, "asking another server");
+        last = Some(error);
     }
-    let source = unreachable.unwrap_or_else(ConnectError::no_servers);
-    Err(ForwardError::Connect { upstream: upstream.name.clone(), source })
+}
+
+/// The request once more, if it may be carried out twice and its body can be sent again.
+fn copy(request: &Request<ClientBody>) -> Option<Request<ClientBody>> {
+    if !request.method().is_idempotent() || !request.body().is_kept() {
+        return None;
+    }
+    Head::of(request).with(request.body().again())
 }
 
 /// The head of a response; `None` when nothing came for `limit`, counted anew while an upload goes on.
@@ -184,38 +257,29 @@ async fn head(
     }
 }
 
-/// The request once more, if it may be sent again; or the error that ends it.
-fn again(
-    mut error: TrySendError<Request<ClientBody>>,
-    reused: bool,
-    copy: Option<Head>,
-) -> Result<Request<ClientBody>, hyper::Error> {
-    if let Some(unsent) = error.take_message() {
-        return if reused { Ok(unsent) } else { Err(error.into_error()) };
-    }
-    let error = error.into_error();
-    // An answer that is not HTTP is an answer: the server would give it again.
-    match copy {
-        Some(copy) if !error.is_parse() && !error.is_user() => Ok(copy.into_request()),
-        _ => Err(error),
-    }
-}
-
 async fn respond(
     response: Response<Incoming>,
     connection: Pooled<ClientBody>,
     upstream: &Upstream,
-    server: &Server,
+    server: Chosen<'_>,
     pools: &Arc<Pools<ClientBody>>,
-) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
+) -> Result<Answer, ForwardError> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ForwardError::Unasked { upstream: upstream.name.clone(), server: server.name().clone() });
     }
     let (mut parts, incoming) = response.into_parts();
     // How the server framed its answer is between it and us.
     parts.version = Version::HTTP_11;
-    let body = PooledBody::new(incoming, connection, Arc::clone(pools), upstream.timeouts.response).await;
+    let (pools, pause) = (Arc::clone(pools), upstream.timeouts.response);
+    let body = PooledBody::new(incoming, connection, pools, pause, server.ticket()).await;
     Ok(Response::from_parts(parts, Box::new(body)))
+}
+
+/// Reads a page that nobody wants, if that is quickly done.
+pub(super) async fn discard(answer: Answer) {
+    let page = Limited::new(answer.into_body(), MOST_OF_PAGE).collect();
+    // The connection is closed where it was not read to its end.
+    let _ = tokio::time::timeout(PAGE, page).await;
 }
 
 /// What is needed to send a request again, but for its body.

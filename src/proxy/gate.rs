@@ -1,7 +1,8 @@
 //! Everything that one configuration gives to requests. It never changes: a reload makes another one, and
 //! requests that began under the old one keep it until they end.
 
-use super::headers::identity::IdentityWriter;
+use super::authorized::MOST_HELD;
+use super::headers::identity::{BasicLogin, IdentityWriter};
 use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
 use super::headers::{OwnCredentials, OwnDigest};
@@ -21,8 +22,6 @@ use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::audit::Audit;
 use crate::upstream::Upstream;
-use crate::upstream::digest::Credentials;
-use crate::upstream::tls::ClientTls;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::collections::HashMap;
@@ -33,6 +32,8 @@ use std::sync::Arc;
 pub struct Gate {
     /// Grows with each configuration that was taken up.
     pub epoch: u64,
+    /// The upstreams, in the order of their names.
+    pub upstreams: Vec<Arc<RoutedUpstream>>,
     /// Routes by listener, host and path.
     pub router: Router<Route>,
     /// Gathers evidence.
@@ -66,10 +67,10 @@ pub struct GateParts {
     pub trust: HashMap<String, Arc<TrustSet>>,
     /// Names and TLS of the listeners, in the order of the configuration.
     pub listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
-    /// What was made of the upstreams' files, by their names.
-    pub upstream_tls: HashMap<String, Arc<ClientTls>>,
-    /// How upstreams are told who we are, by their names.
-    pub upstream_authorization: HashMap<String, Credentials>,
+    /// The upstreams, by their names.
+    pub upstreams: HashMap<String, Arc<Upstream>>,
+    /// What clients are logged in with at upstreams, by their names.
+    pub logins: HashMap<String, BasicLogin>,
     /// What was made of the routes' files, in the order of the configuration.
     pub routes: Vec<RouteParts>,
     /// Where verdicts go on record.
@@ -166,11 +167,20 @@ pub struct RoutedUpstream {
     /// Its place among the upstreams, from 0.
     pub index: usize,
     /// Its servers.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// Writes identity headers.
     pub identity: IdentityWriter,
     /// What it is told under a signature, if it is.
     pub assertion: Option<Asserted>,
+}
+
+impl RoutedUpstream {
+    /// The largest body that is held to be sent again, in octets: 0 for none.
+    #[must_use]
+    pub(super) fn most_held(&self, idempotent: bool) -> u64 {
+        let again = if idempotent && self.upstream.has_choice() { self.upstream.retries().body } else { 0 };
+        if self.upstream.authorization.is_some() { again.max(MOST_HELD) } else { again }
+    }
 }
 
 /// What an upstream is told under a signature.
@@ -226,25 +236,27 @@ impl Gate {
     /// # Errors
     /// When a route or header is not usable, which `config::check` has usually found before.
     pub fn new(config: &Config, mut parts: GateParts) -> Result<Self, GateError> {
-        let mut upstreams = HashMap::new();
+        let (mut upstreams, mut in_order) = (HashMap::new(), Vec::new());
         for (index, (name, settings)) in config.upstreams.iter().enumerate() {
             let identity = IdentityWriter::new(&settings.headers)
-                .map_err(|source| GateError::Header { upstream: name.clone(), source })?;
+                .map_err(|source| GateError::Header { upstream: name.clone(), source })?
+                .with_basic(parts.logins.remove(name));
             let assertion = settings.assertion.as_ref();
             let assertion =
                 assertion.map(|settings| asserted(name, settings, parts.assertions.as_ref())).transpose()?;
             let upstream = RoutedUpstream {
                 index,
-                upstream: Upstream::new(
-                    name,
-                    settings,
-                    parts.upstream_tls.get(name),
-                    parts.upstream_authorization.remove(name),
-                ),
+                upstream: parts.upstreams.get(name).map(Arc::clone).ok_or_else(|| GateError::Missing {
+                    route: format!("to {name}"),
+                    what: "upstream",
+                    name: name.clone(),
+                })?,
                 identity,
                 assertion,
             };
-            upstreams.insert(name.as_str(), Arc::new(upstream));
+            let upstream = Arc::new(upstream);
+            in_order.push(Arc::clone(&upstream));
+            upstreams.insert(name.as_str(), upstream);
         }
         let services = Services::new(parts.services)?;
         let mut made = std::mem::take(&mut parts.routes).into_iter();
@@ -269,6 +281,7 @@ impl Gate {
         });
         Ok(Self {
             epoch: parts.epoch,
+            upstreams: in_order,
             router: Router::new(parts.listeners.len(), entries)?,
             authenticator: parts.authenticator,
             trust: parts.trust,

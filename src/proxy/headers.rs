@@ -36,6 +36,11 @@ impl Prepared {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
+    /// Adds a field whose value is ready.
+    pub fn push_value(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.0.push((name.clone(), value));
+    }
+
     /// Adds a field. A value that cannot stand in a head is left out, which tells an upstream nothing; the
     /// writers of this module encode theirs so that it does not happen.
     pub fn push(&mut self, name: &HeaderName, value: String) {

@@ -21,6 +21,7 @@ pub mod serve;
 pub mod service;
 mod tunnel;
 pub mod upgrade;
+mod via;
 mod websocket;
 
 pub use client::Client;
@@ -62,7 +63,7 @@ use tokio::sync::watch;
 
 /// Says that the password was right, and what goes on from there (RFC 7616, section 3.5).
 const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
-/// When to try again after the database gave no answer, or there was no room for a body.
+/// When to try again after the database gave no answer, all servers were busy, or there was no room for a body.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What one worker thread has of its own, and the configuration that all share.
@@ -367,7 +368,7 @@ impl Exchange<'_> {
             // Nothing but the head was looked at.
             refusal = refusal.of_head();
         }
-        if matches!(reason, Reason::AccountsUnavailable | Reason::Overloaded) {
+        if matches!(reason, Reason::AccountsUnavailable | Reason::UpstreamBusy | Reason::Overloaded) {
             refusal = refusal.with_retry_after(RETRY_AFTER);
         }
         if let Some(wait) = about.credentials.and_then(|credentials| credentials.retry_after) {
@@ -386,6 +387,8 @@ impl Exchange<'_> {
         let reason = match error {
             ForwardError::TimedOut { .. } => Reason::UpstreamTimeout,
             ForwardError::Upload(fault) => refusal_of(*fault),
+            ForwardError::Busy { .. } => Reason::UpstreamBusy,
+            ForwardError::Loop { .. } => Reason::LoopDetected,
             ForwardError::Connect { .. }
             | ForwardError::Broken { .. }
             | ForwardError::Unasked { .. }

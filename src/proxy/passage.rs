@@ -11,14 +11,15 @@ use super::headers::{cookies, forwarded, remove_authorization};
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
-use super::{Exchange, Worker, authorized};
+use super::{Exchange, Worker, authorized, via};
 use crate::assertion::{Held, Subject};
 use crate::auth::decision::Permit;
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
-use crate::config::Method;
+use crate::config::{HashKey, Method};
 use crate::identity::claim::Claim;
 use crate::revocation::live::Key;
+use crate::upstream::balance::hash;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
@@ -54,12 +55,17 @@ impl Passage<'_> {
     ) -> Result<Response<ReplyBody>, ForwardError> {
         let Self { exchange, permit, upstream, route, target, .. } = self;
         let Parts { method, version, mut headers, mut extensions, .. } = head;
+        if via::goes_round(&headers) {
+            return Err(ForwardError::Loop { upstream: upstream.upstream.name.clone() });
+        }
         let running = Running::begin(exchange.client, &exchange.look, self.proof);
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
-        let incoming = match upstream.upstream.authorization {
-            Some(_) => authorized::held(incoming, exchange.gate.timeouts.idle, exchange.room()).await?,
-            None => incoming,
+        via::add(&mut headers, version);
+        let most = upstream.most_held(method.is_idempotent());
+        let incoming = match most {
+            0 => incoming,
+            most => authorized::held(incoming, most, exchange.gate.timeouts.idle, exchange.room()).await?,
         };
         let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);
         body.announce(&mut headers);
@@ -70,6 +76,7 @@ impl Passage<'_> {
         let switch =
             extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
         if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
+            let key = upstream.upstream.hashed_by().and_then(|by| self.key(by, &headers));
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
             let came_under = &exchange.client.connection.policy;
@@ -87,24 +94,35 @@ impl Passage<'_> {
                 address: exchange.address(),
             };
             let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
-            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, client, request, ended)).await?));
+            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, key, client, request, ended)).await?));
         }
+        let key = upstream.upstream.hashed_by().and_then(|by| self.key(by, &headers));
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
         let response = match upstream.upstream.authorization {
-            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, &worker.pools, request)).await?,
-            None => forward(permit, &upstream.upstream, &worker.pools, request).await?,
+            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, key, &worker.pools, request)).await?,
+            None => forward(permit, &upstream.upstream, key, &worker.pools, request).await?,
         };
         let mut response = passed_back(response);
         response.body_mut().run(running);
         Ok(response)
     }
 
+    /// What the request is hashed by, if it has that.
+    fn key(&self, by: &HashKey, headers: &HeaderMap) -> Option<u64> {
+        match by {
+            HashKey::Account => self.permit.identity().map(|identity| hash(identity.account.username.as_bytes())),
+            HashKey::ClientAddress => Some(hash(self.exchange.address().to_canonical().to_string().as_bytes())),
+            HashKey::Cookie(name) => cookies::value(headers, name).map(|value| hash(value.as_bytes())),
+            HashKey::Header(name) => headers.get(name).map(|value| hash(value.as_bytes())),
+        }
+    }
+
     /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.
     fn tell(&self, headers: &mut HeaderMap) {
         let Self { exchange, permit, upstream, standing, .. } = self;
         remove_authorization(headers, &self.route.own_credentials);
-        if upstream.upstream.authorization.is_some() {
+        if upstream.upstream.authorization.is_some() || upstream.identity.logs_in() {
             // The upstream knows us, and what the client says of itself is not for another domain to see.
             headers.remove(AUTHORIZATION);
         }

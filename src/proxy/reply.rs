@@ -50,8 +50,9 @@ pub fn status(reason: Reason) -> StatusCode {
         Reason::NoRoute => StatusCode::NOT_FOUND,
         Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-        Reason::AccountsUnavailable | Reason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::AccountsUnavailable | Reason::UpstreamBusy | Reason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::UpstreamUnavailable => StatusCode::BAD_GATEWAY,
+        Reason::LoopDetected => StatusCode::LOOP_DETECTED,
         Reason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }

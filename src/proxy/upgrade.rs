@@ -7,8 +7,7 @@ use super::forward::{ForwardError, Head};
 use super::tunnel::{Protocol, tunnel};
 use crate::auth::decision::Permit;
 use crate::base::reason::Reason;
-use crate::upstream::pool::{ConnectError, open};
-use crate::upstream::{Server, Upstream};
+use crate::upstream::{Server, Ticket, Tour, Upstream, open_for_one};
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -16,6 +15,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Sends an upgrade request, with its `Upgrade` and `Connection`, to an upstream. If it switches, what comes and goes is passed on by a task of
 /// its own, until `ended` says why it must end; else its response is an ordinary one.
@@ -25,6 +25,7 @@ use std::future::Future;
 pub async fn upgrade(
     _: &Permit,
     upstream: &Upstream,
+    key: Option<u64>,
     client: OnUpgrade,
     request: Request<ClientBody>,
     ended: impl Future<Output = Reason> + Send + 'static,
@@ -34,50 +35,65 @@ pub async fn upgrade(
     let protocol = if websocket { Protocol::WebSocket } else { Protocol::Other };
     let mut asked = Asked::new(upstream);
     let again = upstream.authorization.as_ref().map(|_| Head::of(&request));
-    let mut response = ask(upstream, upstream.in_turn(), request, |to, what| asked.prepare(to, what)).await?;
+    let (mut response, mut ticket) =
+        ask(upstream, upstream.tour(key), request, |to, what| asked.prepare(to, what)).await?;
     if let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
         asked.challenged(response.headers())?;
-        let same = asked.server.into_iter();
-        response = ask(upstream, same, again.into_request(), |to, what| asked.prepare(to, what)).await?;
+        let same = asked.server.clone().map_or_else(|| upstream.tour(key), |server| upstream.tour_to(server));
+        drop(ticket);
+        (response, ticket) = ask(upstream, same, again.into_request(), |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut response)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let server = hyper::upgrade::on(&mut response);
-        tokio::spawn(tunnel(client, server, protocol, ended));
+        tokio::spawn(async move {
+            tunnel(client, server, protocol, ended).await;
+            // It was under way at the server until now.
+            drop(ticket);
+        });
     }
     Ok(response)
 }
 
-/// Sends the request over a connection of its own to one of these servers; `prepare` makes it ready for each.
-async fn ask<'u>(
-    upstream: &'u Upstream,
-    servers: impl Iterator<Item = &'u Server>,
+/// Sends the request over a connection of its own to one of the servers of this tour; `prepare` makes it ready for each. Gives
+/// the place at the server, too.
+async fn ask(
+    upstream: &Upstream,
+    mut tour: Tour<'_>,
     mut request: Request<ClientBody>,
-    mut prepare: impl FnMut(&'u Server, &mut Request<ClientBody>),
-) -> Result<Response<Incoming>, ForwardError> {
-    let mut unreachable = None;
-    for server in servers {
-        let stream = match open(server, upstream.timeouts.connect).await {
+    mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
+) -> Result<(Response<Incoming>, Option<Ticket>), ForwardError> {
+    let name = || upstream.name.clone();
+    let mut last = None;
+    loop {
+        let server = match tour.next().await {
+            Ok(Some(server)) => server,
+            Ok(None) => return Err(last.unwrap_or_else(|| ForwardError::nobody(upstream))),
+            Err(source) => return Err(ForwardError::Busy { upstream: name(), source }),
+        };
+        let stream = match open_for_one(&server, upstream.timeouts.connect).await {
             Ok(stream) => stream,
-            Err(error) => {
-                unreachable = Some(error);
+            Err(source) => {
+                upstream.failed(&server, &source);
+                last = Some(ForwardError::Connect { upstream: name(), source });
                 continue;
             }
         };
-        let name = || upstream.name.clone();
-        let broken = |source| ForwardError::Broken { upstream: name(), server: server.name().clone(), source };
+        let failed = |error: ForwardError| {
+            upstream.failed(&server, &error);
+            error
+        };
+        let broken = |source| failed(ForwardError::broken(upstream, &server, source));
         let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(driver.with_upgrades());
         *request.version_mut() = Version::HTTP_11;
-        prepare(server, &mut request);
+        prepare(&server, &mut request);
         let limit = upstream.timeouts.response;
-        return tokio::time::timeout(limit, sender.send_request(request))
+        let response = tokio::time::timeout(limit, sender.send_request(request))
             .await
-            .map_err(|_| ForwardError::TimedOut { upstream: name(), server: server.name().clone(), limit })?
-            .map_err(broken);
+            .map_err(|_| failed(ForwardError::TimedOut { upstream: name(), server: server.name().clone(), limit }))?
+            .map_err(broken)?;
+        upstream.answered(&server, response.status().as_u16());
+        return Ok((response, server.ticket()));
     }
-    Err(ForwardError::Connect {
-        upstream: upstream.name.clone(),
-        source: unreachable.unwrap_or_else(ConnectError::no_servers),
-    })
 }

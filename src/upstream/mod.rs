@@ -1,19 +1,46 @@
-//! Where requests go: the servers of an upstream, taken in turn, the pools of connections to them, TLS, and who we are there.
-//! What is sent there, and what becomes of a failure, is `proxy::forward`'s business.
+//! Where requests go: the servers of an upstream, which of them are fit and whose turn it is, the pools of connections to
+//! them, TLS, and who we are there. What is sent there, and what becomes of a failure, is `proxy::forward`'s business.
+//!
+//! What all workers share is read without a lock: the [`choice`] for a request is made by a view that is exchanged when
+//! the state of a server changes, which [`keep`] sees to on the control runtime. An upstream of one server that has one
+//! address and no limits has no view, and nothing of it is counted.
 
+pub mod balance;
+mod budget;
+mod checks;
+pub mod choice;
+mod connect;
 pub mod digest;
+pub mod health;
+mod keep;
 pub mod pool;
+mod resolve;
+mod server;
 mod stream;
 pub mod tls;
 
+pub use choice::{Busy, Chosen, Ticket, Tour};
+pub use connect::{ConnectError, open_for_one};
+pub use health::State;
+pub use resolve::Names;
+pub use server::{Server, Standing};
 pub use stream::Stream;
 
-use crate::config::{self, ServerName, UpstreamTimeouts};
+use crate::config::{self, Balance, Balancing, HashKey, HttpVersion, UpstreamServer, UpstreamTimeouts, names_status};
+use arc_swap::ArcSwap;
+use balance::{Candidate, Plan};
+use budget::Purses;
+use choice::{Queue, View};
 use digest::Credentials;
+use health::most_ejected;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 use tls::ClientTls;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 /// Servers that answer the same requests.
 #[derive(Debug)]
@@ -24,50 +51,30 @@ pub struct Upstream {
     pub timeouts: UpstreamTimeouts,
     /// How its servers are told who we are, if they ask for a password.
     pub authorization: Option<Credentials>,
-    servers: Vec<Server>,
-    turn: AtomicUsize,
-}
-
-/// One server, and how it is spoken to.
-#[derive(Debug, Clone)]
-pub struct Server {
-    key: Key,
+    balancing: Balancing,
     tls: Option<Arc<ClientTls>>,
+    http: HttpVersion,
+    /// The one server, where nothing can be chosen and nothing is counted.
+    only: Option<Arc<Server>>,
+    view: ArcSwap<View>,
+    /// By the entries of the configuration. Held while anything is changed.
+    members: Mutex<Vec<Member>>,
+    queue: Option<Arc<Queue>>,
+    purses: Purses,
+    /// Says that something has changed.
+    changed: Arc<Notify>,
+    keepers: OnceLock<Vec<AbortHandle>>,
 }
 
-/// What tells connections apart: what goes to one server over TLS was opened with one certificate of ours, and under
-/// one idea of whom the server must show to be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    name: ServerName,
-    /// [`ClientTls::number`], or 0 in clear text.
-    tls: u64,
-}
-
-impl Server {
-    /// A server that is spoken to in this way.
-    #[must_use]
-    pub fn new(name: ServerName, tls: Option<Arc<ClientTls>>) -> Self {
-        Self { key: Key { name, tls: tls.as_ref().map_or(0, |tls| tls.number()) }, tls }
-    }
-
-    /// Host and port.
-    #[must_use]
-    pub fn name(&self) -> &ServerName {
-        &self.key.name
-    }
-
-    /// How it is spoken to over TLS.
-    #[must_use]
-    pub fn tls(&self) -> Option<&ClientTls> {
-        self.tls.as_deref()
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key.name.fmt(f)
-    }
+/// An entry of `servers`, and what it stands for.
+#[derive(Debug)]
+struct Member {
+    settings: UpstreamServer,
+    servers: Vec<Arc<Server>>,
+    /// Whether its name has ever been resolved.
+    resolved: bool,
+    /// Why that cannot be done at the moment.
+    fault: Option<String>,
 }
 
 impl Upstream {
@@ -79,46 +86,224 @@ impl Upstream {
         tls: Option<&Arc<ClientTls>>,
         authorization: Option<Credentials>,
     ) -> Self {
-        Self {
+        let server = |server: &UpstreamServer| Arc::new(Server::new(server, None, tls.cloned(), settings.http));
+        let members: Vec<Member> = settings
+            .servers
+            .iter()
+            .map(|settings| Member {
+                settings: settings.clone(),
+                servers: vec![server(settings)],
+                resolved: false,
+                fault: None,
+            })
+            .collect();
+        let balancing = settings.balancing.clone();
+        let plain = balancing.limits.requests.is_none() && balancing.health.is_none();
+        let only = match &*members {
+            [Member { settings, servers, .. }] if plain && is_one_address(settings) => servers.first().cloned(),
+            _ => None,
+        };
+        let upstream = Self {
             name: name.to_owned(),
             timeouts: settings.timeouts.clone(),
             authorization,
-            servers: settings.servers.iter().map(|server| Server::new(server.clone(), tls.map(Arc::clone))).collect(),
-            turn: AtomicUsize::new(0),
+            queue: balancing.limits.requests.map(|_| Arc::default()),
+            purses: Purses::new(balancing.retries.budget),
+            balancing,
+            tls: tls.cloned(),
+            http: settings.http,
+            only,
+            view: ArcSwap::default(),
+            members: Mutex::new(members),
+            changed: Arc::default(),
+            keepers: OnceLock::new(),
+        };
+        upstream.refresh(Instant::now());
+        upstream
+    }
+
+    /// The servers for one request, which is hashed by this key if the upstream is balanced so.
+    #[must_use]
+    pub fn tour(&self, key: Option<u64>) -> Tour<'_> {
+        Tour::new(self, key)
+    }
+
+    /// This server alone, for a request that goes on with what it began there.
+    #[must_use]
+    pub fn tour_to(&self, server: Arc<Server>) -> Tour<'_> {
+        Tour::to(self, server)
+    }
+
+    /// What requests are hashed by.
+    #[must_use]
+    pub fn hashed_by(&self) -> Option<&HashKey> {
+        match &self.balancing.balance {
+            Balance::Hash(key) => Some(key),
+            _ => None,
         }
     }
 
-    /// All servers, each once, starting with the one whose turn it is: the others are for when it cannot be
-    /// reached.
-    pub fn in_turn(&self) -> impl Iterator<Item = &Server> {
-        let first = match self.servers.len() {
-            0 | 1 => 0,
-            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
-        };
-        self.servers.iter().cycle().skip(first).take(self.servers.len())
+    /// How its servers are spoken to over TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Arc<ClientTls>> {
+        self.tls.as_ref()
     }
+
+    /// What becomes of requests that a server has failed.
+    #[must_use]
+    pub fn retries(&self) -> &config::Retries {
+        &self.balancing.retries
+    }
+
+    /// Whether another server than the one that was asked may be there.
+    #[must_use]
+    pub fn has_choice(&self) -> bool {
+        self.only.is_none()
+    }
+
+    /// What is known of each server.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.members().iter().flat_map(|member| &member.servers).map(|server| server.standing()).collect()
+    }
+
+    /// Why no request can be served, as far as that is known of each server.
+    #[must_use]
+    pub fn why_nobody(&self) -> String {
+        let members = self.members();
+        let told = members.iter().flat_map(|member| {
+            let fault = member.fault.iter().map(|why| format!("{} cannot be resolved: {why}", member.settings.name));
+            let state = |server: &Arc<Server>| format!("{server} is {}", server.condition().state().as_str());
+            fault.chain(member.servers.iter().map(state)).collect::<Vec<_>>()
+        });
+        told.take(8).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether an answer of this status is another server's to give.
+    #[must_use]
+    pub fn is_retried(&self, status: u16) -> bool {
+        names_status(&self.balancing.retries.statuses, status)
+    }
+
+    /// A server has answered with this status.
+    pub fn answered(&self, server: &Arc<Server>, status: u16) {
+        if self.only.is_some() {
+            return;
+        }
+        match &self.balancing.ejection {
+            Some(ejection) if names_status(&ejection.statuses, status) => {
+                self.failed(server, &format_args!("it answers with status {status}"));
+            }
+            // Mostly there is nothing to take back, and nothing is written that other cores read.
+            _ if server.tally.in_a_row.load(Relaxed) == 0 => {}
+            _ => server.tally.in_a_row.store(0, Relaxed),
+        }
+    }
+
+    /// A server has failed a request.
+    pub fn failed(&self, server: &Arc<Server>, why: &dyn fmt::Display) {
+        server.tally.failures.fetch_add(1, Relaxed);
+        let in_a_row = server.tally.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
+        let Some(settings) = self.balancing.ejection.as_ref().filter(|_| self.only.is_none()) else { return };
+        let now = Instant::now();
+        if in_a_row < settings.failures && !server.condition().is_on_probation(now) {
+            return;
+        }
+        // All changes are made one after the other, so that none of them ejects the last server.
+        let members = self.members();
+        let states = members.iter().flat_map(|member| &member.servers);
+        let states: Vec<State> = states.map(|server| server.condition().state()).collect();
+        let count = |state| states.iter().filter(|known| **known == state).count();
+        let mut condition = server.condition();
+        let allowed = count(State::Ejected) < most_ejected(states.len(), settings.share);
+        if condition.state() != State::Up || !allowed || count(State::Up) < 2 {
+            return;
+        }
+        let period = condition.eject(settings, now);
+        drop(condition);
+        server.tally.in_a_row.store(0, Relaxed);
+        server.tally.ejections.fetch_add(1, Relaxed);
+        self.renew(&members, now);
+        drop(members);
+        self.changed.notify_one();
+        tracing::warn!(upstream = %self.name, %server, %why, in_a_row, ?period, "a server that fails requests gets none for a while");
+    }
+
+    /// An active check was passed, or not for this reason.
+    pub(crate) fn checked(&self, server: &Arc<Server>, outcome: Result<(), String>) {
+        let Some(settings) = &self.balancing.health else { return };
+        let now = Instant::now();
+        let members = self.members();
+        let changed = server.condition().checked(outcome.is_ok(), settings, now);
+        if !changed {
+            return;
+        }
+        self.renew(&members, now);
+        drop(members);
+        self.changed.notify_one();
+        match outcome {
+            Ok(()) => tracing::info!(upstream = %self.name, %server, "a server passes its checks again"),
+            Err(why) => {
+                tracing::warn!(upstream = %self.name, %server, why, "a server fails its checks and gets no requests")
+            }
+        }
+    }
+
+    /// Takes up what time has changed.
+    fn refresh(&self, now: Instant) {
+        let members = self.members();
+        for server in members.iter().flat_map(|member| &member.servers) {
+            if server.condition().passed(now) {
+                tracing::info!(upstream = %self.name, %server, "a server that failed requests gets some again");
+            }
+        }
+        self.renew(&members, now);
+    }
+
+    /// Makes the view that requests are spread by.
+    fn renew(&self, members: &[Member], now: Instant) {
+        let servers: Box<[Arc<Server>]> = members.iter().flat_map(|member| &member.servers).cloned().collect();
+        let plan = |backup: bool| {
+            Plan::new(servers.iter().enumerate().filter(|(_, server)| server.backup == backup).filter_map(
+                |(index, server)| {
+                    let condition = server.condition();
+                    let back_for = condition.back_for(now);
+                    let weight = balance::parts(server.weight, back_for, self.balancing.slow_start);
+                    (condition.state() == State::Up).then_some(Candidate { index, weight, key: server.hash })
+                },
+            ))
+        };
+        let (main, backups) = (plan(false), plan(true));
+        self.view.store(Arc::new(View { servers, main, backups }));
+    }
+
+    /// When something changes by itself: an ejection is over, or a server that starts slowly gets more.
+    fn next_change(&self, now: Instant) -> Option<Instant> {
+        let slow_start = self.balancing.slow_start;
+        let members = self.members();
+        let times = members.iter().flat_map(|member| &member.servers).flat_map(|server| {
+            let condition = server.condition();
+            let starting = condition.back_for(now).is_some_and(|back_for| back_for < slow_start);
+            [condition.due(), starting.then(|| now + (slow_start / 16).max(keep::LEAST_PAUSE))]
+        });
+        times.flatten().min()
+    }
+
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.keepers.get().into_iter().flatten().for_each(AbortHandle::abort);
+    }
+}
+
+/// Whether a server can be no more than one: a name may have several addresses.
+fn is_one_address(settings: &UpstreamServer) -> bool {
+    settings.name.socket().is_some() || settings.name.host.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn servers_are_taken_in_turn_and_each_once() {
-        let server = |port| Server::new(ServerName { host: "127.0.0.1".to_owned(), port }, None);
-        let second = Duration::from_secs(1);
-        let upstream = Upstream {
-            name: "app".to_owned(),
-            timeouts: UpstreamTimeouts { connect: second, response: second, idle: second },
-            authorization: None,
-            servers: vec![server(1), server(2), server(3)],
-            turn: AtomicUsize::new(0),
-        };
-        let ports = || upstream.in_turn().map(|server| server.name().port).collect::<Vec<_>>();
-        assert_eq!(ports(), [1, 2, 3]);
-        assert_eq!(ports(), [2, 3, 1]);
-        assert_eq!(ports(), [3, 1, 2]);
-        assert_eq!(ports(), [1, 2, 3]);
-    }
-}
+mod tests;

@@ -1,18 +1,27 @@
-//! Kept connections to the servers of an upstream, one set for each worker (RFC 9112, section 9.3).
+//! Kept connections to the servers of an upstream, one set for each worker (RFC 9112, section 9.3; RFC 9113, section 9.1).
 //!
-//! A connection's driver is polled by the task that uses the connection: no dispatcher task and no channel
+//! An HTTP/1.1 connection's driver is polled by the task that uses the connection: no dispatcher task and no channel
 //! stand between a request and its upstream, which saves two wake-ups a request. While a connection is
-//! kept nobody polls it, so it is polled once when it is taken again, and by [`Pools::sweep`] meanwhile.
+//! kept nobody polls it, so it is polled once when it is taken again, and by [`Pools::sweep`] meanwhile. An HTTP/2 connection
+//! is many requests' at once, and driven by a task of its own.
 
-use super::{Key, Server, Stream};
-use crate::config::{ServerName, UpstreamTimeouts};
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+mod body;
+mod shared;
+
+pub use body::{BodyError, PooledBody};
+
+use super::checks::speaks_two;
+use super::connect::{ConnectError, open};
+use super::server::Key;
+use super::{Server, Stream};
+use crate::config::UpstreamTimeouts;
+use http::{Request, Response, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use shared::{Shared, Stream2};
 use std::collections::HashMap;
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -20,7 +29,6 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 
 /// Idle connections kept for each server and worker.
 const MOST_IDLE: usize = 256;
@@ -31,23 +39,33 @@ const MOST_FIELDS: usize = 256;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A connection to one server, and what drives it.
+/// A connection to one server, or a share of one, and what drives it.
 pub struct Pooled<B: Body + 'static> {
     key: Key,
-    sender: SendRequest<B>,
+    wire: Wire<B>,
     /// How long it is kept unused.
     keep: Duration,
-    /// `None` once it has ended.
-    driver: Option<Driver<B>>,
     reused: bool,
+}
+
+enum Wire<B: Body + 'static> {
+    /// For one request at a time.
+    One {
+        sender: SendRequest<B>,
+        /// `None` once it has ended.
+        driver: Option<Driver<B>>,
+    },
+    /// One stream of many.
+    Two(Stream2<B>),
 }
 
 /// In a box, because a connection goes from hand to hand several times a request.
 type Driver<B> = Box<http1::Connection<TokioIo<Stream>, B>>;
 
-/// The idle connections of one worker.
+/// The connections of one worker.
 pub struct Pools<B: Body + 'static> {
     idle: Mutex<HashMap<Key, Vec<Idle<B>>>>,
+    shared: Shared<B>,
 }
 
 struct Idle<B: Body + 'static> {
@@ -55,58 +73,39 @@ struct Idle<B: Body + 'static> {
     since: Instant,
 }
 
-/// No connection could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Name resolution or connecting failed.
-    #[error("cannot connect to {server}: {source}")]
-    Failed {
-        /// The server.
-        server: ServerName,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It took longer than `timeouts.connect`.
-    #[error("cannot connect to {server}: no answer within {limit:?}")]
-    TimedOut {
-        /// The server.
-        server: ServerName,
-        /// The limit.
-        limit: Duration,
-    },
-    /// TLS did not come about.
-    #[error("cannot connect to {server} over TLS: {why}")]
-    Tls {
-        /// The server.
-        server: ServerName,
-        /// Whose certificate was refused by whom, and why.
-        why: String,
-    },
-}
-
-impl ConnectError {
-    /// What an upstream without servers says; a checked configuration has none such.
-    #[must_use]
-    pub fn no_servers() -> Self {
-        let server = ServerName { host: "-".to_owned(), port: 0 };
-        Self::Failed { server, source: std::io::Error::other("the upstream has no servers") }
-    }
-}
-
 impl<B> Pools<B>
 where
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
     /// No connections yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { idle: Mutex::default() })
+        Arc::new(Self { idle: Mutex::default(), shared: Shared::new() })
     }
 
-    /// The connection used last, if one is still open and was not kept for too long.
-    pub async fn take(&self, server: &Server) -> Option<Pooled<B>> {
+    /// A connection to a server: with `kept`, the one used last if one is still open and was not kept for too long; else a
+    /// new one. Over HTTP/2, a share of one that has room.
+    ///
+    /// # Errors
+    /// When the name has no address, nobody listens there, TLS fails, or it takes longer than `timeouts.connect`.
+    pub async fn connection(
+        &self,
+        server: &Server,
+        timeouts: &UpstreamTimeouts,
+        kept: bool,
+    ) -> Result<Pooled<B>, ConnectError> {
+        if server.speaks_two() {
+            return Box::pin(self.shared_connection(server, timeouts, kept)).await;
+        }
+        match if kept { self.take(server).await } else { None } {
+            Some(connection) => Ok(connection),
+            None => Box::pin(Pooled::connect(server, timeouts)).await,
+        }
+    }
+
+    async fn take(&self, server: &Server) -> Option<Pooled<B>> {
         loop {
             let kept = self.with(|map| map.get_mut(&server.key).and_then(Vec::pop))?;
             let mut connection = kept.connection;
@@ -143,6 +142,7 @@ where
                 !kept.is_empty()
             });
         });
+        self.shared.sweep();
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Vec<Idle<B>>>) -> T) -> T {
@@ -152,26 +152,24 @@ where
 
 impl<B> Pooled<B>
 where
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// Connects to a server.
-    ///
-    /// # Errors
-    /// When the name has no address, nobody listens there, TLS fails, or it takes longer than `timeouts.connect`.
-    pub async fn connect(server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
+    async fn connect(server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
         let stream = open(server, timeouts.connect).await?;
+        Self::over(stream, server, timeouts).await
+    }
+
+    async fn over(stream: Stream, server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MOST_HEAD)
             .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| {
-                let server = server.name().clone();
-                ConnectError::Failed { server, source: std::io::Error::other(error) }
-            })?;
-        Ok(Self { key: server.key.clone(), sender, keep: timeouts.idle, driver: Some(Box::new(driver)), reused: false })
+            .map_err(|error| ConnectError::of_http(server, error))?;
+        let wire = Wire::One { sender, driver: Some(Box::new(driver)) };
+        Ok(Self { key: server.key.clone(), wire, keep: timeouts.idle, reused: false })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -180,13 +178,17 @@ where
         self.reused
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request, whose URI is a path and which has a `Host`, and waits for the head of its response.
     ///
     /// # Errors
     /// What hyper says; with the request, if none of it was sent.
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        let driver = &mut self.driver;
+        let (sender, driver) = match &mut self.wire {
+            Wire::One { sender, driver } => (sender, driver),
+            // In a box of its own, since most connections are of the other kind.
+            Wire::Two(stream) => return Box::pin(stream.send(request)).await,
+        };
+        let mut response = pin!(sender.try_send_request(request));
         poll_fn(|cx| {
             if let Poll::Ready(response) = response.as_mut().poll(cx) {
                 return Poll::Ready(response);
@@ -198,9 +200,23 @@ where
         .await
     }
 
+    /// Whether another request can be sent over it once this one is answered.
     fn usable(&mut self, cx: &mut Context<'_>) -> bool {
-        drive(&mut self.driver, cx);
-        self.driver.is_some() && self.sender.is_ready()
+        match &mut self.wire {
+            Wire::One { sender, driver } => {
+                drive(driver, cx);
+                driver.is_some() && sender.is_ready()
+            }
+            // What is shared is kept elsewhere.
+            Wire::Two(_) => false,
+        }
+    }
+}
+
+/// Makes a request that was not sent what it was before, whatever it was to be sent over.
+pub fn restore<B>(request: &mut Request<B>) {
+    if request.version() == Version::HTTP_2 {
+        shared::to_one(request);
     }
 }
 
@@ -218,138 +234,39 @@ where
     }
 }
 
-/// Opens a connection to a server: each address of its name in turn, and then TLS if it is spoken to so.
-///
-/// # Errors
-/// When the name has no address, nobody listens there, TLS fails, or all of it takes longer than `limit`.
-pub async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
-    let name = || server.name().clone();
-    let connecting = async {
-        let address = (server.name().host.as_str(), server.name().port);
-        let failed = |source| ConnectError::Failed { server: name(), source };
-        let stream = TcpStream::connect(address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        Ok(match server.tls() {
-            None => Stream::Plain(stream),
-            Some(tls) => {
-                let stream = tls.connect(server.name(), stream).await;
-                Stream::Tls(Box::new(stream.map_err(|why| ConnectError::Tls { server: name(), why })?))
-            }
-        })
-    };
-    match tokio::time::timeout(limit, connecting).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(ConnectError::TimedOut { server: name(), limit }),
-    }
-}
-
-/// The body of a response, which drives the connection that it comes over and gives it back at its end.
-pub struct PooledBody<B: Body + 'static>
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    incoming: Incoming,
-    connection: Option<Pooled<B>>,
-    pools: Arc<Pools<B>>,
-    /// How long the server may pause.
-    pause: Duration,
-    /// Running while the server pauses.
-    pausing: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-/// The rest of a response did not come.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// The connection broke off, or what came over it is not HTTP.
-    #[error("the upstream broke off its answer: {0}")]
-    Broken(#[from] hyper::Error),
-    /// Nothing came for `timeouts.response`.
-    #[error("the upstream paused its answer for {0:?}")]
-    Paused(Duration),
-}
-
-impl<B> PooledBody<B>
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    /// The body of a response that came over this connection; it may pause for `pause`.
-    pub async fn new(incoming: Incoming, connection: Pooled<B>, pools: Arc<Pools<B>>, pause: Duration) -> Self {
-        let mut body = Self { incoming, connection: Some(connection), pools, pause, pausing: None };
-        if body.incoming.is_end_stream() {
-            poll_fn(|cx| {
-                body.release(cx);
-                Poll::Ready(())
-            })
-            .await;
-        }
-        body
-    }
-
-    fn release(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut connection) = self.connection.take()
-            && connection.usable(cx)
-        {
-            self.pools.put(connection);
-        }
-    }
-
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        let Some(connection) = &mut self.connection else { return Poll::Pending };
-        drive(&mut connection.driver, cx);
-        Pin::new(&mut self.incoming).poll_frame(cx)
-    }
-}
-
-impl<B> Body for PooledBody<B>
+impl<B> Pools<B>
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.poll_incoming(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.pausing = None;
-                if self.incoming.is_end_stream() {
-                    self.release(cx);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.connection = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
-            Poll::Ready(None) => {
-                self.release(cx);
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let pause = self.pause;
-                let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                if pausing.as_mut().poll(cx).is_ready() {
-                    self.connection = None;
-                    return Poll::Ready(Some(Err(BodyError::Paused(pause))));
-                }
-                Poll::Pending
-            }
+    /// A share of a connection that has room for another stream, or of a new one. Only one is opened at a time to each
+    /// server: who waited for it mostly finds room on it.
+    async fn shared_connection(
+        &self,
+        server: &Server,
+        timeouts: &UpstreamTimeouts,
+        kept: bool,
+    ) -> Result<Pooled<B>, ConnectError> {
+        let of = |wire, reused| Pooled { key: server.key.clone(), wire, keep: timeouts.idle, reused };
+        if kept && let Some(stream) = self.shared.take(&server.key) {
+            return Ok(of(Wire::Two(stream), true));
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        // Where the server has chosen HTTP/1.1.
+        if kept && let Some(connection) = self.take(server).await {
+            return Ok(connection);
+        }
+        let opening = self.shared.opening(&server.key);
+        let _turn = opening.lock().await;
+        if kept && let Some(stream) = self.shared.take(&server.key) {
+            return Ok(of(Wire::Two(stream), true));
+        }
+        let stream = open(server, timeouts.connect).await?;
+        if !speaks_two(&stream, server) {
+            return Pooled::over(stream, server, timeouts).await;
+        }
+        let scheme = if server.tls().is_some() { "https" } else { "http" };
+        let stream = self.shared.open(stream, &server.key, scheme, timeouts.idle).await;
+        stream.map(|stream| of(Wire::Two(stream), false)).map_err(|error| ConnectError::of_http(server, error))
     }
 }

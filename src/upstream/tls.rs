@@ -4,9 +4,10 @@
 //! the configuration is trusted to make unnecessary.
 
 use crate::config::ServerName;
-use rustls::client::ClientConfig;
+use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::{self, CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, CertificateError, RootCertStore};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub struct ClientTls {
     /// No other one of this process has it: connections that were made by another one are not ours.
     number: u64,
     connector: TlsConnector,
+    /// The same with HTTP/2 on offer before HTTP/1.1.
+    connector_two: TlsConnector,
+    /// What it was made of, hashed.
+    fingerprint: [u8; 32],
     /// The name that certificates must be for, if not the server's own.
     name: Option<String>,
     shows_certificate: bool,
@@ -48,6 +53,25 @@ pub enum SetupError {
     Library(rustls::Error),
 }
 
+impl Material {
+    /// A hash of all of it: each part with its length before it.
+    fn fingerprint(&self, name: Option<&str>) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        add(name.unwrap_or_default().as_bytes());
+        self.authorities.iter().for_each(|authority| add(authority));
+        if let Some((chain, key)) = &self.credential {
+            add(b"credential");
+            chain.iter().for_each(|certificate| add(certificate));
+            add(key.secret_der());
+        }
+        hash.finalize().into()
+    }
+}
+
 impl ClientTls {
     /// With what the files hold; `name` is what certificates must be for, if not the server's own name.
     ///
@@ -55,6 +79,7 @@ impl ClientTls {
     /// When a certificate or the key cannot be used.
     pub fn new(material: Material, name: Option<String>) -> Result<Self, SetupError> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let fingerprint = material.fingerprint(name.as_deref());
         let mut roots = RootCertStore::empty();
         for authority in material.authorities {
             roots.add(authority).map_err(SetupError::Authority)?;
@@ -68,9 +93,15 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut config_two = config.clone();
+        config_two.alpn_protocols.insert(0, b"h2".to_vec());
+        // Sessions of one are none of the other: the protocol belongs to them (RFC 8446, section 4.6.1).
+        config_two.resumption = Resumption::default();
         Ok(Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             connector: TlsConnector::from(Arc::new(config)),
+            connector_two: TlsConnector::from(Arc::new(config_two)),
+            fingerprint,
             name,
             shows_certificate,
         })
@@ -82,15 +113,27 @@ impl ClientTls {
         self.number
     }
 
-    /// Begins TLS on a connection to this server.
+    /// Whether another one was made of the same, so that connections of both are alike.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+
+    /// Begins TLS on a connection to this server, with HTTP/2 on offer if it says `two`.
     ///
     /// # Errors
     /// What failed, in words for the log: whose certificate was refused by whom, and why.
-    pub async fn connect(&self, server: &ServerName, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub async fn connect(
+        &self,
+        server: &ServerName,
+        stream: TcpStream,
+        two: bool,
+    ) -> Result<TlsStream<TcpStream>, String> {
+        let connector = if two { &self.connector_two } else { &self.connector };
         let name = self.name.as_deref().unwrap_or(&server.host);
         let expected = pki_types::ServerName::try_from(name.to_owned())
             .map_err(|_| format!("no certificate can be for the name {name:?}"))?;
-        self.connector.connect(expected, stream).await.map_err(|error| self.why(name, &error))
+        connector.connect(expected, stream).await.map_err(|error| self.why(name, &error))
     }
 
     /// What a failed handshake means.

@@ -99,6 +99,6 @@ mod tests {
         let loaded = config::load(&path).unwrap();
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
         assert_eq!(loaded.config.listeners[0].address.to_string(), "127.0.0.1:8443");
-        assert_eq!(loaded.config.upstreams["whoami"].servers[0].port, 8080);
+        assert_eq!(loaded.config.upstreams["whoami"].servers[0].name.port, 8080);
     }
 }

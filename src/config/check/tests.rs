@@ -447,6 +447,138 @@ fn a_faulty_directory_of_people_is_refused() {
 }
 
 #[test]
+fn faulty_balancing_is_refused() {
+    let with = |keys: &str| upstream(&format!("servers: ['http://a', 'http://b'], {keys}"));
+    let servers = |servers: &str| upstream(&format!("servers: [{servers}]"));
+    let at = |key: &str| format!("upstreams.app{key}");
+    let (health, ejection, retries) = (
+        |keys: &str| with(&format!("health: {{{keys}}}")),
+        |keys: &str| with(&format!("ejection: {{{keys}}}")),
+        |keys: &str| with(&format!("retries: {{{keys}}}")),
+    );
+    assert_faults(
+        Severity::Error,
+        &[
+            (servers("'http://a', 'http://a'"), &at(".servers"), "twice"),
+            (servers("{url: 'http://a', backup: true}"), &at(".servers"), "backups of nothing"),
+            (servers("{weight: 2}"), &at(".servers[0].url"), "missing"),
+            (servers("{url: 'http://a', weight: 0}"), &at(".servers[0].weight"), "0"),
+            (servers("{url: 'http://a', weight: 257}"), &at(".servers[0].weight"), "from 1 to 256"),
+            (servers("'unix:app.sock'"), &at(".servers[0]"), "unix:/path"),
+            (servers(&format!("'unix:/{}'", "a".repeat(107))), &at(".servers[0]"), "107 octets"),
+            (servers("'unix:/run/a', 'https://a'"), &at(".servers"), "others are not"),
+            (with("http: 3"), &at(".http"), "not one of"),
+            (with("balance: random"), &at(".balance"), "not one of"),
+            (with("balance: {}"), &at(".balance.hash"), "missing"),
+            (with("balance: {hash: name}"), &at(".balance.hash"), "not one of `account`"),
+            (with("balance: {hash: 'cookie:a b'}"), &at(".balance.hash"), "not one of `account`"),
+            (with("balance: {hash: 'header:a b'}"), &at(".balance.hash"), "cannot be the name"),
+            (health(""), &at(".health.path"), "missing"),
+            (health("path: healthz"), &at(".health.path"), "begins with `/`"),
+            (health("path: '/a b'"), &at(".health.path"), "encoded"),
+            (health("path: /, status: ['299-200']"), &at(".health.status[0]"), "neither a status"),
+            (health("path: /, status: [600]"), &at(".health.status[0]"), "neither a status"),
+            (health("path: /, rise: 0"), &at(".health.rise"), "0"),
+            (health("path: /, every: 0s"), &at(".health.every"), "no time"),
+            (health("path: /, host: 'a/b'"), &at(".health.host"), "not a host"),
+            (with("ejection: on"), &at(".ejection"), "not one of"),
+            (ejection("failures: 0"), &at(".ejection.failures"), "0"),
+            (ejection("share: 101%"), &at(".ejection.share"), "0% to 100%"),
+            (ejection("share: half"), &at(".ejection.share"), "0% to 100%"),
+            (ejection("first: 1m, longest: 30s"), &at(".ejection.longest"), "shorter"),
+            (with("limits: {requests: 0}"), &at(".limits.requests"), "0"),
+            (with("limits: {wait: 0s}"), &at(".limits.wait"), "no time"),
+            (retries("budget: 20"), &at(".retries.budget"), "0% to 100%"),
+            (retries("body: 2MiB"), &at(".retries.body"), "1MiB"),
+            (retries("status: [5xx]"), &at(".retries.status[0]"), "neither a status"),
+        ],
+    );
+    assert_faults(
+        Severity::Warning,
+        &[
+            (upstream("servers: ['http://127.0.0.1'], slow_start: 5s"), "upstreams.app.slow_start", "of no use"),
+            (upstream("servers: ['http://127.0.0.1'], ejection: off"), "upstreams.app.ejection", "of no use"),
+        ],
+    );
+}
+
+#[test]
+fn faulty_log_ins_templates_and_name_servers_are_refused() {
+    let with = |keys: &str| upstream(&format!("servers: ['http://a'], {keys}"));
+    let basic = |keys: &str| with(&format!("authorization: {{basic: {{{keys}}}}}"));
+    let at = |key: &str| format!("upstreams.app{key}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (basic("password: {env: P}"), &at(".authorization.basic.user"), "missing"),
+            (basic("user: a"), &at(".authorization.basic.password"), "missing"),
+            (basic("user: 'a:b', password: {env: P}"), &at(".authorization.basic.user"), "no colon"),
+            (basic("user: '{login}', password: {env: P}"), &at(".authorization.basic.user"), "none of `{username}`"),
+            (with("headers: {set: {X-A: '{user'}}"), &at(".headers.set.X-A"), "not closed"),
+            (with("headers: {set: {Host: a}}"), &at(".headers.set.Host"), "another meaning"),
+            (with("headers: {set: {remote_user: a}}"), &at(".headers.set.remote_user"), "two things"),
+            ("resolver: {}".to_owned(), "resolver.servers", "missing"),
+            ("resolver: {servers: [dns.example]}".to_owned(), "resolver.servers[0]", "not the address"),
+            ("resolver: {servers: ['127.0.0.1:0']}".to_owned(), "resolver.servers[0]", "not the address"),
+        ],
+    );
+    let resolver = config("resolver: {servers: [192.0.2.53, '[::1]:5353'], timeout: 1s}").resolver.unwrap();
+    let servers: Vec<String> = resolver.servers.iter().map(ToString::to_string).collect();
+    assert_eq!((servers.join(" ").as_str(), resolver.timeout), ("192.0.2.53:53 [::1]:5353", Duration::from_secs(1)));
+}
+
+#[test]
+fn every_key_of_balancing_is_taken() {
+    let config = config(
+        "upstreams:
+  app:
+    servers: ['http://10.0.0.5:8080', {url: 'http://10.0.0.6', weight: 3}, {url: 'unix:/run/app.sock', backup: true}]
+    http: 2
+    balance: {hash: 'cookie:SESSION'}
+    slow_start: 30s
+    health: {path: '/healthz?deep', status: [204, 200-202], every: 1s, timeout: 500ms, rise: 1, fall: 2, host: app.example}
+    ejection: {failures: 3, status: [500-599], first: 5s, longest: 1m, share: 34%}
+    limits: {requests: 100, queue: 0, wait: 2s}
+    retries: {times: 1, budget: 10%, status: [503], body: 64KiB}",
+    );
+    let app = &config.upstreams["app"];
+    let second = Duration::from_secs(1);
+    let servers: Vec<_> =
+        app.servers.iter().map(|server| (server.name.to_string(), server.weight, server.backup)).collect();
+    let named = |name: &str, weight, backup| (name.to_owned(), weight, backup);
+    assert_eq!(
+        servers,
+        [named("10.0.0.5:8080", 1, false), named("10.0.0.6:80", 3, false), named("/run/app.sock", 1, true)]
+    );
+    assert_eq!(app.http, HttpVersion::Two);
+    assert_eq!(
+        app.balancing,
+        Balancing {
+            balance: Balance::Hash(HashKey::Cookie("SESSION".to_owned())),
+            slow_start: 30 * second,
+            health: Some(HealthCheck {
+                path: "/healthz?deep".to_owned(),
+                statuses: vec![204..=204, 200..=202],
+                every: second,
+                timeout: second / 2,
+                rise: 1,
+                fall: 2,
+                host: Some("app.example".to_owned()),
+            }),
+            ejection: Some(Ejection {
+                failures: 3,
+                statuses: vec![500..=599],
+                first: 5 * second,
+                longest: 60 * second,
+                share: 34,
+            }),
+            limits: UpstreamLimits { requests: Some(100), queue: 0, wait: 2 * second },
+            retries: Retries { times: 1, budget: 10, statuses: vec![503..=503], body: 64 * 1024 },
+        }
+    );
+}
+
+#[test]
 fn a_faulty_handover_is_refused() {
     let handover = |sites: &str| {
         format!("handover: {{url: 'https://a.example', signing: [s], decryption: [d], sites: {{{sites}}}}}")
@@ -661,7 +793,7 @@ fn a_faulty_upstream_or_limit_is_refused() {
                 "not a host name",
             ),
             (upstream("servers: ['http://a'], tls: {ca: c}"), "upstreams.app.tls", "not spoken to over TLS"),
-            (upstream("servers: ['http://a'], authorization: {}"), "upstreams.app.authorization.digest", "missing"),
+            (upstream("servers: ['http://a'], authorization: {}"), "upstreams.app.authorization", "exactly one of"),
             (digest("ha1_md5: {file: h}"), "upstreams.app.authorization.digest.user", "missing"),
             (digest("user: a"), "upstreams.app.authorization.digest", "no hash"),
             (digest("user: 'a:b', ha1_md5: {file: h}"), "upstreams.app.authorization.digest.user", "no colon"),
@@ -679,7 +811,7 @@ fn a_faulty_upstream_or_limit_is_refused() {
             (upstream("servers: ['a:80']"), "upstreams.app.servers[0]", "write `http://host:port`"),
             (upstream("servers: ['http://a/b']"), "upstreams.app.servers[0]", "more than a server"),
             (upstream("servers: ['http://a'], timeouts: {connect: 0s}"), "upstreams.app.timeouts.connect", "no time"),
-            (upstream("servers: ['http://a'], balance: hash"), "upstreams.app.balance", "not a key"),
+            (upstream("servers: ['http://a'], balanced: hash"), "upstreams.app.balanced", "not a key"),
             (headers("user: 'Remote User'"), "upstreams.app.headers.user", "not the name of a header"),
             (headers("user: [a]"), "upstreams.app.headers.user", "text is expected"),
             (headers("user: Host"), "upstreams.app.headers.user", "another meaning"),
@@ -985,7 +1117,7 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(claim.from, [IdentitySource::SanEmail, IdentitySource::SanUri, IdentitySource::SubjectCn]);
     assert_eq!(deny.addresses, ["192.0.2.7/32".parse().unwrap()]);
     let app = &config.upstreams["app"];
-    assert_eq!(app.servers[1].to_string(), "10.0.0.6:80");
+    assert_eq!(app.servers[1].name.to_string(), "10.0.0.6:80");
     assert_eq!(app.timeouts.connect, Duration::from_millis(500));
     assert_eq!((app.headers.user.as_deref(), &app.headers.email, &app.headers.name), (Some("X-User"), &None, &None));
     assert!(app.headers.client_cert && app.headers.xfcc);

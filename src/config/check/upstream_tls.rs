@@ -3,8 +3,8 @@
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::values::{Server, parse_host, parse_server_url};
-use crate::config::{CertificateFiles, ServerName, UpstreamTls};
+use crate::config::values::parse_host;
+use crate::config::{CertificateFiles, UpstreamServer, UpstreamTls};
 
 impl Context<'_> {
     /// The servers of an upstream, and how they are spoken to: all of them over TLS, or none.
@@ -12,22 +12,15 @@ impl Context<'_> {
         &mut self,
         raw: &raw::Upstream,
         place: PlaceId,
-    ) -> Option<(Vec<ServerName>, Option<UpstreamTls>)> {
-        let servers = self.required(&raw.servers, place, "servers").and_then(|list| {
-            let servers = self.items(list, |context, server| context.parsed(server, parse_server_url))?;
-            if servers.iter().any(|server| server.tls != servers.first().is_some_and(|first| first.tls)) {
-                let message = "some of these are spoken to over TLS and others are not";
-                return self.error(list.place, message, "make two upstreams of them".to_owned());
-            }
-            Some(servers)
-        });
+    ) -> Option<(Vec<UpstreamServer>, Option<UpstreamTls>)> {
+        let servers = self.required(&raw.servers, place, "servers").and_then(|list| self.upstream_servers(list));
         let tls = match &raw.tls {
             Field::Absent => Some(None),
             Field::Faulty => None,
             Field::Given(tls) => self.upstream_tls(tls).map(Some),
         };
-        let servers = servers?;
-        match (servers.first().is_some_and(|server| server.tls), &raw.tls) {
+        let (servers, over_tls) = servers?;
+        match (over_tls, &raw.tls) {
             (true, Field::Absent) => {
                 let why = ": it names the authorities that certificates of `https://` servers may come from";
                 return self.missing(place, "tls", why);
@@ -38,7 +31,7 @@ impl Context<'_> {
             }
             _ => {}
         }
-        Some((servers.into_iter().map(|Server { name, .. }| name).collect(), tls?))
+        Some((servers, tls?))
     }
 
     fn upstream_tls(&mut self, tls: &At<raw::UpstreamTls>) -> Option<UpstreamTls> {

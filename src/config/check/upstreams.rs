@@ -4,8 +4,15 @@ use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::values::{check_header_name, comparable_header};
-use crate::config::{IdentityHeaders, Upstream, UpstreamTimeouts};
+use crate::config::{IdentityHeaders, Template, Upstream, UpstreamServer, UpstreamTimeouts};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Whether there is a choice: a name may have several addresses.
+fn may_be_many(servers: &[UpstreamServer]) -> bool {
+    let is_one = |server: &UpstreamServer| server.name.socket().is_some() || server.name.host.parse::<IpAddr>().is_ok();
+    servers.len() > 1 || !servers.iter().all(is_one)
+}
 
 impl Context<'_> {
     pub(super) fn upstreams(
@@ -19,6 +26,9 @@ impl Context<'_> {
     fn upstream(&mut self, upstream: &At<raw::Upstream>, signed: bool) -> Option<Upstream> {
         let At { place, value: raw } = upstream;
         let servers = self.servers(raw, *place);
+        let http = self.http_version(raw);
+        let many = servers.as_ref().is_none_or(|(servers, _)| may_be_many(servers));
+        let balancing = self.balancing(raw, many);
         let authorization = self.upstream_authorization(&raw.authorization);
         let timeouts = self.upstream_timeouts(raw.timeouts.value());
         let headers = self.identity_headers(raw.headers.value());
@@ -26,6 +36,8 @@ impl Context<'_> {
         let (servers, tls) = servers?;
         Some(Upstream {
             servers,
+            http: http?,
+            balancing: balancing?,
             tls,
             authorization: authorization?,
             timeouts: timeouts?,
@@ -52,6 +64,7 @@ impl Context<'_> {
         let email = header(&raw.email, "Remote-Email");
         let name = header(&raw.name, "Remote-Name");
         let groups = header(&raw.groups, "Remote-Groups");
+        let set = self.other_headers(&raw.set, &mut taken);
         let client_cert = raw.client_cert.value().is_some_and(|kind| *kind == Some(raw::ClientCertHeader::Rfc9440));
         Some(IdentityHeaders {
             user: user?,
@@ -60,7 +73,32 @@ impl Context<'_> {
             groups: groups?,
             client_cert,
             xfcc: raw.xfcc.value().copied().unwrap_or_default(),
+            set: set?,
         })
+    }
+
+    /// Headers that are made from the account.
+    fn other_headers(
+        &mut self,
+        set: &Field<BTreeMap<String, Field<String>>>,
+        taken: &mut BTreeMap<String, Option<PlaceId>>,
+    ) -> Option<Vec<(String, Template)>> {
+        if matches!(set, Field::Faulty) {
+            return None;
+        }
+        let entries = set.value().into_iter().flatten();
+        let headers: Vec<Option<(String, Template)>> = entries
+            .map(|(name, template)| {
+                let template = template.given()?;
+                let header = At { place: template.place, value: raw::HeaderName(Some(name.clone())) };
+                let name = self.header(&Field::Given(header), "", taken)?;
+                let Some(name) = name else {
+                    return self.error(template.place, "`off` is not the name of a header", None);
+                };
+                Some((name, self.template(template)?))
+            })
+            .collect();
+        headers.into_iter().collect()
     }
 
     /// The name of a header; the outer `None` is a fault, the inner one says that it is not sent.

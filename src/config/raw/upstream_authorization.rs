@@ -8,10 +8,22 @@ use serde::Deserialize;
 /// How the gate shows who it is to servers that ask for a password.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["digest"]))]
 pub(in crate::config) struct UpstreamAuthorization {
-    /// By HTTP Digest.
+    /// As itself, by HTTP Digest, to servers that ask for it.
     pub(in crate::config) digest: Field<UpstreamDigest>,
+    /// As each client, by HTTP Basic, to applications that know nothing else.
+    pub(in crate::config) basic: Field<UpstreamBasic>,
+}
+
+/// What clients are logged in with.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["user", "password"]))]
+pub(in crate::config) struct UpstreamBasic {
+    /// The name of the user, made from the account: `{username}`, `{email}`, `{name}` and `{home}` stand for its fields.
+    pub(in crate::config) user: Field<String>,
+    /// The password, the same for all.
+    pub(in crate::config) password: Field<Secret>,
 }
 
 /// Our password there, as the hash of `user:realm:password` (HA1): at least one of the two hashes.

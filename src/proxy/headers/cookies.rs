@@ -13,7 +13,7 @@ pub const SESSION: &str = "__Host-wicketgate-session";
 /// What ties a hand-over to the browser that it was begun in.
 pub const HANDOVER: &str = "__Host-wicketgate-handover";
 
-/// The value of one of our cookies. If it is there twice, it is not there: somebody has put one beside it.
+/// The value of a cookie, one of ours for example. If it is there twice, it is not there: somebody has put one beside it.
 #[must_use]
 pub fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut values = pairs(headers).filter_map(|pair| pair.split_once('=')).filter(|(known, _)| known.trim() == name);

@@ -8,13 +8,15 @@
 //! a member of the list. An upstream gets the text back by percent-decoding.
 
 use super::{Prepared, strip};
+use crate::account::Account;
 use crate::auth::decision::{ClientVerify, Permit};
 use crate::base::hex;
+use crate::base::secret::Secret;
 use crate::certificate::facts::CertificateFacts;
-use crate::config::IdentityHeaders;
+use crate::config::{IdentityHeaders, Template, TemplateField};
 use crate::proxy::path::push_encoded;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use http::header::HeaderName;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 const CLIENT_VERIFY: HeaderName = HeaderName::from_static("x-client-verify");
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
@@ -53,6 +55,48 @@ pub struct IdentityWriter {
     groups: Option<HeaderName>,
     client_cert: bool,
     xfcc: bool,
+    /// What else is said of accounts.
+    set: Vec<(HeaderName, Template)>,
+    basic: Option<BasicLogin>,
+}
+
+/// What clients are logged in with at an application that knows HTTP Basic alone.
+#[derive(Debug, Clone)]
+pub struct BasicLogin {
+    user: Template,
+    password: Secret,
+}
+
+impl BasicLogin {
+    /// With this name, which is made from the account, and this password.
+    #[must_use]
+    pub fn new(user: Template, password: Secret) -> Self {
+        Self { user, password }
+    }
+
+    /// The value of `Authorization` (RFC 7617, section 2); `None` if the account has no name that can be said there.
+    fn value(&self, account: &Account) -> Option<HeaderValue> {
+        let mut login = self.user.fill(|field| field_of(account, field))?;
+        if login.contains(':') || login.chars().any(char::is_control) {
+            return None;
+        }
+        login.push(':');
+        let mut octets = login.into_bytes();
+        octets.extend_from_slice(self.password.expose());
+        let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(octets))).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// What an account has for a field of a template.
+fn field_of(account: &Account, field: TemplateField) -> Option<&str> {
+    match field {
+        TemplateField::Username => Some(&account.username),
+        TemplateField::Email => account.email.as_deref(),
+        TemplateField::Name => account.display_name.as_deref(),
+        TemplateField::Home => account.home.as_deref(),
+    }
 }
 
 impl IdentityWriter {
@@ -75,7 +119,13 @@ impl IdentityWriter {
             seen.push(canonical);
             Ok(Some(name))
         };
+        let set = config.set.iter().filter_map(|(name, template)| {
+            read(&Some(name.clone())).transpose().map(|name| name.map(|name| (name, template.clone())))
+        });
+        let set = set.collect::<Result<_, _>>()?;
         Ok(Self {
+            set,
+            basic: None,
             user: read(&config.user)?,
             email: read(&config.email)?,
             name: read(&config.name)?,
@@ -83,6 +133,19 @@ impl IdentityWriter {
             client_cert: config.client_cert,
             xfcc: config.xfcc,
         })
+    }
+
+    /// Logs clients in by HTTP Basic, too.
+    #[must_use]
+    pub fn with_basic(mut self, basic: Option<BasicLogin>) -> Self {
+        self.basic = basic;
+        self
+    }
+
+    /// Whether it says in `Authorization` who the client is.
+    #[must_use]
+    pub fn logs_in(&self) -> bool {
+        self.basic.is_some()
     }
 
     /// The fields for a request that passes. They are the same for all requests with this permit and
@@ -104,6 +167,14 @@ impl IdentityWriter {
             if let Some(name) = self.groups.as_ref().filter(|_| !account.groups.is_empty()) {
                 let groups: Vec<String> = account.groups.iter().map(|group| encode(group)).collect();
                 fields.push(name, groups.join(","));
+            }
+            for (name, template) in &self.set {
+                if let Some(value) = template.fill(|field| field_of(account, field)) {
+                    fields.push(name, encode(&value));
+                }
+            }
+            if let Some(value) = self.basic.as_ref().and_then(|basic| basic.value(account)) {
+                fields.push_value(&AUTHORIZATION, value);
             }
         }
         let verify = permit.client_verify();

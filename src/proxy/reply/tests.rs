@@ -29,8 +29,9 @@ fn every_reason_has_the_status_of_the_design() {
             "no_route" => 404,
             "too_large" => 413,
             "misdirected" => 421,
-            "accounts_unavailable" | "overloaded" => 503,
+            "accounts_unavailable" | "upstream_busy" | "overloaded" => 503,
             "upstream_unavailable" => 502,
+            "loop_detected" => 508,
             "upstream_timeout" => 504,
             _ => 403,
         };

@@ -245,6 +245,22 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             administrator: "No server of the upstream could be connected to, or it broke off; the log says why.",
             choose_again: false,
         },
+        Reason::UpstreamBusy => Words {
+            title: "The application is busy",
+            happened: "You were let in, but the application behind this site has too much to do at the moment.",
+            advice: "Try again in a few seconds. If it goes on, tell your administrator.",
+            administrator: "All servers of the upstream had as many requests as `limits.requests` allows for as long as \
+                            `limits.wait`, or too many requests waited.",
+            choose_again: false,
+        },
+        Reason::LoopDetected => Words {
+            title: "This site leads back to itself",
+            happened: "You were let in, but what should have been the application is this site once more.",
+            advice: "Tell your administrator.",
+            administrator: "The request has passed this gate before, as its `Via` shows: the upstream's server, or a proxy \
+                            behind it, leads back here.",
+            choose_again: false,
+        },
         Reason::UpstreamTimeout => Words {
             title: "The application takes too long",
             happened: "You were let in, but the application behind this site did not answer in time.",

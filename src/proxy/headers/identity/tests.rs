@@ -57,6 +57,7 @@ fn headers() -> IdentityHeaders {
         groups: Some("Remote-Groups".to_owned()),
         client_cert: false,
         xfcc: false,
+        set: Vec::new(),
     }
 }
 

@@ -1,0 +1,89 @@
+//! A new connection to a server: to its Unix socket, or to an address of its name, and then TLS if it is spoken to so.
+
+use super::{Server, Stream};
+use crate::config::ServerName;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+
+/// No connection could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Name resolution or connecting failed.
+    #[error("cannot connect to {server}: {source}")]
+    Failed {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It took longer than `timeouts.connect`.
+    #[error("cannot connect to {server}: no answer within {limit:?}")]
+    TimedOut {
+        /// The server.
+        server: ServerName,
+        /// The limit.
+        limit: Duration,
+    },
+    /// TLS did not come about.
+    #[error("cannot connect to {server} over TLS: {why}")]
+    Tls {
+        /// The server.
+        server: ServerName,
+        /// Whose certificate was refused by whom, and why.
+        why: String,
+    },
+    /// There is none to connect to.
+    #[error("no server is fit for requests: {0}")]
+    NoServer(String),
+}
+
+impl ConnectError {
+    /// HTTP did not begin on a new connection.
+    pub(super) fn of_http(server: &Server, error: hyper::Error) -> Self {
+        Self::Failed { server: server.name().clone(), source: std::io::Error::other(error) }
+    }
+}
+
+/// Opens a connection to a server.
+///
+/// # Errors
+/// When the name has no address, nobody listens there, TLS fails, or all of it takes longer than `limit`.
+pub(super) async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
+    open_for(server, limit, false).await
+}
+
+/// The same, with HTTP/1.1 alone on offer over TLS.
+///
+/// # Errors
+/// As for [`open`].
+pub async fn open_for_one(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
+    open_for(server, limit, true).await
+}
+
+async fn open_for(server: &Server, limit: Duration, version_one: bool) -> Result<Stream, ConnectError> {
+    let name = || server.name().clone();
+    let connecting = async {
+        let failed = |source| ConnectError::Failed { server: name(), source };
+        if let Some(path) = server.name().socket() {
+            return UnixStream::connect(path).await.map(Stream::Unix).map_err(failed);
+        }
+        let stream = match server.address() {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect((server.name().host.as_str(), server.name().port)).await,
+        };
+        let stream = stream.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(match server.tls() {
+            None => Stream::Plain(stream),
+            Some(tls) => {
+                let two = server.speaks_two() && !version_one;
+                let stream = tls.connect(server.name(), stream, two).await;
+                Stream::Tls(Box::new(stream.map_err(|why| ConnectError::Tls { server: name(), why })?))
+            }
+        })
+    };
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ConnectError::TimedOut { server: name(), limit }),
+    }
+}

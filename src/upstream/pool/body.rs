@@ -1,0 +1,137 @@
+//! The body of a response on its way from a server, with what it holds: the connection, which it drives and gives back at
+//! its end, and the request's place at the server.
+
+use super::{BoxError, Pooled, Pools, Wire, drive};
+use crate::upstream::Ticket;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The body of a response, which drives the connection that it comes over and gives it back at its end.
+pub struct PooledBody<B: Body + 'static>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    incoming: Incoming,
+    connection: Option<Pooled<B>>,
+    pools: Arc<Pools<B>>,
+    /// How long the server may pause.
+    pause: Duration,
+    /// Running while the server pauses.
+    pausing: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Given back when the body ends or is given up.
+    _ticket: Option<Ticket>,
+}
+
+/// The rest of a response did not come.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke off, or what came over it is not HTTP.
+    #[error("the upstream broke off its answer: {0}")]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for `timeouts.response`.
+    #[error("the upstream paused its answer for {0:?}")]
+    Paused(Duration),
+}
+
+impl<B> PooledBody<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// The body of a response that came over this connection; it may pause for `pause`. It keeps the request's place at
+    /// the server.
+    pub async fn new(
+        incoming: Incoming,
+        connection: Pooled<B>,
+        pools: Arc<Pools<B>>,
+        pause: Duration,
+        ticket: Option<Ticket>,
+    ) -> Self {
+        let mut body = Self { incoming, connection: Some(connection), pools, pause, pausing: None, _ticket: ticket };
+        if body.incoming.is_end_stream() {
+            poll_fn(|cx| {
+                body.release(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        body
+    }
+
+    fn release(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.usable(cx)
+        {
+            self.pools.put(connection);
+        }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let Some(connection) = &mut self.connection else { return Poll::Pending };
+        match &mut connection.wire {
+            Wire::One { driver, .. } => drive(driver, cx),
+            // It has a driver of its own, which wakes whoever waits.
+            Wire::Two(_) => return Poll::Pending,
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+}
+
+impl<B> Body for PooledBody<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.poll_incoming(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pausing = None;
+                if self.incoming.is_end_stream() {
+                    self.release(cx);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.connection = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.release(cx);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let pause = self.pause;
+                let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                if pausing.as_mut().poll(cx).is_ready() {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(BodyError::Paused(pause))));
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

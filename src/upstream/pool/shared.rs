@@ -1,0 +1,189 @@
+//! HTTP/2 connections of one worker (RFC 9113): many requests share one, another one is opened when it is full, and each
+//! is let go when it was not used for a while. Requests come as they would be sent over HTTP/1.1, and go back so
+//! if nothing of them was sent, since the next connection may be of either version.
+
+use super::{BoxError, MOST_HEAD};
+use crate::upstream::Stream;
+use crate::upstream::server::Key;
+use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::{Request, Response, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Streams on one connection: what servers allow by custom.
+const MOST_STREAMS: usize = 100;
+/// How much a server may send ahead of a client that reads slowly, on a stream and in all.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How often a server that says nothing is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(10);
+
+/// The connections.
+pub(super) struct Shared<B> {
+    of: Mutex<HashMap<Key, Of<B>>>,
+}
+
+/// Those to one server.
+struct Of<B> {
+    connections: Vec<Connection<B>>,
+    /// Held by whoever opens one.
+    opening: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Connection<B> {
+    sender: SendRequest<B>,
+    scheme: &'static str,
+    streams: Arc<AtomicUsize>,
+    used: Instant,
+    keep: Duration,
+}
+
+/// One stream.
+pub(super) struct Stream2<B> {
+    sender: SendRequest<B>,
+    scheme: &'static str,
+    _place: Place,
+}
+
+/// Counts a stream of a connection.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn new(streams: &Arc<AtomicUsize>) -> Self {
+        streams.fetch_add(1, Relaxed);
+        Self(Arc::clone(streams))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl<B> Shared<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn new() -> Self {
+        Self { of: Mutex::default() }
+    }
+
+    /// A stream on a connection that has room for it.
+    pub(super) fn take(&self, key: &Key) -> Option<Stream2<B>> {
+        let mut of = self.of();
+        let connections = &mut of.get_mut(key)?.connections;
+        connections.retain(|connection| !connection.sender.is_closed());
+        let free = |connection: &&mut Connection<B>| connection.streams.load(Relaxed) < MOST_STREAMS;
+        let connection = connections.iter_mut().find(free)?;
+        connection.used = Instant::now();
+        Some(Stream2 {
+            sender: connection.sender.clone(),
+            scheme: connection.scheme,
+            _place: Place::new(&connection.streams),
+        })
+    }
+
+    /// What is held by whoever opens a connection to a server.
+    pub(super) fn opening(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        let of = || Of { connections: Vec::new(), opening: Arc::default() };
+        Arc::clone(&self.of().entry(key.clone()).or_insert_with(of).opening)
+    }
+
+    /// Begins HTTP/2, and gives a stream on the new connection.
+    pub(super) async fn open(
+        &self,
+        stream: Stream,
+        key: &Key,
+        scheme: &'static str,
+        keep: Duration,
+    ) -> hyper::Result<Stream2<B>> {
+        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(MOST_HEAD).unwrap_or(u32::MAX))
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "an HTTP/2 connection to a server ended");
+            }
+        });
+        let streams = Arc::default();
+        let place = Place::new(&streams);
+        let connection = Connection { sender: sender.clone(), scheme, streams, used: Instant::now(), keep };
+        if let Some(of) = self.of().get_mut(key) {
+            of.connections.push(connection);
+        }
+        Ok(Stream2 { sender, scheme, _place: place })
+    }
+
+    /// Lets go of connections that nobody uses.
+    pub(super) fn sweep(&self) {
+        self.of().retain(|_, of| {
+            of.connections.retain(|connection| {
+                let used = connection.streams.load(Relaxed) > 0 || connection.used.elapsed() < connection.keep;
+                used && !connection.sender.is_closed()
+            });
+            !of.connections.is_empty() || Arc::strong_count(&of.opening) > 1
+        });
+    }
+
+    /// Held for a few instructions.
+    fn of(&self) -> MutexGuard<'_, HashMap<Key, Of<B>>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Stream2<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    pub(super) async fn send(
+        &mut self,
+        mut request: Request<B>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+        to_two(&mut request, self.scheme);
+        self.sender.try_send_request(request).await
+    }
+}
+
+/// Makes an HTTP/2 request of one for HTTP/1.1 (RFC 9113, section 8.3.1).
+fn to_two<B>(request: &mut Request<B>, scheme: &'static str) {
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    if let Ok(uri) = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build() {
+        *request.uri_mut() = uri;
+    }
+    for field in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+        request.headers_mut().remove(field);
+    }
+    *request.version_mut() = Version::HTTP_2;
+}
+
+/// And back again.
+pub(super) fn to_one<B>(request: &mut Request<B>) {
+    let uri = std::mem::take(request.uri_mut());
+    let authority = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(HOST, authority);
+    }
+    *request.uri_mut() = uri.path_and_query().map_or_else(Uri::default, |path| Uri::from(path.clone()));
+    *request.version_mut() = Version::HTTP_11;
+}

@@ -1,0 +1,178 @@
+//! One server: where it is, how it is spoken to, and what all workers know of it. A name of the configuration that has
+//! several addresses is several servers.
+
+use super::balance;
+use super::health::{Condition, State};
+use super::tls::ClientTls;
+use crate::config::{HttpVersion, ServerName, UpstreamServer};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::task::AbortHandle;
+
+/// One server, and how it is spoken to.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) key: Key,
+    tls: Option<Arc<ClientTls>>,
+    /// Its share in relation to the others'.
+    pub(super) weight: u16,
+    /// Whether it is asked only when no other one can be.
+    pub(super) backup: bool,
+    /// What it is known by in hashing.
+    pub(super) hash: u64,
+    pub(super) tally: Tally,
+    pub(super) condition: Mutex<Condition>,
+    /// What checks it, as long as it is there.
+    pub(super) checker: OnceLock<AbortHandle>,
+}
+
+/// What tells connections apart: what goes to one server over TLS was opened with one certificate of ours, and under
+/// one idea of whom the server must show to be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) name: ServerName,
+    /// The address, where the name has been resolved.
+    pub(super) address: Option<SocketAddr>,
+    /// [`ClientTls::number`], or 0 in clear text.
+    pub(super) tls: u64,
+    pub(super) http: HttpVersion,
+}
+
+/// What is counted of a server, apart from what is only read.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Tally {
+    /// Requests under way.
+    pub(super) active: AtomicU32,
+    /// Failures since the last success.
+    pub(super) in_a_row: AtomicU32,
+    /// Failures since the start.
+    pub(super) failures: AtomicU64,
+    /// Requests that were sent to it since the start.
+    pub(super) requests: AtomicU64,
+    /// How often it was ejected since the start.
+    pub(super) ejections: AtomicU64,
+}
+
+/// What is known of a server at one time, for status pages and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The server as the configuration names it, with the address if that is another.
+    pub server: String,
+    /// Whether it gets requests.
+    pub state: State,
+    /// Whether it is asked only when no other one can be.
+    pub backup: bool,
+    /// Its weight.
+    pub weight: u16,
+    /// Requests under way, where there is a choice of servers or a limit.
+    pub active: u32,
+    /// Requests that were sent to it since the start, where they are counted.
+    pub requests: u64,
+    /// Failures since the start.
+    pub failures: u64,
+    /// How often it was ejected since the start.
+    pub ejections: u64,
+}
+
+impl Server {
+    /// A server that is spoken to in this way.
+    #[must_use]
+    pub fn new(
+        settings: &UpstreamServer,
+        address: Option<SocketAddr>,
+        tls: Option<Arc<ClientTls>>,
+        http: HttpVersion,
+    ) -> Self {
+        let key = Key { name: settings.name.clone(), address, tls: tls.as_ref().map_or(0, |tls| tls.number()), http };
+        let hash = match address {
+            Some(address) => balance::hash(address.to_string().as_bytes()),
+            None => balance::hash(settings.name.to_string().as_bytes()),
+        };
+        Self {
+            key,
+            tls,
+            weight: settings.weight,
+            backup: settings.backup,
+            hash,
+            tally: Tally::default(),
+            condition: Mutex::default(),
+            checker: OnceLock::new(),
+        }
+    }
+
+    /// Host and port, or the path of a socket.
+    #[must_use]
+    pub fn name(&self) -> &ServerName {
+        &self.key.name
+    }
+
+    /// The address, where the name has been resolved.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.key.address
+    }
+
+    /// How it is spoken to over TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_deref()
+    }
+
+    /// What is asked for there where nobody says it: host and port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.key.name.socket().is_some() { "localhost".to_owned() } else { self.key.name.to_string() }
+    }
+
+    /// Whether HTTP/2 is to be spoken to it.
+    pub(super) fn speaks_two(&self) -> bool {
+        self.key.http == HttpVersion::Two
+    }
+
+    /// What is spoken to it.
+    #[must_use]
+    pub fn http(&self) -> HttpVersion {
+        self.key.http
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing {
+            server: self.to_string(),
+            state: self.condition().state(),
+            backup: self.backup,
+            weight: self.weight,
+            active: self.tally.active.load(Relaxed),
+            requests: self.tally.requests.load(Relaxed),
+            failures: self.tally.failures.load(Relaxed),
+            ejections: self.tally.ejections.load(Relaxed),
+        }
+    }
+
+    /// Held for a few instructions.
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(checker) = self.checker.get() {
+            checker.abort();
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.name.fmt(f)?;
+        match self.key.address {
+            Some(address) if address.ip().to_string() != self.key.name.host => write!(f, " ({address})"),
+            _ => Ok(()),
+        }
+    }
+}
