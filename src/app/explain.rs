@@ -157,7 +157,16 @@ fn told(
     presented: &Presented,
     standing: &crate::auth::Standing,
 ) -> Vec<(String, String)> {
-    let (None, Target::Upstream(upstream)) = (service, &route.target) else { return Vec::new() };
+    let home;
+    let upstream = match (service, &route.target) {
+        (None, Target::Upstream(upstream)) => upstream,
+        (None, Target::ByAccount(homes)) => {
+            let Ok(found) = homes.of(permit.identity().map(|identity| &*identity.account)) else { return Vec::new() };
+            home = found;
+            &home
+        }
+        _ => return Vec::new(),
+    };
     let path: Vec<&[u8]> =
         standing.path.iter().flat_map(|path| &path.certificates).map(|certificate| certificate.der.as_ref()).collect();
     let certificate = presented.facts.as_ref().ok().filter(|_| !path.is_empty());
@@ -166,6 +175,9 @@ fn told(
         .identity
         .prepare(permit, certificate)
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            let shown = if value.is_sensitive() { b"(secret)".as_slice() } else { value.as_bytes() };
+            (name.to_string(), String::from_utf8_lossy(shown).into_owned())
+        })
         .collect()
 }

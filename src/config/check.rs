@@ -10,6 +10,7 @@ mod claim;
 mod digest;
 mod balancing;
 mod basic;
+mod by_account;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -93,6 +94,8 @@ impl Context<'_> {
             (Some(upstreams), Some(routes)) => self.routes_with_claims_of_use(raw, upstreams, routes),
             _ => None,
         };
+        let reached = upstreams.as_ref().and_then(|upstreams| self.homes_that_can_be_reached(raw, upstreams));
+        let routes = routes.filter(|_| reached.is_some());
         let routes = routes.and_then(|routes| self.routes_that_log_in_somebody(raw, routes));
         let handover = self.handover(&raw.handover, accounts.as_ref(), listeners.as_ref());
         if let (Some(routes), Some(handover)) = (&routes, &handover) {

@@ -8,6 +8,7 @@ mod assertion;
 mod authority;
 mod balancing;
 mod basic;
+mod by_account;
 mod check;
 pub mod claim;
 mod digest;
@@ -46,6 +47,7 @@ pub use balancing::{
     UpstreamServer, names_status,
 };
 pub use basic::Basic;
+pub use by_account::{ByAccount, HomeUrls};
 pub use claim::Claim;
 pub use digest::{ChallengeAlgorithm, Digest, DigestAlgorithm, DigestRealm};
 pub use enrolment::{AuthorityProcess, DatabaseUser, Est};
@@ -72,7 +74,7 @@ pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 pub use upstream_authorization::{UpstreamAuthorization, UpstreamBasic, UpstreamDigest};
 pub use upstream_tls::UpstreamTls;
-pub use values::parse_duration;
+pub use values::{parse_duration, server_of_url};
 
 use crate::base::secret::SecretSource;
 use schemars::JsonSchema;
@@ -385,6 +387,8 @@ pub enum Anonymous {
 pub enum Target {
     /// The upstream of this name.
     Upstream(String),
+    /// The upstream that the account names.
+    ByAccount(ByAccount),
     /// The service of the gate itself that has this name.
     Service(String),
     /// A redirect to this URL, with status 302.

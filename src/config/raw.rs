@@ -14,6 +14,7 @@ mod cache;
 mod digest;
 mod balancing;
 mod basic;
+mod by_account;
 mod fetching;
 mod foreign;
 mod forwarded;
@@ -38,6 +39,7 @@ pub(super) use balancing::{
     UpstreamLimits, UpstreamServer,
 };
 pub(super) use basic::Basic;
+pub(super) use by_account::{AccountColumn, HomeUrls};
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
 pub(super) use digest::{AuthInt, Bind, Digest, Nonce, Realm};
@@ -383,7 +385,7 @@ pub(super) struct AnonymousTo {
     pub(super) redirect: Field<String>,
 }
 
-/// The name of an upstream, `{redirect: …}`, `{respond: …}`, `{service: …}` or `{preauth: …}`.
+/// The name of an upstream, `{by_account: …}`, `{redirect: …}`, `{respond: …}`, `{service: …}` or `{preauth: …}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "$kind")]
 #[schemars(rename = "Target", untagged)]
@@ -396,7 +398,7 @@ pub(super) enum Target {
     Own(Box<OwnAnswer>),
 }
 
-/// An answer of our own: exactly one of these.
+/// An answer of our own, or the upstream of an account: exactly one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct OwnAnswer {
@@ -408,6 +410,14 @@ pub(super) struct OwnAnswer {
     pub(super) service: Field<String>,
     /// A redirect (302) that logs whoever passes in at Zimbra.
     pub(super) preauth: Field<Preauth>,
+    /// The upstream that the account names.
+    pub(super) by_account: Field<AccountColumn>,
+    /// With `by_account`: upstreams that an account may name.
+    pub(super) among: Field<Vec<Field<String>>>,
+    /// With `by_account`: the upstream of those who name none. Default: they are refused.
+    pub(super) otherwise: Field<String>,
+    /// With `by_account`: URLs of servers that an account may name. Default: none.
+    pub(super) urls: Field<HomeUrls>,
 }
 
 /// A fixed answer.

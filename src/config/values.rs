@@ -165,6 +165,13 @@ pub(super) struct Server {
     pub(super) tls: bool,
 }
 
+/// The server of a URL, and whether it is spoken to over TLS; `None` if it is no `http://` or `https://` URL of a server.
+#[must_use]
+pub fn server_of_url(text: &str) -> Option<(ServerName, bool)> {
+    let Server { name, tls } = parse_server_url(text).ok()?;
+    name.socket().is_none().then_some((name, tls))
+}
+
 /// The longest path of a Unix socket (`sockaddr_un`, less the octet that ends it).
 const MOST_SOCKET_PATH: usize = 107;
 

@@ -2,6 +2,7 @@
 //! requests that began under the old one keep it until they end.
 
 use super::authorized::MOST_HELD;
+use super::by_account::ByAccount;
 use super::headers::identity::{BasicLogin, IdentityWriter};
 use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
@@ -147,6 +148,8 @@ pub struct Route {
 pub enum Target {
     /// To an upstream.
     Upstream(Arc<RoutedUpstream>),
+    /// To the upstream that the account names.
+    ByAccount(Box<ByAccount>),
     /// To a service of the gate itself.
     Service(Arc<dyn LocalService>),
     /// To another URL.
@@ -175,6 +178,18 @@ pub struct RoutedUpstream {
 }
 
 impl RoutedUpstream {
+    /// Another server that is spoken to like this upstream, and told the same; `None` if it is one of those with TLS and
+    /// the other without.
+    #[must_use]
+    pub(super) fn at(&self, server: config::ServerName, tls: bool) -> Option<Self> {
+        (self.upstream.tls().is_some() == tls).then(|| Self {
+            index: self.index,
+            upstream: Arc::new(self.upstream.at(server)),
+            identity: self.identity.clone(),
+            assertion: self.assertion.clone(),
+        })
+    }
+
     /// The largest body that is held to be sent again, in octets: 0 for none.
     #[must_use]
     pub(super) fn most_held(&self, idempotent: bool) -> u64 {
@@ -184,6 +199,7 @@ impl RoutedUpstream {
 }
 
 /// What an upstream is told under a signature.
+#[derive(Clone)]
 pub struct Asserted {
     /// The field that carries it.
     pub header: HeaderName,
@@ -389,10 +405,20 @@ fn entry(
     let host = route.host.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = format!("{host}{}", route.path);
     let missing = |what, missing: &str| GateError::Missing { route: name.clone(), what, name: missing.to_owned() };
+    let upstream = |named: &str| upstreams.get(named).map(Arc::clone).ok_or_else(|| missing("upstream", named));
     let target = match &route.target {
-        config::Target::Upstream(upstream) => {
-            let found = upstreams.get(upstream.as_str()).ok_or_else(|| missing("upstream", upstream))?;
-            Target::Upstream(Arc::clone(found))
+        config::Target::Upstream(named) => Target::Upstream(upstream(named)?),
+        config::Target::ByAccount(settings) => {
+            let among = settings.among.iter().map(|named| Ok((named.clone(), upstream(named)?)));
+            let among = among.collect::<Result<HashMap<_, _>, GateError>>()?;
+            let otherwise = settings.otherwise.as_deref().map(upstream).transpose()?;
+            let homes = ByAccount::new(among, otherwise);
+            Target::ByAccount(Box::new(match &settings.urls {
+                None => homes,
+                Some(urls) => homes
+                    .with_urls(&urls.pattern, upstream(&urls.like)?)
+                    .map_err(|_| missing("pattern", &urls.pattern))?,
+            }))
         }
         config::Target::Service(service) => {
             let found = services.named(service).ok_or_else(|| missing("service", service))?;

@@ -3,6 +3,7 @@
 
 mod authorized;
 pub mod body;
+pub mod by_account;
 pub mod client;
 mod credentials;
 mod doubt;
@@ -44,7 +45,7 @@ use arc_swap::ArcSwap;
 use body::{ClientBody, Received, ReplyBody, UploadFault};
 use client::Serving;
 use forward::ForwardError;
-use gate::{Route, Target};
+use gate::{Route, RoutedUpstream, Target};
 use headers::origin::Unreadable;
 use held::Room;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
@@ -308,7 +309,7 @@ impl Exchange<'_> {
         about: &About<'_>,
         request: Request<Received>,
     ) -> Response<ReplyBody> {
-        let Routed { target, route, service, claim, standing } = *routed;
+        let Routed { target, route, service, standing, .. } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
         let origin = self.origin().map(|origin| origin.ip());
@@ -325,28 +326,47 @@ impl Exchange<'_> {
             (None, Target::Respond { status, body }) => {
                 reply::text(*status, body.clone(), method, id).map(ReplyBody::from)
             }
-            (None, Target::Upstream(upstream)) => {
-                let (head, incoming) = request.into_parts();
-                let length =
-                    head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-                if route.body_limit.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
-                    return self.refuse(about, Reason::TooLarge);
+            (None, Target::Upstream(upstream)) => self.send_on(worker, permit, routed, about, request, upstream).await,
+            (None, Target::ByAccount(homes)) => match homes.of(permit.identity().map(|identity| &*identity.account)) {
+                Ok(upstream) => Box::pin(self.send_on(worker, permit, routed, about, request, &upstream)).await,
+                Err(why) => {
+                    tracing::warn!(request = %self.id, %why, "there is nowhere to send a request to");
+                    let about = About { detail: Some(why.to_string()), ..about.clone() };
+                    self.refuse(&about, Reason::UpstreamUnavailable)
                 }
-                let passage = Passage {
-                    exchange: self,
-                    permit,
-                    proof: about.credentials.and_then(|credentials| credentials.proof.as_ref()),
-                    upstream,
-                    route,
-                    target,
-                    claim,
-                    standing,
-                };
-                match passage.pass(worker, head, incoming).await {
-                    Ok(response) => response,
-                    Err(error) => self.failed(about, &error),
-                }
-            }
+            },
+        }
+    }
+
+    /// Sends a request that may pass to an upstream.
+    async fn send_on(
+        &self,
+        worker: &Worker,
+        permit: &Permit,
+        routed: &Routed<'_>,
+        about: &About<'_>,
+        request: Request<Received>,
+        upstream: &RoutedUpstream,
+    ) -> Response<ReplyBody> {
+        let Routed { target, route, claim, standing, .. } = *routed;
+        let (head, incoming) = request.into_parts();
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if route.body_limit.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
+            return self.refuse(about, Reason::TooLarge);
+        }
+        let passage = Passage {
+            exchange: self,
+            permit,
+            proof: about.credentials.and_then(|credentials| credentials.proof.as_ref()),
+            upstream,
+            route,
+            target,
+            claim,
+            standing,
+        };
+        match passage.pass(worker, head, incoming).await {
+            Ok(response) => response,
+            Err(error) => self.failed(about, &error),
         }
     }
 

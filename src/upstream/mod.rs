@@ -26,7 +26,9 @@ pub use resolve::Names;
 pub use server::{Server, Standing};
 pub use stream::Stream;
 
-use crate::config::{self, Balance, Balancing, HashKey, HttpVersion, UpstreamServer, UpstreamTimeouts, names_status};
+use crate::config::{
+    self, Balance, Balancing, HashKey, HttpVersion, ServerName, UpstreamServer, UpstreamTimeouts, names_status,
+};
 use arc_swap::ArcSwap;
 use balance::{Candidate, Plan};
 use budget::Purses;
@@ -115,6 +117,32 @@ impl Upstream {
             only,
             view: ArcSwap::default(),
             members: Mutex::new(members),
+            changed: Arc::default(),
+            keepers: OnceLock::new(),
+        };
+        upstream.refresh(Instant::now());
+        upstream
+    }
+
+    /// One of this one server, which is spoken to in the same way, and shown nothing of who we are but by a certificate. Nobody
+    /// checks it, and its name is resolved for each connection.
+    #[must_use]
+    pub fn at(&self, server: ServerName) -> Self {
+        let settings = UpstreamServer { name: server, weight: 1, backup: false };
+        let server = Arc::new(Server::new(&settings, None, self.tls.clone(), self.http));
+        let balancing = Balancing { health: None, ..self.balancing.clone() };
+        let upstream = Self {
+            name: self.name.clone(),
+            timeouts: self.timeouts.clone(),
+            authorization: None,
+            queue: balancing.limits.requests.map(|_| Arc::default()),
+            purses: Purses::new(balancing.retries.budget),
+            only: balancing.limits.requests.is_none().then(|| Arc::clone(&server)),
+            balancing,
+            tls: self.tls.clone(),
+            http: self.http,
+            view: ArcSwap::default(),
+            members: Mutex::new(vec![Member { settings, servers: vec![server], resolved: false, fault: None }]),
             changed: Arc::default(),
             keepers: OnceLock::new(),
         };

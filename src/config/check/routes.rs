@@ -8,10 +8,10 @@ use crate::config::{Anonymous, ClientCertificate, ClientPolicy, Listener, Method
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rest of the file says that routes depend on.
-struct Surroundings<'r> {
+pub(super) struct Surroundings<'r> {
     /// Each listener's name, and whether it asks for certificates, on whichever host.
     listeners: BTreeMap<&'r str, bool>,
-    upstreams: BTreeSet<&'r str>,
+    pub(super) upstreams: BTreeSet<&'r str>,
     trust_sets: BTreeSet<&'r str>,
     services: BTreeSet<&'r str>,
     digest: bool,
@@ -171,13 +171,19 @@ impl Context<'_> {
                 let name = At { place: target.place, value: name.clone() };
                 self.reference(&name, "upstream", &surroundings.upstreams).map(Target::Upstream)
             }
+            raw::Target::Own(own) if own.by_account.is_there() => {
+                self.by_account(own, target.place, surroundings).map(Target::ByAccount)
+            }
             raw::Target::Own(own) => self.own_answer(own, target.place, surroundings),
         }
     }
 
     fn own_answer(&mut self, own: &raw::OwnAnswer, place: PlaceId, surroundings: &Surroundings<'_>) -> Option<Target> {
         use Field::{Absent, Faulty, Given};
-        let raw::OwnAnswer { redirect, respond, service, preauth } = own;
+        let raw::OwnAnswer { redirect, respond, service, preauth, by_account: _, among, otherwise, urls } = own;
+        if among.is_there() || otherwise.is_there() || urls.is_there() {
+            return self.missing(place, "by_account", ": it says what of the account names the upstream");
+        }
         match (redirect, respond, service, preauth) {
             (Faulty, ..) | (_, Faulty, ..) | (_, _, Faulty, _) | (.., Faulty) => None,
             (Given(to), Absent, Absent, Absent) => self.redirect(to).map(Target::Redirect),
@@ -268,9 +274,15 @@ impl Context<'_> {
     pub(super) fn unused_upstreams(&mut self, file: &raw::File) {
         let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
         let used: BTreeSet<&str> = routes
-            .filter_map(|route| match route.upstream.value() {
-                Some(raw::Target::Upstream(name)) => Some(name.as_str()),
-                _ => None,
+            .flat_map(|route| match route.upstream.value() {
+                Some(raw::Target::Upstream(name)) => vec![name.as_str()],
+                Some(raw::Target::Own(own)) => {
+                    let among = own.among.value().into_iter().flatten();
+                    let like = own.urls.value().map(|urls| &urls.like);
+                    let names = among.chain([&own.otherwise]).chain(like);
+                    names.filter_map(|name| Some(name.value()?.as_str())).collect()
+                }
+                None => Vec::new(),
             })
             .collect();
         for (name, upstream) in file.upstreams.value().into_iter().flatten() {

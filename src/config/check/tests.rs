@@ -528,6 +528,35 @@ fn faulty_log_ins_templates_and_name_servers_are_refused() {
 }
 
 #[test]
+fn a_faulty_route_by_account_is_refused() {
+    let with = |keys: &str| route(&format!("upstream: {{by_account: home, {keys}}}"));
+    let at = |key: &str| format!("routes[1].upstream{key}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (with(""), &at(""), "nothing says which upstreams"),
+            (with("among: []"), &at(".among"), "empty"),
+            (with("among: [ap]"), &at(".among[0]"), "there is no upstream `ap`"),
+            (with("among: [app], otherwise: ap"), &at(".otherwise"), "there is no upstream `ap`"),
+            (with("among: [app], redirect: /x"), &at(""), "no answer of our own"),
+            (with("urls: {pattern: 'https://a'}"), &at(".urls.like"), "missing"),
+            (with("urls: {like: app}"), &at(".urls.pattern"), "missing"),
+            (with("urls: {like: app, pattern: 'https://('}"), &at(".urls.pattern"), "not a regular expression"),
+            (with("urls: {like: app, pattern: '.*'}"), &at(".urls.pattern"), "matches no URL"),
+            (route("upstream: {by_account: name, among: [app]}"), &at(".by_account"), "not one of"),
+            (route("upstream: {among: [app]}"), &at(".by_account"), "missing"),
+        ],
+    );
+    let text = "upstreams:\n  app: {servers: ['http://a']}\n  b: {servers: ['http://b'], authorization: {digest: {user: u, \
+                ha1_md5: {env: H}}}}\nroutes:\n  - upstream: app\n  - {path: /x, upstream: {by_account: home, urls: \
+                {pattern: 'http://c', like: b}}}";
+    assert_faults(
+        Severity::Error,
+        &[(text.to_owned(), "routes[1].upstream.urls.like", "every server that an account")],
+    );
+}
+
+#[test]
 fn every_key_of_balancing_is_taken() {
     let config = config(
         "upstreams:
