@@ -107,7 +107,7 @@ async fn ask(client: Client, tally: Arc<Tally>, over: Arc<AtomicBool>) {
     let mut number = 0_usize;
     while !over.load(Ordering::Relaxed) {
         number += 1;
-        let get = number % 4 != 0;
+        let get = !number.is_multiple_of(4);
         let method = if get { "GET" } else { "POST" };
         let request = Request::builder().method(method).uri("/").body(empty()).unwrap();
         let begin = Instant::now();

@@ -234,7 +234,7 @@ impl Parts {
         if new.basic != old.basic {
             parts.basic = build::basic(new.basic.as_ref())?;
         }
-        if new.resolver != old.resolver {
+        if new.resolver != old.resolver || self.names.is_none() {
             parts.names = upstreams::names(new)?;
         }
         parts.upstreams = upstreams::build(new, Some((old, &self.upstreams)))?;

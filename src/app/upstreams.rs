@@ -10,6 +10,7 @@ use crate::upstream::{Names, Upstream};
 use anyhow::Context;
 use futures_util::future::join_all;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -70,12 +71,17 @@ pub(super) fn logins(config: &Config) -> anyhow::Result<HashMap<String, BasicLog
     Ok(logins)
 }
 
-/// Who is asked for the addresses of servers' names. Where the system's own settings cannot be read, names are resolved
+/// Who is asked for the addresses of servers' names, if there are any. Where the system's own settings cannot be read, names are resolved
 /// for each connection as every program does it.
 ///
 /// # Errors
 /// When the name servers of the configuration cannot be asked.
 pub(super) fn names(config: &Config) -> anyhow::Result<Option<Arc<Names>>> {
+    let servers = config.upstreams.values().flat_map(|upstream| &upstream.servers).map(|server| &server.name);
+    let mut named = servers.filter(|name| name.socket().is_none() && name.host.parse::<IpAddr>().is_err());
+    if named.next().is_none() {
+        return Ok(None);
+    }
     match (Names::new(config.resolver.as_ref()), &config.resolver) {
         (Ok(names), _) => Ok(Some(Arc::new(names))),
         (Err(error), Some(_)) => Err(error).context("resolver"),

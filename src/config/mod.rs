@@ -411,6 +411,8 @@ pub struct Upstream {
     pub servers: Vec<UpstreamServer>,
     /// What is spoken to them.
     pub http: HttpVersion,
+    /// Whether they are told by the PROXY protocol who the client is; connections to them are one client's alone then.
+    pub proxy_protocol: bool,
     /// How requests are spread over them, and what becomes of those that fail.
     pub balancing: Balancing,
     /// How they are spoken to over TLS; `None` is clear text.

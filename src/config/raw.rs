@@ -35,8 +35,8 @@ pub(super) use access::Access;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use authority::{Authority, AuthorityKey, Passphrase};
 pub(super) use balancing::{
-    Balance, BalanceWord, Ejection, EjectionWhen, EjectionWord, HealthCheck, HttpVersion, Percent, Retries, Statuses,
-    UpstreamLimits, UpstreamServer,
+    Balance, BalanceWord, Ejection, EjectionWhen, EjectionWord, HealthCheck, HttpVersion, OutwardProxy, Percent,
+    Retries, Statuses, UpstreamLimits, UpstreamServer,
 };
 pub(super) use basic::Basic;
 pub(super) use by_account::{AccountColumn, HomeUrls};

@@ -9,7 +9,7 @@
 //! nonce, so that the body is sent once and does not meet a stale one.
 
 use super::body::{ClientBody, Received, UploadFault};
-use super::forward::{Answer, ForwardError, Head, discard, send};
+use super::forward::{Answer, ForwardError, Head, Way, discard, send};
 use super::held::Room;
 use crate::auth::decision::Permit;
 use crate::upstream::digest::{self, Credentials, NotLetIn, Sent};
@@ -50,7 +50,7 @@ pub(super) async fn held(
 pub(super) async fn forward(
     permit: &Permit,
     upstream: &Upstream,
-    key: Option<u64>,
+    way: Way<'_>,
     pools: &Arc<Pools<ClientBody>>,
     request: Request<ClientBody>,
 ) -> Result<Answer, ForwardError> {
@@ -64,15 +64,16 @@ pub(super) async fn forward(
     };
     let probing = asked.quiet;
     let mut answer =
-        send(permit, upstream, upstream.tour(key), pools, first, |to, what| asked.prepare(to, what)).await?;
+        send(permit, upstream, (upstream.tour(way.key), way.said), pools, first, |to, what| asked.prepare(to, what))
+            .await?;
     if answer.status() == StatusCode::UNAUTHORIZED || probing {
         if answer.status() == StatusCode::UNAUTHORIZED {
             asked.challenged(answer.headers())?;
         }
         discard(answer).await;
         asked.quiet = false;
-        let same = asked.server.clone().map_or_else(|| upstream.tour(key), |server| upstream.tour_to(server));
-        answer = send(permit, upstream, same, pools, second, |to, what| asked.prepare(to, what)).await?;
+        let same = asked.server.clone().map_or_else(|| upstream.tour(way.key), |server| upstream.tour_to(server));
+        answer = send(permit, upstream, (same, way.said), pools, second, |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut answer)?;
     Ok(answer)

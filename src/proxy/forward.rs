@@ -124,29 +124,37 @@ fn with_cause(error: &hyper::Error) -> String {
     told
 }
 
-/// Sends a request to an upstream, to the server that belongs to this key if it is balanced so, and waits for the head
-/// of its response.
+/// What of the client decides over the way of its request.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// What the request is hashed by, if its upstream is balanced so.
+    pub key: Option<u64>,
+    /// What servers are told on a connection before anything else.
+    pub said: Option<&'a Arc<[u8]>>,
+}
+
+/// Sends a request to an upstream by this way, and waits for the head of its response.
 ///
 /// # Errors
 /// When no server answers in time; when the client's body breaks off.
 pub async fn forward(
     permit: &Permit,
     upstream: &Upstream,
-    key: Option<u64>,
+    way: Way<'_>,
     pools: &Arc<Pools<ClientBody>>,
     request: Request<ClientBody>,
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
-    send(permit, upstream, upstream.tour(key), pools, request, |_, _| ()).await
+    send(permit, upstream, (upstream.tour(way.key), way.said), pools, request, |_, _| ()).await
 }
 
-/// The same, to the servers of this tour; `prepare` makes the request ready for each that it is sent to.
+/// The same, to the servers of this tour, which are told this before anything else; `prepare` makes the request ready for each that it is sent to.
 ///
 /// # Errors
 /// As for [`forward`].
 pub(super) async fn send(
     _: &Permit,
     upstream: &Upstream,
-    mut tour: Tour<'_>,
+    (mut tour, said): (Tour<'_>, Option<&Arc<[u8]>>),
     pools: &Arc<Pools<ClientBody>>,
     mut request: Request<ClientBody>,
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
@@ -167,7 +175,7 @@ pub(super) async fn send(
         }
         let mut stale = 0;
         let (error, copy) = loop {
-            let mut connection = match pools.connection(&server, &upstream.timeouts, stale < MOST_STALE).await {
+            let mut connection = match pools.connection(&server, &upstream.timeouts, said, stale < MOST_STALE).await {
                 Ok(connection) => connection,
                 Err(source) => {
                     upstream.failed(&server, &source);

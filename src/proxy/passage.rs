@@ -3,7 +3,7 @@
 use super::body::{ClientBody, Received, ReplyBody};
 use super::client::Told;
 use super::doubt::{Running, Terms, no_longer_permitted};
-use super::forward::{ForwardError, forward};
+use super::forward::{ForwardError, Way, forward};
 use super::gate::{Asserted, Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
 use super::headers::strip::{self, HopByHop};
@@ -13,13 +13,16 @@ use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
 use super::{Exchange, Worker, authorized, via};
 use crate::assertion::{Held, Subject};
-use crate::auth::decision::Permit;
+use crate::auth::decision::{ClientVerify, Permit};
 use crate::auth::{Proof, Standing};
 use crate::base::clock::Timestamp;
+use crate::certificate::facts::CertificateFacts;
+use crate::certificate::name::COMMON_NAME;
 use crate::config::{HashKey, Method};
 use crate::identity::claim::Claim;
 use crate::revocation::live::Key;
 use crate::upstream::balance::hash;
+use crate::upstream::outward;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
@@ -76,7 +79,8 @@ impl Passage<'_> {
         let switch =
             extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
         if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
-            let key = upstream.upstream.hashed_by().and_then(|by| self.key(by, &headers));
+            let (key, said) = self.way(&headers);
+            let way = Way { key, said: said.as_ref() };
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
             let came_under = &exchange.client.connection.policy;
@@ -94,18 +98,42 @@ impl Passage<'_> {
                 address: exchange.address(),
             };
             let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
-            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, key, client, request, ended)).await?));
+            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended)).await?));
         }
-        let key = upstream.upstream.hashed_by().and_then(|by| self.key(by, &headers));
+        let (key, said) = self.way(&headers);
+        let way = Way { key, said: said.as_ref() };
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
         let response = match upstream.upstream.authorization {
-            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, key, &worker.pools, request)).await?,
-            None => forward(permit, &upstream.upstream, key, &worker.pools, request).await?,
+            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, way, &worker.pools, request)).await?,
+            None => forward(permit, &upstream.upstream, way, &worker.pools, request).await?,
         };
         let mut response = passed_back(response);
         response.body_mut().run(running);
         Ok(response)
+    }
+
+    /// What the request is hashed by, and what servers are told on a connection before it.
+    fn way(&self, headers: &HeaderMap) -> (Option<u64>, Option<Arc<[u8]>>) {
+        let upstream = &self.upstream.upstream;
+        let key = upstream.hashed_by().and_then(|by| self.key(by, headers));
+        (key, upstream.takes_proxy_protocol().then(|| self.said()))
+    }
+
+    /// Who the client is, in the PROXY protocol. A certificate that was not accepted is not shown to be there.
+    fn said(&self) -> Arc<[u8]> {
+        let connection = &self.exchange.client.connection;
+        let facts = connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+        let accepted = facts.filter(|_| self.permit.client_verify() == ClientVerify::Success);
+        outward::header(&outward::Said {
+            source: self.exchange.origin().unwrap_or(connection.peer),
+            destination: connection.local,
+            version: connection.tls.version,
+            server_name: connection.tls.server_name.as_deref(),
+            protocol: if connection.tls.http2 { "h2" } else { "http/1.1" },
+            common_name: accepted.map(common_name),
+        })
+        .into()
     }
 
     /// What the request is hashed by, if it has that.
@@ -178,6 +206,12 @@ impl Passage<'_> {
         }
         Told { fields, until }
     }
+}
+
+/// The most specific common name of a certificate's subject; empty if it has none.
+fn common_name(facts: &CertificateFacts) -> &str {
+    let names = facts.subject.attributes.iter().rev().filter(|attribute| attribute.oid == COMMON_NAME);
+    names.map(|attribute| attribute.value.as_str()).next().unwrap_or_default()
 }
 
 /// What is kept of a response's head: all but what ended at this hop.

@@ -3,7 +3,7 @@
 
 use super::authorized::Asked;
 use super::body::ClientBody;
-use super::forward::{ForwardError, Head};
+use super::forward::{ForwardError, Head, Way};
 use super::tunnel::{Protocol, tunnel};
 use crate::auth::decision::Permit;
 use crate::base::reason::Reason;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub async fn upgrade(
     _: &Permit,
     upstream: &Upstream,
-    key: Option<u64>,
+    way: Way<'_>,
     client: OnUpgrade,
     request: Request<ClientBody>,
     ended: impl Future<Output = Reason> + Send + 'static,
@@ -36,12 +36,13 @@ pub async fn upgrade(
     let mut asked = Asked::new(upstream);
     let again = upstream.authorization.as_ref().map(|_| Head::of(&request));
     let (mut response, mut ticket) =
-        ask(upstream, upstream.tour(key), request, |to, what| asked.prepare(to, what)).await?;
+        ask(upstream, (upstream.tour(way.key), way.said), request, |to, what| asked.prepare(to, what)).await?;
     if let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
         asked.challenged(response.headers())?;
-        let same = asked.server.clone().map_or_else(|| upstream.tour(key), |server| upstream.tour_to(server));
+        let same = asked.server.clone().map_or_else(|| upstream.tour(way.key), |server| upstream.tour_to(server));
         drop(ticket);
-        (response, ticket) = ask(upstream, same, again.into_request(), |to, what| asked.prepare(to, what)).await?;
+        (response, ticket) =
+            ask(upstream, (same, way.said), again.into_request(), |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut response)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -59,7 +60,7 @@ pub async fn upgrade(
 /// the place at the server, too.
 async fn ask(
     upstream: &Upstream,
-    mut tour: Tour<'_>,
+    (mut tour, said): (Tour<'_>, Option<&Arc<[u8]>>),
     mut request: Request<ClientBody>,
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
 ) -> Result<(Response<Incoming>, Option<Ticket>), ForwardError> {
@@ -71,7 +72,7 @@ async fn ask(
             Ok(None) => return Err(last.unwrap_or_else(|| ForwardError::nobody(upstream))),
             Err(source) => return Err(ForwardError::Busy { upstream: name(), source }),
         };
-        let stream = match open_for_one(&server, upstream.timeouts.connect).await {
+        let stream = match open_for_one(&server, upstream.timeouts.connect, said.map(|said| &**said)).await {
             Ok(stream) => stream,
             Err(source) => {
                 upstream.failed(&server, &source);

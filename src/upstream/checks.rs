@@ -15,12 +15,12 @@ use std::future::Future;
 /// The largest response head that is read, in octets.
 const MOST_HEAD: usize = 64 * 1024;
 
-/// Checks a server.
+/// Checks a server, to which this is said before.
 ///
 /// # Errors
 /// Why it is not well, in words for the log.
-pub(super) async fn check(server: &Server, settings: &HealthCheck) -> Result<(), String> {
-    let status = match tokio::time::timeout(settings.timeout, ask(server, settings)).await {
+pub(super) async fn check(server: &Server, settings: &HealthCheck, said: Option<&[u8]>) -> Result<(), String> {
+    let status = match tokio::time::timeout(settings.timeout, ask(server, settings, said)).await {
         Ok(status) => status?,
         Err(_) => return Err(format!("no answer within {:?}", settings.timeout)),
     };
@@ -30,8 +30,8 @@ pub(super) async fn check(server: &Server, settings: &HealthCheck) -> Result<(),
     Ok(())
 }
 
-async fn ask(server: &Server, settings: &HealthCheck) -> Result<u16, String> {
-    let stream = open(server, settings.timeout).await.map_err(|error| error.to_string())?;
+async fn ask(server: &Server, settings: &HealthCheck, said: Option<&[u8]>) -> Result<u16, String> {
+    let stream = open(server, settings.timeout, said).await.map_err(|error| error.to_string())?;
     let host = match &settings.host {
         Some(host) => host.clone(),
         None => server.authority(),

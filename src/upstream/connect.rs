@@ -3,6 +3,7 @@
 use super::{Server, Stream};
 use crate::config::ServerName;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
 /// No connection could be made.
@@ -44,35 +45,45 @@ impl ConnectError {
     }
 }
 
-/// Opens a connection to a server.
+/// Opens a connection to a server, on which this is said before anything else.
 ///
 /// # Errors
 /// When the name has no address, nobody listens there, TLS fails, or all of it takes longer than `limit`.
-pub(super) async fn open(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
-    open_for(server, limit, false).await
+pub(super) async fn open(server: &Server, limit: Duration, said: Option<&[u8]>) -> Result<Stream, ConnectError> {
+    open_for(server, limit, said, false).await
 }
 
 /// The same, with HTTP/1.1 alone on offer over TLS.
 ///
 /// # Errors
 /// As for [`open`].
-pub async fn open_for_one(server: &Server, limit: Duration) -> Result<Stream, ConnectError> {
-    open_for(server, limit, true).await
+pub async fn open_for_one(server: &Server, limit: Duration, said: Option<&[u8]>) -> Result<Stream, ConnectError> {
+    open_for(server, limit, said, true).await
 }
 
-async fn open_for(server: &Server, limit: Duration, version_one: bool) -> Result<Stream, ConnectError> {
+async fn open_for(
+    server: &Server,
+    limit: Duration,
+    said: Option<&[u8]>,
+    version_one: bool,
+) -> Result<Stream, ConnectError> {
     let name = || server.name().clone();
     let connecting = async {
         let failed = |source| ConnectError::Failed { server: name(), source };
         if let Some(path) = server.name().socket() {
-            return UnixStream::connect(path).await.map(Stream::Unix).map_err(failed);
+            let mut stream = UnixStream::connect(path).await.map_err(failed)?;
+            stream.write_all(said.unwrap_or_default()).await.map_err(failed)?;
+            return Ok(Stream::Unix(stream));
         }
         let stream = match server.address() {
             Some(address) => TcpStream::connect(address).await,
             None => TcpStream::connect((server.name().host.as_str(), server.name().port)).await,
         };
-        let stream = stream.map_err(failed)?;
+        let mut stream = stream.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
+        if let Some(said) = said {
+            stream.write_all(said).await.map_err(failed)?;
+        }
         Ok(match server.tls() {
             None => Stream::Plain(stream),
             Some(tls) => {

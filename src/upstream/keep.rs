@@ -2,7 +2,7 @@
 //! over, get more from step to step, and are checked.
 
 use super::resolve::follow;
-use super::{Names, Server, Upstream, checks};
+use super::{Names, Server, Upstream, checks, outward};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -62,12 +62,17 @@ async fn keep(upstream: Weak<Upstream>, changed: Arc<Notify>) {
 
 /// Checks one server as long as it is there.
 async fn check(of: Weak<Upstream>, server: Weak<Server>) {
-    let Some(settings) = of.upgrade().and_then(|upstream| upstream.balancing.health.clone()) else { return };
+    let told = |upstream: &Arc<Upstream>| upstream.proxy_protocol.then(outward::local);
+    let Some((settings, said)) =
+        of.upgrade().and_then(|upstream| Some((upstream.balancing.health.clone()?, told(&upstream))))
+    else {
+        return;
+    };
     loop {
         {
             // The upstream is not kept from going while an answer is waited for.
             let Some(server) = server.upgrade() else { return };
-            let outcome = checks::check(&server, &settings).await;
+            let outcome = checks::check(&server, &settings, said.as_deref()).await;
             let Some(upstream) = of.upgrade() else { return };
             upstream.checked(&server, outcome);
         }

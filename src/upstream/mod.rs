@@ -13,6 +13,7 @@ mod connect;
 pub mod digest;
 pub mod health;
 mod keep;
+pub mod outward;
 pub mod pool;
 mod resolve;
 mod server;
@@ -56,6 +57,7 @@ pub struct Upstream {
     balancing: Balancing,
     tls: Option<Arc<ClientTls>>,
     http: HttpVersion,
+    proxy_protocol: bool,
     /// The one server, where nothing can be chosen and nothing is counted.
     only: Option<Arc<Server>>,
     view: ArcSwap<View>,
@@ -114,6 +116,7 @@ impl Upstream {
             balancing,
             tls: tls.cloned(),
             http: settings.http,
+            proxy_protocol: settings.proxy_protocol,
             only,
             view: ArcSwap::default(),
             members: Mutex::new(members),
@@ -141,6 +144,7 @@ impl Upstream {
             balancing,
             tls: self.tls.clone(),
             http: self.http,
+            proxy_protocol: self.proxy_protocol,
             view: ArcSwap::default(),
             members: Mutex::new(vec![Member { settings, servers: vec![server], resolved: false, fault: None }]),
             changed: Arc::default(),
@@ -169,6 +173,12 @@ impl Upstream {
             Balance::Hash(key) => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether its servers are told by the PROXY protocol who the client is.
+    #[must_use]
+    pub fn takes_proxy_protocol(&self) -> bool {
+        self.proxy_protocol
     }
 
     /// How its servers are spoken to over TLS.

@@ -86,7 +86,8 @@ where
     }
 
     /// A connection to a server: with `kept`, the one used last if one is still open and was not kept for too long; else a
-    /// new one. Over HTTP/2, a share of one that has room.
+    /// new one. Over HTTP/2, a share of one that has room. Where something is said of the client before anything else, only
+    /// connections on which just that was said.
     ///
     /// # Errors
     /// When the name has no address, nobody listens there, TLS fails, or it takes longer than `timeouts.connect`.
@@ -94,20 +95,29 @@ where
         &self,
         server: &Server,
         timeouts: &UpstreamTimeouts,
+        said: Option<&Arc<[u8]>>,
         kept: bool,
     ) -> Result<Pooled<B>, ConnectError> {
+        let private;
+        let key = match said {
+            None => &server.key,
+            Some(said) => {
+                private = Key { said: Some(Arc::clone(said)), ..server.key.clone() };
+                &private
+            }
+        };
         if server.speaks_two() {
-            return Box::pin(self.shared_connection(server, timeouts, kept)).await;
+            return Box::pin(self.shared_connection(server, key, timeouts, kept)).await;
         }
-        match if kept { self.take(server).await } else { None } {
+        match if kept { self.take(key).await } else { None } {
             Some(connection) => Ok(connection),
-            None => Box::pin(Pooled::connect(server, timeouts)).await,
+            None => Box::pin(Pooled::connect(server, key, timeouts)).await,
         }
     }
 
-    async fn take(&self, server: &Server) -> Option<Pooled<B>> {
+    async fn take(&self, key: &Key) -> Option<Pooled<B>> {
         loop {
-            let kept = self.with(|map| map.get_mut(&server.key).and_then(Vec::pop))?;
+            let kept = self.with(|map| map.get_mut(key).and_then(Vec::pop))?;
             let mut connection = kept.connection;
             if kept.since.elapsed() >= connection.keep {
                 continue;
@@ -156,12 +166,17 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn connect(server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
-        let stream = open(server, timeouts.connect).await?;
-        Self::over(stream, server, timeouts).await
+    async fn connect(server: &Server, key: &Key, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
+        let stream = open(server, timeouts.connect, key.said.as_deref()).await?;
+        Self::over(stream, server, key, timeouts).await
     }
 
-    async fn over(stream: Stream, server: &Server, timeouts: &UpstreamTimeouts) -> Result<Self, ConnectError> {
+    async fn over(
+        stream: Stream,
+        server: &Server,
+        key: &Key,
+        timeouts: &UpstreamTimeouts,
+    ) -> Result<Self, ConnectError> {
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MOST_HEAD)
             .max_headers(MOST_FIELDS)
@@ -169,7 +184,7 @@ where
             .await
             .map_err(|error| ConnectError::of_http(server, error))?;
         let wire = Wire::One { sender, driver: Some(Box::new(driver)) };
-        Ok(Self { key: server.key.clone(), wire, keep: timeouts.idle, reused: false })
+        Ok(Self { key: key.clone(), wire, keep: timeouts.idle, reused: false })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -245,28 +260,29 @@ where
     async fn shared_connection(
         &self,
         server: &Server,
+        key: &Key,
         timeouts: &UpstreamTimeouts,
         kept: bool,
     ) -> Result<Pooled<B>, ConnectError> {
-        let of = |wire, reused| Pooled { key: server.key.clone(), wire, keep: timeouts.idle, reused };
-        if kept && let Some(stream) = self.shared.take(&server.key) {
+        let of = |wire, reused| Pooled { key: key.clone(), wire, keep: timeouts.idle, reused };
+        if kept && let Some(stream) = self.shared.take(key) {
             return Ok(of(Wire::Two(stream), true));
         }
         // Where the server has chosen HTTP/1.1.
-        if kept && let Some(connection) = self.take(server).await {
+        if kept && let Some(connection) = self.take(key).await {
             return Ok(connection);
         }
-        let opening = self.shared.opening(&server.key);
+        let opening = self.shared.opening(key);
         let _turn = opening.lock().await;
-        if kept && let Some(stream) = self.shared.take(&server.key) {
+        if kept && let Some(stream) = self.shared.take(key) {
             return Ok(of(Wire::Two(stream), true));
         }
-        let stream = open(server, timeouts.connect).await?;
+        let stream = open(server, timeouts.connect, key.said.as_deref()).await?;
         if !speaks_two(&stream, server) {
-            return Pooled::over(stream, server, timeouts).await;
+            return Pooled::over(stream, server, key, timeouts).await;
         }
         let scheme = if server.tls().is_some() { "https" } else { "http" };
-        let stream = self.shared.open(stream, &server.key, scheme, timeouts.idle).await;
+        let stream = self.shared.open(stream, key, scheme, timeouts.idle).await;
         stream.map(|stream| of(Wire::Two(stream), false)).map_err(|error| ConnectError::of_http(server, error))
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Key {
     /// [`ClientTls::number`], or 0 in clear text.
     pub(super) tls: u64,
     pub(super) http: HttpVersion,
+    /// What was said of the client before anything else: then the connection is that client's alone.
+    pub(super) said: Option<Arc<[u8]>>,
 }
 
 /// What is counted of a server, apart from what is only read.
@@ -86,7 +88,13 @@ impl Server {
         tls: Option<Arc<ClientTls>>,
         http: HttpVersion,
     ) -> Self {
-        let key = Key { name: settings.name.clone(), address, tls: tls.as_ref().map_or(0, |tls| tls.number()), http };
+        let key = Key {
+            name: settings.name.clone(),
+            address,
+            tls: tls.as_ref().map_or(0, |tls| tls.number()),
+            http,
+            said: None,
+        };
         let hash = match address {
             Some(address) => balance::hash(address.to_string().as_bytes()),
             None => balance::hash(settings.name.to_string().as_bytes()),

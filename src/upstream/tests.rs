@@ -12,6 +12,7 @@ fn upstream_of(servers: Vec<UpstreamServer>, balancing: Balancing) -> Upstream {
     let settings = config::Upstream {
         servers,
         http: HttpVersion::One,
+        proxy_protocol: false,
         balancing,
         tls: None,
         authorization: None,

@@ -37,6 +37,7 @@ impl Context<'_> {
         Some(Upstream {
             servers,
             http: http?,
+            proxy_protocol: raw.proxy_protocol.value() == Some(&raw::OutwardProxy::V2),
             balancing: balancing?,
             tls,
             authorization: authorization?,

@@ -58,6 +58,17 @@ impl JsonSchema for HttpVersion {
     }
 }
 
+/// Whether the PROXY protocol is spoken to servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum OutwardProxy {
+    /// It is not.
+    #[serde(alias = "false")]
+    Off,
+    /// Version 2.
+    V2,
+}
+
 /// `round_robin`, `least_requests` or `{hash: …}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "$kind")]

@@ -1,8 +1,8 @@
 //! The shape of an upstream.
 
 use super::{
-    Balance, Duration, Ejection, Headers, HealthCheck, HttpVersion, Retries, UpstreamAssertion, UpstreamAuthorization,
-    UpstreamLimits, UpstreamServer, UpstreamTls,
+    Balance, Duration, Ejection, Headers, HealthCheck, HttpVersion, OutwardProxy, Retries, UpstreamAssertion,
+    UpstreamAuthorization, UpstreamLimits, UpstreamServer, UpstreamTls,
 };
 use crate::config::read::Field;
 use schemars::JsonSchema;
@@ -17,6 +17,8 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) servers: Field<Vec<Field<UpstreamServer>>>,
     /// The version of HTTP that is spoken to them: `1` or `2`. Default: 1.
     pub(in crate::config) http: Field<HttpVersion>,
+    /// Whether the PROXY protocol says to servers who the client is, before its requests: `off` or `v2`. Default: `off`.
+    pub(in crate::config) proxy_protocol: Field<OutwardProxy>,
     /// Which server a request goes to. Default: `round_robin`.
     pub(in crate::config) balance: Field<Balance>,
     /// How long a server that came back takes to get its whole share of requests. Default: `0s`.
