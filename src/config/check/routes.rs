@@ -182,7 +182,8 @@ impl Context<'_> {
         use Field::{Absent, Faulty, Given};
         let raw::OwnAnswer { redirect, respond, service, preauth, by_account: _, among, otherwise, urls } = own;
         if among.is_there() || otherwise.is_there() || urls.is_there() {
-            return self.missing(place, "by_account", ": it says what of the account names the upstream");
+            let help = "write `by_account: home` beside them".to_owned();
+            return self.error(place, "`among`, `otherwise` and `urls` stand beside `by_account` alone", help);
         }
         match (redirect, respond, service, preauth) {
             (Faulty, ..) | (_, Faulty, ..) | (_, _, Faulty, _) | (.., Faulty) => None,

@@ -544,7 +544,7 @@ fn a_faulty_route_by_account_is_refused() {
             (with("urls: {like: app, pattern: 'https://('}"), &at(".urls.pattern"), "not a regular expression"),
             (with("urls: {like: app, pattern: '.*'}"), &at(".urls.pattern"), "matches no URL"),
             (route("upstream: {by_account: name, among: [app]}"), &at(".by_account"), "not one of"),
-            (route("upstream: {among: [app]}"), &at(".by_account"), "missing"),
+            (route("upstream: {among: [app]}"), &at(""), "beside `by_account`"),
         ],
     );
     let text = "upstreams:\n  app: {servers: ['http://a']}\n  b: {servers: ['http://b'], authorization: {digest: {user: u, \
