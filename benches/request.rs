@@ -139,6 +139,7 @@ fn strip_and_apply(bencher: Bencher<'_, '_>, version: Version) {
         groups: Some("Remote-Groups".to_owned()),
         client_cert: false,
         xfcc: false,
+        set: Vec::new(),
     };
     let mut said = IdentityWriter::new(&names).unwrap().prepare(&permit(), None);
     let authority = HeaderValue::from_static("mail.example.org");
