@@ -302,15 +302,17 @@ fn answered<T>(database: &Database, what: &'static str, done: Result<T, Abort<In
     })
 }
 
-/// The records of a file as an import reads them, one after another and without a database: the line in which each
-/// begins, and the account that it makes where there is none, or why it is refused.
+/// The line in which a record begins, and the account that it makes where there is none, or why it is refused.
+pub type Numbered = (u64, Result<Person, Refusal>);
+
+/// The records of a file as an import reads them, one after another and without a database.
 ///
 /// # Errors
 /// When the first line of a CSV file does not name columns of accounts.
 pub fn records<R: BufRead>(
     input: R,
     format: Format,
-) -> Result<impl Iterator<Item = Result<(u64, Result<Person, Refusal>), ReadError>>, ReadError> {
+) -> Result<impl Iterator<Item = Result<Numbered, ReadError>>, ReadError> {
     let mut reader = read::Reader::new(input, format)?;
     let line = |line: read::Line| (line.number, line.said.map(|(_, made)| made));
     // After an error it is not known where the next record begins.
