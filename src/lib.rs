@@ -21,5 +21,6 @@ pub mod upstream;
 pub mod proxy;
 pub mod ca;
 pub mod handover;
+pub mod admin;
 pub mod app;
 pub mod cli;

@@ -24,6 +24,7 @@ NEEDED=(
   pip3:python3-pip
   node:nodejs
   haproxy:haproxy
+  promtool:prometheus
   fail2ban-regex:fail2ban
   systemd-analyze:systemd
   slapd:slapd

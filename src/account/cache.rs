@@ -20,6 +20,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{self, DigestAlgorithm};
 use crate::store::changes::{Change, Kind, Position, Since};
+use crate::telemetry::metrics::{self, CacheKind};
 use answers::{Answer, Answers, Life};
 use changed::{Changed, Subject};
 use freshness::Freshness;
@@ -93,11 +94,11 @@ impl Accounts {
             directory,
             ttl,
             negative_ttl,
-            accounts: Answers::new(accounts, &freshness),
-            credentials: Answers::new(credentials, &freshness),
-            hashed_names: Answers::new(credentials, &freshness),
-            passwords: Answers::new(passwords, &freshness),
-            revocations: Answers::new(revocations, &freshness),
+            accounts: Answers::new(CacheKind::Accounts, accounts, &freshness),
+            credentials: Answers::new(CacheKind::Digest, credentials, &freshness),
+            hashed_names: Answers::new(CacheKind::Names, credentials, &freshness),
+            passwords: Answers::new(CacheKind::Passwords, passwords, &freshness),
+            revocations: Answers::new(CacheKind::Revocations, revocations, &freshness),
             changed: Arc::new(Changed::new(ttl.saturating_add(serve_stale).max(negative_ttl))),
             freshness,
         }
@@ -263,7 +264,10 @@ impl Accounts {
     /// # Errors
     /// When the directory gives no answer.
     pub async fn changes(&self, since: Option<&Position>) -> Result<Since, Unavailable> {
-        self.directory.changes(since).await
+        let asked = Instant::now();
+        let answer = self.directory.changes(since).await;
+        metrics::database_asked(answer.is_ok(), asked.elapsed());
+        answer
     }
 
     /// The feed of changes was read to its end by a reading that began at this instant, and all that it tells was
@@ -275,6 +279,30 @@ impl Accounts {
     /// The feed of changes could not be read.
     pub fn unconfirmed(&self, at: Instant) {
         self.freshness.fail(at);
+    }
+
+    /// Whether it is known that the store gives no answers now.
+    #[must_use]
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.freshness.is_silent(now)
+    }
+
+    /// How long ago the store last confirmed what it said before, if it ever has.
+    #[must_use]
+    pub fn since_confirmed(&self, now: Instant) -> Option<Duration> {
+        self.freshness.since_confirmed(now)
+    }
+
+    /// How many answers are kept of each kind, about.
+    #[must_use]
+    pub fn kept(&self) -> [(CacheKind, u64); 5] {
+        [
+            (CacheKind::Accounts, self.accounts.len()),
+            (CacheKind::Digest, self.credentials.len()),
+            (CacheKind::Names, self.hashed_names.len()),
+            (CacheKind::Passwords, self.passwords.len()),
+            (CacheKind::Revocations, self.revocations.len()),
+        ]
     }
 
     /// Whether what was confirmed last still counts: if not, nobody may go on who is not found anew.

@@ -6,6 +6,7 @@ use super::trust::issuer_keys;
 use super::upstreams::logins;
 use crate::account::cache::Accounts;
 use crate::account::{self, Directory};
+use crate::admin::health::{Health, Ready};
 use crate::assertion::Issuer;
 use crate::auth::authorization::Authorization;
 use crate::auth::peers::Peers;
@@ -27,7 +28,9 @@ use crate::proxy::service::jwks::Jwks;
 use crate::proxy::{Gate, GateParts, RouteParts};
 use crate::store::rights::Role;
 use crate::store::{Deadlines, Diagnosis, mysql};
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::audit::Audit;
+use crate::telemetry::metrics;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
@@ -69,6 +72,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
                 ),
                 proxy_protocol: listener.proxy_protocol.clone(),
                 handshake: config.timeouts.handshake,
+                numbers: metrics::LISTENERS.of(&[&listener.name]),
             };
             Ok(BuiltListener { address: listener.address, settings })
         })
@@ -99,6 +103,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             routes,
             audit: Arc::clone(&parts.audit),
             held: Arc::clone(&parts.held),
+            access: parts.access.clone(),
             assertions: parts.assertions.clone(),
             services: services(config, parts, sessions)?,
         },
@@ -112,7 +117,8 @@ fn services(
     parts: &Parts,
     sessions: Option<Arc<Sessions>>,
 ) -> anyhow::Result<Vec<Arc<dyn LocalService>>> {
-    let mut services: Vec<Arc<dyn LocalService>> = Vec::new();
+    let mut services: Vec<Arc<dyn LocalService>> =
+        vec![Arc::new(Health), Arc::new(Ready(super::admin::readiness(parts)))];
     if let Some(issuer) = &parts.assertions {
         services.push(Arc::new(Jwks::new(Arc::clone(issuer))));
     }
@@ -247,7 +253,7 @@ fn union(names: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 /// Reads a chain and its key, and makes sure that they belong together.
-fn server_certificate(files: &config::CertificateFiles) -> anyhow::Result<ServerCertificate> {
+pub(super) fn server_certificate(files: &config::CertificateFiles) -> anyhow::Result<ServerCertificate> {
     let chain = pem::certificates(&files.chain)?;
     let key = pem::private_key(&files.key)?;
     let leaf = chain.first().with_context(|| format!("{} holds no certificate", files.chain.display()))?;
@@ -346,6 +352,12 @@ pub(super) fn throttle(config: &Config) -> Option<Arc<Throttle>> {
 /// Where audit records go.
 pub(super) fn audit(settings: &config::Log) -> anyhow::Result<Arc<Audit>> {
     Audit::open(settings.audit.as_deref()).map(Arc::new).context("log.audit")
+}
+
+/// Where each request gets a line, if anywhere.
+pub(super) fn access(settings: &config::Log) -> anyhow::Result<Option<Arc<AccessLog>>> {
+    let log = settings.access.as_ref().map(AccessLog::open).transpose().context("log.access")?;
+    Ok(log.map(Arc::new))
 }
 
 /// A secret of this process alone.

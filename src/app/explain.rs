@@ -7,7 +7,7 @@ use crate::auth::decision::{ClaimEvidence, Evidence, Finding, Permit, Verdict, d
 use crate::base::clock::Timestamp;
 use crate::base::reason::Reason;
 use crate::certificate::{Presented, pem};
-use crate::config::{ClientCertificate, Config};
+use crate::config::{ClientCertificate, Config, Log};
 use crate::proxy::gate::{Route, Target};
 use crate::proxy::headers::identity::ClientCertificate as Shown;
 use crate::proxy::path::RequestTarget;
@@ -19,6 +19,7 @@ use http::{Method, Uri, Version};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long lists may take to be fetched that a running gate would have.
 const FETCHING: Duration = Duration::from_secs(10);
@@ -60,7 +61,10 @@ pub struct Explanation {
 /// # Errors
 /// When the configuration cannot be built, or the question names what is not there.
 pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Explanation> {
-    let parts = Parts::new(config).await?;
+    // Nobody asks over HTTP here, so the access log is left alone.
+    let config = &Config { log: Log { access: None, ..config.log.clone() }, ..config.clone() };
+    let (_draining, drained) = watch::channel(false);
+    let parts = Parts::new(config, drained).await?;
     trust::lists_have_come(&parts.trust, FETCHING).await;
     let gate = build::build(config, &parts, 1)?.gate;
     let presented = Presented::new(&pem::certificates(query.certificate)?)

@@ -227,7 +227,10 @@ fn read(set: &TrustSet, file: &Path, live: &Live) {
     };
     match taken {
         None => refused("reading it was broken off".to_owned()),
-        Some(Err(error)) => refused(error.to_string()),
+        Some(Err(error)) => {
+            set.numbers.lists_refused.increment();
+            refused(error.to_string());
+        }
         Some(Ok((lists, taken))) => {
             taken.refused.iter().for_each(|list| refused(list.to_string()));
             warn(trust, &taken);

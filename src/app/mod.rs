@@ -1,12 +1,14 @@
 //! The composition root: builds every part from the configuration, reloads it whole or not at all, and
 //! drains the process at its end.
 
+mod admin;
 mod assertion;
 mod build;
 mod doubts;
 pub mod explain;
 mod feed;
 mod lists;
+mod notify;
 pub mod preflight;
 mod stapling;
 mod trust;
@@ -15,9 +17,12 @@ mod watch;
 mod worker;
 
 use crate::account::cache::Accounts;
+use crate::admin::server::Socket;
+use crate::admin::{Admin, Demand, Guard, Readiness, Reloaded, Server, Sources};
 use crate::assertion::Issuer;
 use crate::auth::throttle::Throttle;
 use crate::auth::{basic, digest};
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
@@ -26,13 +31,16 @@ use crate::listen::{self, Listener};
 use crate::proxy::held::HeldBodies;
 use crate::proxy::{Gate, Worker};
 use crate::revocation::live::{Cause, Live};
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::log::{self, LevelHandle};
+use crate::telemetry::metrics::{RELOADS_REFUSED, RELOADS_TAKEN_UP};
 use crate::upstream::Names;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
 use feed::Feed;
+use notify::Notifier;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -62,7 +70,7 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
 /// anew: a configuration with any fault is refused whole and the old one goes on. SIGHUP flushes the cache of accounts,
 /// too. Revocation lists are taken up
-/// whenever their files change, each by itself.
+/// whenever their files change, each by itself. SIGUSR1 has the audit log and the access log opened anew.
 ///
 /// # Errors
 /// When the configuration, a file it names or an address cannot be had.
@@ -112,6 +120,7 @@ fn raise_descriptor_limit(connections: usize) {
 /// What the process is told from outside.
 struct Signals {
     hangup: Signal,
+    reopen: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -120,6 +129,7 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
@@ -128,6 +138,7 @@ impl Signals {
     async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.hangup.recv() => Told::Reload,
+            _ = self.reopen.recv() => Told::Reopen,
             _ = self.terminate.recv() => Told::End,
             _ = self.interrupt.recv() => Told::End,
         }
@@ -137,6 +148,7 @@ impl Signals {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Reload,
+    Reopen,
     End,
 }
 
@@ -152,6 +164,12 @@ struct Process {
     limit: Arc<ConnectionLimit>,
     workers: Vec<worker::Handle>,
     draining: flag::Sender<bool>,
+    /// What administrators see.
+    admin: Arc<Admin>,
+    /// What they demand.
+    demands: mpsc::Receiver<Demand>,
+    /// The address that they come to, if there is one.
+    administrators: Option<Server>,
     level: LevelHandle,
     /// Reads the feed of changes of the store in use.
     feed: AbortHandle,
@@ -191,12 +209,16 @@ struct Parts {
     audit: Arc<Audit>,
     /// Goes on over reloads: what is held under the old configuration is held.
     held: Arc<HeldBodies>,
+    /// Where each request gets a line, if anywhere.
+    access: Option<Arc<AccessLog>>,
+    /// Whether the process is about to end.
+    draining: flag::Receiver<bool>,
     /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
 }
 
 impl Parts {
-    async fn new(config: &Config) -> anyhow::Result<Self> {
+    async fn new(config: &Config, draining: flag::Receiver<bool>) -> anyhow::Result<Self> {
         build::not_exposed(&config.accounts)?;
         let live = Live::new();
         let around = Surroundings { live: &live, control: &Handle::current() };
@@ -212,6 +234,8 @@ impl Parts {
             names: upstreams::names(config)?,
             audit: build::audit(&config.log)?,
             held: Arc::default(),
+            access: build::access(&config.log)?,
+            draining,
             ticket_secret: build::random_secret()?,
         })
     }
@@ -242,22 +266,30 @@ impl Parts {
         if new.throttle != old.throttle || self.throttle.is_none() {
             parts.throttle = build::throttle(new);
         }
+        if new.log.access != old.log.access {
+            parts.access = build::access(&new.log)?;
+        }
         Ok(parts)
     }
 }
 
 impl Process {
     async fn start(configuration: &Path, config: Config, seen: Seen, level: LevelHandle) -> anyhow::Result<Self> {
-        let parts = Parts::new(&config).await?;
+        let started = Timestamp::now();
+        let (draining, drained) = flag::channel(false);
+        let parts = Parts::new(&config, drained.clone()).await?;
         let built = build::build(&config, &parts, 1)?;
         upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
         let gate = Arc::new(ArcSwap::from_pointee(built.gate));
         let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
-        let (draining, drained) = flag::channel(false);
+        let guard = admin::guard(&config, &parts.trust)?;
+        let socket = admin::socket(&config, None).await?;
         let feed = follow_feed(&parts, &config);
         let lists = keep_lists(&parts);
         let keys = assertion::keep(parts.assertions.clone());
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readiness = admin::readiness(&parts);
+        let (admin, demands) = Admin::new(sources(&config, &parts, &gate, &limit, readiness), started);
         let mut process = Self {
             configuration: configuration.to_owned(),
             config,
@@ -268,6 +300,9 @@ impl Process {
             limit: Arc::clone(&limit),
             workers: Vec::with_capacity(count),
             draining,
+            admin,
+            demands,
+            administrators: None,
             level,
             feed,
             lists,
@@ -286,6 +321,10 @@ impl Process {
         tokio::spawn(doubts::of_dates(Arc::clone(&process.parts.live)));
         process.staplers = stapling::start(&process.config.listeners, &built.listeners, &[], &Handle::current());
         process.listen(built.listeners, sockets);
+        process.show();
+        if let Some(socket) = socket {
+            process.administer(socket, guard)?;
+        }
         Ok(process)
     }
 
@@ -320,54 +359,112 @@ impl Process {
     }
 
     fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        let mut addresses: Vec<_> =
-            self.listeners.values().map(|open| (open.listener.settings().name.to_string(), open.bound)).collect();
-        addresses.sort();
-        addresses
+        admin::addresses(&self.listeners)
+    }
+
+    /// Has administrators see what is in force now.
+    fn show(&self) {
+        let (config, parts) = (&self.config, &self.parts);
+        let sources = sources(config, parts, &self.gate, &self.limit, admin::readiness(parts));
+        self.admin.set(Sources {
+            epoch: self.epoch,
+            loaded: Timestamp::now(),
+            listeners: self.addresses(),
+            certificates: admin::dated(config, &self.listeners, &parts.trust),
+            staples: self.staplers.iter().map(Stapler::staple).collect(),
+            ..sources
+        });
+    }
+
+    /// Lets administrators come to an address.
+    fn administer(&mut self, socket: Socket, guard: Option<Arc<Guard>>) -> anyhow::Result<()> {
+        let server = Server::start(socket, Arc::clone(&self.admin), guard).context("admin")?;
+        tracing::info!(address = %server.bound(), "listening for administrators");
+        self.administrators = Some(server);
+        Ok(())
     }
 
     async fn supervise(&mut self, mut signals: Signals) -> anyhow::Result<()> {
         let (wake, mut woken) = mpsc::channel(1);
         let mut files = FileWatch::new(wake).context("cannot watch files")?;
         files.set(std::mem::take(&mut self.seen));
+        let notifier = Arc::new(Notifier::from_environment());
+        notifier.ready(&self.summary());
+        // Beside this loop, which is busy while it reads a configuration.
+        tokio::spawn(Arc::clone(&notifier).keep_alive(self.workers.clone()));
         loop {
             tokio::select! {
-                told = signals.next() => {
-                    if told == Told::End {
-                        break;
+                told = signals.next() => match told {
+                    Told::End => break,
+                    Told::Reopen => self.reopen(),
+                    Told::Reload => {
+                        files.changed();
+                        if self.reload("SIGHUP", &mut files, &notifier).await.is_ok() {
+                            self.flush();
+                        }
                     }
+                },
+                Some(Demand::Reload(tell)) = self.demands.recv() => {
                     files.changed();
-                    if self.reload("SIGHUP", &mut files).await {
+                    let outcome = self.reload("an administrator", &mut files, &notifier).await;
+                    if outcome.is_ok() {
                         self.flush();
                     }
+                    // Whoever asked may have gone away.
+                    let _ = tell.send(outcome);
                 }
                 _ = woken.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     let changed = files.changed();
                     if let Some(first) = changed.first() {
-                        self.reload(&format!("{} changed", first.display()), &mut files).await;
+                        // The log says what came of it.
+                        let _ = self.reload(&format!("{} changed", first.display()), &mut files, &notifier).await;
                     }
                 }
             }
         }
+        notifier.stopping();
         self.drain(&mut signals).await;
         Ok(())
     }
 
-    /// Says whether the configuration was taken up.
-    async fn reload(&mut self, cause: &str, files: &mut FileWatch) -> bool {
-        match self.take_up().await {
-            Ok(seen) => {
+    /// Takes the configuration up, and says what that has changed, or all that is wrong with it.
+    async fn reload(&mut self, cause: &str, files: &mut FileWatch, notifier: &Notifier) -> Result<Reloaded, String> {
+        notifier.reloading();
+        let outcome = match self.take_up().await {
+            Ok((seen, changes)) => {
                 files.set(seen);
-                tracing::info!(cause, epoch = self.epoch, "configuration taken up");
-                true
+                RELOADS_TAKEN_UP.increment();
+                tracing::info!(cause, epoch = self.epoch, ?changes, "configuration taken up");
+                Ok(Reloaded { epoch: self.epoch, changes })
             }
             Err(error) => {
                 let error = format!("{error:#}");
+                RELOADS_REFUSED.increment();
                 tracing::error!(cause, error, "configuration refused; the old one goes on");
-                false
+                Err(error)
+            }
+        };
+        notifier.ready(&self.summary());
+        outcome
+    }
+
+    /// One line for the service manager.
+    fn summary(&self) -> String {
+        format!("configuration {}, listening on {} addresses", self.epoch, self.listeners.len())
+    }
+
+    /// Lets go of log files that were moved away.
+    fn reopen(&self) {
+        let audit = self.parts.audit.reopen().map_err(|error| error.to_string());
+        let access = self.parts.access.as_ref().map_or(Ok(()), |access| access.reopen());
+        for outcome in [audit, access.map_err(|error| error.to_string())] {
+            match outcome {
+                Ok(()) => {}
+                Err(error) => tracing::error!(error, "a log cannot be opened anew; the file in use stays in use"),
             }
         }
+        tracing::info!("audit log and access log were opened anew");
     }
 
     /// Forgets what the store has said, and lets every connection find it out anew: what somebody has written into
@@ -379,12 +476,12 @@ impl Process {
     }
 
     /// Reads and builds everything anew; nothing is changed before all of it stands. Gives the files as they stood
-    /// before they were read.
-    async fn take_up(&mut self) -> anyhow::Result<Seen> {
+    /// before they were read, and what has changed.
+    async fn take_up(&mut self) -> anyhow::Result<(Seen, Vec<String>)> {
         let seen = Seen::of([self.configuration.clone()]);
         let config = config::load(&self.configuration)?.config;
         let seen = seen.and(watch::files(&config));
-        let config::Log { format, level, audit } = &config.log;
+        let config::Log { format, level, audit, access: _ } = &config.log;
         if *format != self.config.log.format || *audit != self.config.log.audit {
             bail!("log.format and log.audit take effect at a restart only: restart, or take their change back");
         }
@@ -392,6 +489,9 @@ impl Process {
         let built = build::build(&config, &parts, self.epoch + 1)?;
         upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
         let sockets = self.open(&built.listeners, self.workers.len())?;
+        let guard = admin::guard(&config, &parts.trust)?;
+        let socket = admin::socket(&config, self.administrators.as_ref()).await?;
+        let changes = admin::changes((&self.config, &config), (&self.parts, &parts), &self.listeners, &built.listeners);
 
         self.level.set(level)?;
         self.epoch += 1;
@@ -419,7 +519,13 @@ impl Process {
         upstreams::start(&parts.upstreams, &Handle::current(), parts.names.as_ref());
         self.parts = parts;
         self.config = config;
-        Ok(seen)
+        self.show();
+        match (socket, &self.administrators) {
+            (Some(socket), _) => self.administer(socket, guard)?,
+            (None, Some(server)) if self.config.admin.is_some() => server.set(guard),
+            _ => self.administrators = None,
+        }
+        Ok((seen, changes))
     }
 
     async fn drain(&self, signals: &mut Signals) {
@@ -438,7 +544,38 @@ impl Process {
             () = async { while signals.next().await != Told::End {} } => {}
         }
         self.parts.audit.flush();
+        if let Some(access) = &self.parts.access {
+            access.finish();
+        }
         tracing::info!(cut = self.limit.open(), "ended");
+    }
+}
+
+/// What is asked for numbers; what depends on sockets is put in by [`Process::show`].
+fn sources(
+    config: &Config,
+    parts: &Parts,
+    gate: &Arc<ArcSwap<Gate>>,
+    limit: &Arc<ConnectionLimit>,
+    readiness: Readiness,
+) -> Sources {
+    Sources {
+        epoch: 0,
+        loaded: Timestamp::from_unix(0),
+        listeners: Vec::new(),
+        accounts: Arc::clone(&parts.accounts),
+        store: config.accounts.store.to_string(),
+        live: Arc::clone(&parts.live),
+        trust: readiness.trust.clone(),
+        digest: parts.digest.clone(),
+        throttle: parts.throttle.clone(),
+        audit: Arc::clone(&parts.audit),
+        limit: Arc::clone(limit),
+        connections: config.limits.connections,
+        certificates: Vec::new(),
+        staples: Vec::new(),
+        readiness,
+        gate: Arc::clone(gate),
     }
 }
 

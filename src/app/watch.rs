@@ -218,6 +218,13 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         files.extend(mysql.tls.ca.clone());
         files.extend(mysql.tls.client.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
     }
+    if let Some(guard) = config.admin.as_ref().and_then(|admin| admin.guard.as_ref()) {
+        files.extend([guard.certificate.chain.clone(), guard.certificate.key.clone()]);
+        files.extend(guard.allow.issuers.iter().filter_map(|pin| match pin {
+            IssuerPin::File(path) => Some(path.clone()),
+            IssuerPin::SpkiSha256(_) => None,
+        }));
+    }
     files.sort();
     files.dedup();
     files

@@ -22,11 +22,14 @@ pub(super) enum Command {
     Listen(Arc<Listener>, SocketAddr, std::net::TcpListener),
     /// Stop accepting on this address.
     Stop(SocketAddr),
+    /// Say that you are there.
+    Beat(mpsc::Sender<()>),
     /// Stop accepting at all; connections go on until the process ends.
     Drain,
 }
 
 /// The other end of a worker.
+#[derive(Clone)]
 pub(super) struct Handle {
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -75,6 +78,8 @@ async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::
                         task.abort();
                     }
                 }
+                // Whoever asked has room for one answer of each worker, or asks no more.
+                Some(Command::Beat(answer)) => _ = answer.try_send(()),
                 Some(Command::Drain) => accepting.drain().for_each(|(_, task)| task.abort()),
                 None => return,
             },

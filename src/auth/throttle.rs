@@ -25,6 +25,7 @@ pub use attempt::{Attempt, Effort};
 
 use crate::base::address::AddressPrefix;
 use crate::config;
+use crate::telemetry::metrics;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -158,10 +159,16 @@ impl Throttle {
     /// # Errors
     /// When it may not be tried.
     pub async fn enter(self: &Arc<Self>, name: &str, address: IpAddr) -> Result<Attempt, Held> {
-        match self.place(name, address) {
+        let entered = match self.place(name, address) {
             Some(place) => self.admit(place).await,
             None => Ok(Attempt::unthrottled()),
+        };
+        match entered {
+            Ok(_) => {}
+            Err(Held::Locked(_)) => metrics::THROTTLE_LOCKED.increment(),
+            Err(Held::Crowded(_)) => metrics::THROTTLE_CROWDED.increment(),
         }
+        entered
     }
 
     /// Waits until there is a place for an attempt.
@@ -198,6 +205,12 @@ impl Throttle {
                 Admission::Held(held) => return Err(held),
             }
         }
+    }
+
+    /// How many wait for their turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Whether somebody may try now. An attempt that may begin, at once or later, is under way from here on.
@@ -290,6 +303,7 @@ impl Throttle {
                 if pair.count >= self.settings.failures {
                     pair.until = at.saturating_add(milliseconds(self.settings.lock));
                     pair.count = 0;
+                    metrics::THROTTLE_LOCKS.increment();
                 }
             });
             self.names.with(who.name, at, |name| name.raise(at));

@@ -20,6 +20,7 @@ use crate::revocation::crl::{CrlAnswer, CrlSet, List, Origin, Refused, Replaced,
 use crate::revocation::database::{self, DatabaseAnswer};
 use crate::revocation::live::{Cause, Key, Live};
 use crate::revocation::{self, ocsp::OcspAnswer};
+use crate::telemetry::metrics::{Series, TRUST, TrustNumbers};
 use arc_swap::ArcSwap;
 use rustls_pki_types::CertificateDer;
 use std::collections::BTreeSet;
@@ -45,6 +46,8 @@ pub struct TrustSet {
     taking_up: Mutex<()>,
     fetcher: OnceLock<CrlFetcher>,
     responders: Option<Responders>,
+    /// What is counted of its lists.
+    pub numbers: Series<TrustNumbers>,
 }
 
 /// What the files of a set hold, its revocation lists aside.
@@ -117,6 +120,7 @@ impl TrustSet {
             taking_up: Mutex::new(()),
             fetcher: OnceLock::new(),
             responders,
+            numbers: TRUST.of(&[name]),
             settings: settings.clone(),
             material,
         })
@@ -134,6 +138,12 @@ impl TrustSet {
         &self.settings
     }
 
+    /// What its files hold.
+    #[must_use]
+    pub fn material(&self) -> &Material {
+        &self.material
+    }
+
     /// Whether it was made of these: another one made of them would be the same.
     #[must_use]
     pub fn is_of(&self, settings: &config::Trust, material: &Material) -> bool {
@@ -144,6 +154,12 @@ impl TrustSet {
     pub fn fetch_with(&self, fetcher: CrlFetcher) {
         // A set is given its fetcher once, when it is made.
         let _ = self.fetcher.set(fetcher);
+    }
+
+    /// Which responders are asked, if any are.
+    #[must_use]
+    pub fn responders(&self) -> Option<&Responders> {
+        self.responders.as_ref()
     }
 
     /// What fetches its lists, if anything does.
@@ -247,7 +263,10 @@ impl TrustSet {
     pub fn take_up(&self, origin: &Origin, lists: Vec<Arc<List>>, at: Timestamp, live: &Live) -> TakenUp {
         let _taking_up = self.taking_up.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.lists.load_full();
+        let came = lists.len();
         let Replaced { set, refused, warnings } = old.with(origin, lists, &self.anchors, at);
+        self.numbers.lists_refused.add(refused.len() as u64);
+        self.numbers.lists_taken_up.add(came.saturating_sub(refused.len()) as u64);
         let new = Arc::new(set);
         // Whoever is put in doubt must find the new lists in force.
         self.lists.store(Arc::clone(&new));

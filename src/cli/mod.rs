@@ -12,9 +12,13 @@ pub mod db;
 pub mod demo;
 pub mod explain;
 pub mod failure;
+mod gate;
 pub mod man;
+pub mod reload;
 pub mod serve;
 pub mod schema;
+pub mod status;
+pub mod top;
 pub mod verify;
 
 pub use failure::{Failure, OrFail};
@@ -48,6 +52,12 @@ enum Command {
     Demo(demo::Args),
     /// Run the gate
     Serve(serve::Args),
+    /// Say what a running gate does
+    Status(status::Args),
+    /// Show what a running gate does, again and again
+    Top(top::Args),
+    /// Have a running gate read its configuration anew
+    Reload(reload::Args),
     /// Say what would happen to a certificate, stage by stage
     Explain(explain::Args),
     /// Say whether a configuration is good
@@ -77,6 +87,9 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(args),
             Self::Serve(args) => serve::run(args),
+            Self::Status(args) => status::run(args),
+            Self::Top(args) => top::run(args),
+            Self::Reload(args) => reload::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Check(args) => check::run(args),
             Self::Verify(args) => verify::run(args),

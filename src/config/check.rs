@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod admin;
 mod assertion;
 mod authority;
 mod claim;
@@ -108,6 +109,7 @@ impl Context<'_> {
         let authority = self.authority(&raw.authority);
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
+        let admin = self.admin(raw);
         let log = self.log(raw.log.value());
         // While something is wrong, what seems to be of no use may only be misspelt elsewhere.
         if !self.faults.iter().any(|fault| fault.severity == Severity::Error) {
@@ -132,6 +134,7 @@ impl Context<'_> {
             authority: authority?,
             timeouts: timeouts?,
             limits: limits?,
+            admin: admin?,
             log: log?,
         })
     }
@@ -182,7 +185,9 @@ impl Context<'_> {
             Some(level) => self.parsed(level, |text| check_log_level(text).map(|()| text.to_owned())),
         };
         let audit = self.optional_path(&raw.audit);
-        Some(Log { format: raw.format.value().copied().unwrap_or_default(), level: level?, audit: audit? })
+        let access = self.access_log(&raw.access);
+        let format = raw.format.value().copied().unwrap_or_default();
+        Some(Log { format, level: level?, audit: audit?, access: access? })
     }
 
     /// Notes an error; `None`, so that it can be what a failed check returns.

@@ -4,6 +4,7 @@
 //! that what needs keys, chains or a database is left to `app::preflight`.
 
 mod access;
+mod admin;
 mod assertion;
 mod authority;
 mod balancing;
@@ -40,6 +41,7 @@ mod upstream_tls;
 mod values;
 
 pub use access::Access;
+pub use admin::{AccessFormat, AccessLog, Admin, AdminGuard};
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use authority::{Authority, PassphraseSource, Pkcs11};
 pub use balancing::{
@@ -120,6 +122,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How much a client may send and hold.
     pub limits: Limits,
+    /// The address for administrators and monitoring, if there is one.
+    pub admin: Option<Admin>,
     /// Logs.
     pub log: Log,
 }
@@ -503,6 +507,8 @@ pub struct Log {
     pub level: String,
     /// The file that audit records are appended to; with the other lines on standard error if absent.
     pub audit: Option<PathBuf>,
+    /// A line for each request, if one is wanted.
+    pub access: Option<AccessLog>,
 }
 
 /// How a log line looks.

@@ -7,6 +7,8 @@
 //! the schema and in `check`; a test holds the two together.
 
 mod access;
+mod access_log;
+mod admin;
 mod assertion;
 mod authority;
 mod claim;
@@ -32,6 +34,8 @@ mod upstream_authorization;
 mod upstream_tls;
 
 pub(super) use access::Access;
+pub(super) use access_log::AccessLog;
+pub(super) use admin::Admin;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use authority::{Authority, AuthorityKey, Passphrase};
 pub(super) use balancing::{
@@ -111,6 +115,8 @@ pub(super) struct File {
     pub(super) timeouts: Field<Timeouts>,
     /// How much a client may send and hold.
     pub(super) limits: Field<Limits>,
+    /// The address for administrators and monitoring. Default: none.
+    pub(super) admin: Field<Admin>,
     /// Logs.
     pub(super) log: Field<Log>,
 }
@@ -526,6 +532,8 @@ pub(super) struct Log {
     pub(super) level: Field<String>,
     /// The file that audit records are appended to. Default: with the other lines, on standard error.
     pub(super) audit: Field<String>,
+    /// The access log: a line for each request. Default: none.
+    pub(super) access: Field<AccessLog>,
 }
 
 /// A duration: `500ms`, `30s`, `5m`, `1h`, `365d`.

@@ -18,7 +18,7 @@ use crate::revocation::ocsp::{CLOCK_TOLERANCE, CertId, HashAlgorithm, OcspAnswer
 use futures_util::future::join_all;
 use question::{Case, Terms};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -60,6 +60,8 @@ struct Shared {
 pub struct Counts {
     asked: AtomicU64,
     failed: AtomicU64,
+    /// When the last answer that is believed came, in seconds since the epoch; 0 for never.
+    answered: AtomicI64,
 }
 
 impl Counts {
@@ -73,6 +75,13 @@ impl Counts {
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// When a responder last gave an answer that is believed, if one has.
+    #[must_use]
+    pub fn answered(&self) -> Option<Timestamp> {
+        let answered = self.answered.load(Ordering::Relaxed);
+        (answered > 0).then(|| Timestamp::from_unix(answered))
     }
 }
 
@@ -270,6 +279,7 @@ impl Shared {
         let answer = asked.unwrap_or_else(|_| Err(FetchError::TooSlow(self.settings.timeout).to_string()));
         let kept = match answer {
             Ok((statement, fresh_for)) => {
+                self.counts.answered.fetch_max(at.as_unix(), Ordering::Relaxed);
                 let fresh_for = fresh_for.map_or(LONGEST_KEPT, |fresh| fresh.max(SHORTEST));
                 // There should be a newer one when its own time is over; the tolerance is for clocks that differ.
                 let due = statement.until.minus(case.tolerance);

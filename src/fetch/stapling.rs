@@ -35,6 +35,27 @@ pub struct Stapler {
     task: JoinHandle<()>,
 }
 
+/// The answer about one certificate, as it stands at any time.
+#[derive(Debug, Clone)]
+pub struct Staple {
+    certificate: [u8; 32],
+    stapled: Arc<ArcSwapOption<Stapled>>,
+}
+
+impl Staple {
+    /// SHA-256 of the certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8; 32] {
+        &self.certificate
+    }
+
+    /// The last second in which clients believe the answer, if there is one.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        self.stapled.load().as_ref().map(|stapled| stapled.until)
+    }
+}
+
 /// An answer, and the last second in which clients believe it.
 #[derive(Debug)]
 struct Stapled {
@@ -91,6 +112,14 @@ impl Stapler {
         let guard = Guard::new(settings.private_addresses.clone());
         let task = handle.spawn(keep_fresh(case, guard, Arc::clone(&stapled), staple));
         Ok(Some(Self { certificate, stapled, task }))
+    }
+}
+
+impl Stapler {
+    /// The answer that it keeps fresh.
+    #[must_use]
+    pub fn staple(&self) -> Staple {
+        Staple { certificate: self.certificate, stapled: Arc::clone(&self.stapled) }
     }
 }
 

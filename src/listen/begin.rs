@@ -8,6 +8,7 @@ use super::tls;
 use super::{Quiet, Settings};
 use crate::certificate::{Presented, PresentedError};
 use crate::config::ClientPolicy;
+use crate::telemetry::metrics::Handshake;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,6 +70,22 @@ pub(super) enum Error {
 impl Beginning {
     pub(super) fn of(peer: SocketAddr) -> Self {
         Self { client: peer, via: None, is_check: false, server_name: None }
+    }
+
+    /// As what it is counted that the connection came to nothing.
+    pub(super) fn counted_as(&self, error: &Error) -> Handshake {
+        match error {
+            Error::Silent if self.is_check => Handshake::Check,
+            Error::Silent => Handshake::Silent,
+            Error::Io(_) => Handshake::Failed,
+            Error::NotTls => Handshake::NotTls,
+            Error::Late(_) => Handshake::Late,
+            Error::Certificate(_) => Handshake::Certificate,
+            Error::NoPlace(_) => Handshake::NoPlace,
+            Error::NoHeader(_) | Error::Header(_) | Error::HeaderLate(_) | Error::NotTrusted | Error::Twice => {
+                Handshake::ProxyHeader
+            }
+        }
     }
 
     /// What a balancer that looks whether somebody listens leaves behind is no fault, what it says wrong is one of

@@ -13,6 +13,7 @@ pub mod tls;
 mod verifier;
 
 use crate::config::ProxyProtocol;
+use crate::telemetry::metrics::{Closed, Handshake, ListenerNumbers, Series};
 use arc_swap::ArcSwap;
 use begin::{Beginning, begin};
 use connection::Connection;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// From accept to the end of the handshake.
     pub handshake: Duration,
+    /// What is counted of its connections.
+    pub numbers: Series<ListenerNumbers>,
 }
 
 impl Settings {
@@ -72,6 +75,17 @@ enum Refused {
          proxy_protocol.from"
     )]
     NoBalancer,
+}
+
+impl Refused {
+    fn counted_as(&self) -> Closed {
+        match self {
+            Self::NoPlace(NoPlace::Total) => Closed::Total,
+            Self::NoPlace(NoPlace::PerAddress) => Closed::PerAddress,
+            Self::NoPlace(NoPlace::Unannounced) => Closed::Unannounced,
+            Self::NoBalancer => Closed::NoBalancer,
+        }
+    }
 }
 
 impl Listener {
@@ -156,9 +170,11 @@ where
         let peer = proxy_protocol::plain(peer);
         // Taken once, so that who is trusted now is who sends a header.
         let settings = listener.settings();
+        settings.numbers.accepted.increment();
         let place = match settings.place(&limit, peer.ip()) {
             Ok(place) => place,
             Err(reason) => {
+                settings.numbers.refused(reason.counted_as());
                 // A stranger who knocks without end does not keep the log from saying that limits are reached.
                 let quiet = if matches!(reason, Refused::NoBalancer) { &strangers } else { &*refused };
                 if quiet.speak() {
@@ -168,16 +184,28 @@ where
             }
         };
         let (serve, refused) = (serve.clone(), Arc::clone(&refused));
+        let accepted = Instant::now();
         tokio::spawn(async move {
             let mut beginning = Beginning::of(peer);
             let within = settings.handshake;
             // In a box and a block of its own, so that the room it takes is free once the connection is served.
             let served = {
                 let begun = Box::pin(begin(stream, place, &settings, &mut beginning));
-                match tokio::time::timeout(within, begun).await {
-                    Ok(Ok((connection, stream, place))) => serve(connection, stream, place),
-                    Ok(Err(error)) => return beginning.log(&settings.name, &error, &refused),
-                    Err(_) => return beginning.log(&settings.name, &begin::Error::Late(within), &refused),
+                let begun = match tokio::time::timeout(within, begun).await {
+                    Ok(Ok((connection, stream, place))) => {
+                        let result = if connection.tls.resumed { Handshake::Resumed } else { Handshake::Full };
+                        settings.numbers.handshake(result, accepted.elapsed());
+                        Ok(serve(connection, stream, place))
+                    }
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(begin::Error::Late(within)),
+                };
+                match begun {
+                    Ok(served) => served,
+                    Err(error) => {
+                        settings.numbers.handshake(beginning.counted_as(&error), accepted.elapsed());
+                        return beginning.log(&settings.name, &error, &refused);
+                    }
                 }
             };
             served.await;

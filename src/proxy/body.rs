@@ -5,6 +5,7 @@ use super::client::Serving;
 use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
 use super::held::Room;
+use super::measure::Notes;
 use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
@@ -283,7 +284,7 @@ impl Body for ClientBody {
 pub struct ReplyBody {
     source: Source,
     /// Kept until the last octet is on its way.
-    serving: Option<Serving>,
+    serving: Option<(Serving, Notes)>,
     /// The same, for what was let through.
     running: Option<Running>,
 }
@@ -299,8 +300,8 @@ enum Source {
 
 impl ReplyBody {
     /// Counts the request as being served for as long as the body lives.
-    pub(super) fn serve(&mut self, serving: Serving) {
-        self.serving = Some(serving);
+    pub(super) fn serve(&mut self, serving: Serving, notes: Notes) {
+        self.serving = Some((serving, notes));
     }
 
     /// Has something to lose for as long as the body lives.
@@ -332,7 +333,7 @@ impl Body for ReplyBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(serving) = &mut self.serving {
+        if let Some((serving, _)) = &mut self.serving {
             serving.asked();
         }
         let frame = match &mut self.source {
@@ -340,8 +341,9 @@ impl Body for ReplyBody {
             Source::Pooled(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Source::Single(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
-        if let (Some(serving), Poll::Ready(Some(Ok(_)))) = (&mut self.serving, &frame) {
+        if let (Some((serving, notes)), Poll::Ready(Some(Ok(frame)))) = (&mut self.serving, &frame) {
             serving.handed();
+            notes.handed(frame.data_ref().map_or(0, Bytes::len));
         }
         frame.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {

@@ -18,6 +18,7 @@ use crate::config::Method;
 use crate::identity::claim::Claim;
 use crate::revocation::live::{Cause, Key, Look};
 use crate::telemetry::audit::{Event, Outcome, Record};
+use crate::telemetry::metrics;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ impl Loss {
     pub(super) fn record(&self, client: &Client, gate: &Gate, target: Option<&RequestTarget>) {
         let (connection, peer) = (client.connection.id, client.connection.peer);
         let Self { reason, detail, account, method } = self;
+        metrics::CUT.increment(*reason);
         let what = if target.is_some() { "tunnel cut" } else { "connection cut" };
         tracing::info!(%connection, client = %peer, account, %reason, detail, "{what}");
         let record = Record {

@@ -21,7 +21,9 @@ use crate::config::{self, ClientCertificate, ClientPolicy, Config, DigestRealm, 
 use crate::identity::claim;
 use crate::listen::connection::Connection;
 use crate::listen::tls::{ListenerTls, same_session};
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::audit::Audit;
+use crate::telemetry::metrics::{ROUTES, RouteNumbers, Series, UPSTREAMS, UpstreamNumbers};
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -51,6 +53,8 @@ pub struct Gate {
     pub audit: Arc<Audit>,
     /// The memory of bodies that are held whole.
     pub held: Arc<HeldBodies>,
+    /// Where each request gets a line, if anywhere.
+    pub access: Option<Arc<AccessLog>>,
     services: Services,
     /// The HTTP proxies before a listener, by its name.
     forwarded: HashMap<String, Forwarded>,
@@ -78,6 +82,8 @@ pub struct GateParts {
     pub audit: Arc<Audit>,
     /// The memory of bodies that are held whole, under whatever configuration.
     pub held: Arc<HeldBodies>,
+    /// Where each request gets a line, if anywhere.
+    pub access: Option<Arc<AccessLog>>,
     /// Who signs assertions; there if an upstream gets any.
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
@@ -138,6 +144,8 @@ pub struct Route {
     pub claim: Option<Arc<claim::Rule>>,
     /// What is not passed on of what clients send in `Authorization`.
     pub own_credentials: OwnCredentials,
+    /// What is counted of its requests.
+    pub numbers: Series<RouteNumbers>,
     trust: Option<String>,
     policy: Policy,
     /// The same where the host needs a certificate.
@@ -175,6 +183,8 @@ pub struct RoutedUpstream {
     pub identity: IdentityWriter,
     /// What it is told under a signature, if it is.
     pub assertion: Option<Asserted>,
+    /// What is counted of its answers.
+    pub numbers: Series<UpstreamNumbers>,
 }
 
 impl RoutedUpstream {
@@ -187,6 +197,7 @@ impl RoutedUpstream {
             upstream: Arc::new(self.upstream.at(server)),
             identity: self.identity.clone(),
             assertion: self.assertion.clone(),
+            numbers: self.numbers.clone(),
         })
     }
 
@@ -215,6 +226,7 @@ impl Route {
         let policy_with_need = policy.clone();
         Self {
             index: usize::MAX,
+            numbers: ROUTES.of(&[&name]),
             name,
             target: Target::Service(service),
             body_limit: None,
@@ -269,6 +281,7 @@ impl Gate {
                 })?,
                 identity,
                 assertion,
+                numbers: UPSTREAMS.of(&[name]),
             };
             let upstream = Arc::new(upstream);
             in_order.push(Arc::clone(&upstream));
@@ -306,6 +319,7 @@ impl Gate {
             limits: config.limits.clone(),
             audit: parts.audit,
             held: parts.held,
+            access: parts.access,
             services,
             forwarded: config
                 .listeners
@@ -448,6 +462,7 @@ fn entry(
     let policy_with_need = Policy { certificate_needed: true, ..policy.clone() };
     let payload = Route {
         index,
+        numbers: ROUTES.of(&[&name]),
         name: name.clone(),
         target,
         body_limit: route.body_limit,

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod gate;
 pub mod headers;
 pub mod held;
+mod measure;
 mod passage;
 pub mod path;
 pub mod preauth;
@@ -51,6 +52,7 @@ use held::Room;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use measure::{Known, Notes};
 use passage::Passage;
 use path::RequestTarget;
 use preauth::Preauth;
@@ -59,7 +61,7 @@ use reply::Refusal;
 use service::{Call, LocalService};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Says that the password was right, and what goes on from there (RFC 7616, section 3.5).
@@ -111,6 +113,8 @@ struct Exchange<'a> {
     at: Moment,
     /// Where it came from, if a trusted proxy says so.
     origin: Result<Option<SocketAddr>, Unreadable>,
+    /// What is counted of it.
+    notes: Notes,
 }
 
 /// What the stages before admission have made of a request.
@@ -154,9 +158,14 @@ pub async fn handle(
     let look = client.registration.look();
     let gate = worker.gate();
     let origin = gate.origin(&client.connection, request.headers());
-    let exchange = Exchange { client: &client, look, gate: &gate, id: RequestId::random(), at: Moment::now(), origin };
+    let (id, at) = (RequestId::random(), Moment::now());
+    let told = gate.access.as_ref().map(|log| Known { log, client: &client, id, at, origin: origin.ok().flatten() });
+    let notes = Notes::begin(&request, told);
+    let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes };
     let mut response = exchange.run(&worker, request).await?;
-    response.body_mut().serve(serving);
+    let mut notes = exchange.notes;
+    notes.answered(response.status());
+    response.body_mut().serve(serving, notes);
     Ok(response)
 }
 
@@ -201,6 +210,7 @@ impl Exchange<'_> {
                 return Ok(self.refuse(&about, miss.reason()));
             }
         };
+        self.notes.routed(route);
         let came_under = &self.client.connection.policy;
         let (policy, address) = (route.policy(came_under), self.address());
         if let Err(denied) = policy.authorization.judge_address(address) {
@@ -211,7 +221,7 @@ impl Exchange<'_> {
             let values = headers::claim::values(&head.headers, rule.header());
             Arc::new(rule.read(values))
         });
-        let (at, now) = (self.at.timestamp(), Instant::now());
+        let (at, now) = (self.at.timestamp(), self.notes.began);
         let trust = route.trust(came_under);
         let standing = self.client.standing(&self.look, self.gate, trust, claim.as_ref(), at, now).await;
         let authorization_sent = head.headers.contains_key(AUTHORIZATION);
@@ -312,6 +322,7 @@ impl Exchange<'_> {
         let Routed { target, route, service, standing, .. } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
+        self.notes.permitted(permit.identity().map(|identity| identity.method), username);
         let origin = self.origin().map(|origin| origin.ip());
         if self.client.first_admission(standing, route.index, username, origin) {
             self.record(about, Outcome::Permit, None, None, Some(permit));

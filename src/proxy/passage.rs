@@ -8,6 +8,7 @@ use super::gate::{Asserted, Route, RoutedUpstream};
 use super::headers::identity::ClientCertificate;
 use super::headers::strip::{self, HopByHop};
 use super::headers::{cookies, forwarded, remove_authorization};
+use super::measure::failure;
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
 use super::upgrade::upgrade;
@@ -30,6 +31,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A request that may pass, and what is known of it.
 pub(super) struct Passage<'a> {
@@ -98,17 +100,20 @@ impl Passage<'_> {
                 address: exchange.address(),
             };
             let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
-            return Ok(passed_back(Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended)).await?));
+            let asked = Instant::now();
+            let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended)).await;
+            return Ok(passed_back(self.counted(asked, response)?));
         }
         let (key, said) = self.way(&headers);
         let way = Way { key, said: said.as_ref() };
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
+        let asked = Instant::now();
         let response = match upstream.upstream.authorization {
-            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, way, &worker.pools, request)).await?,
-            None => forward(permit, &upstream.upstream, way, &worker.pools, request).await?,
+            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, way, &worker.pools, request)).await,
+            None => forward(permit, &upstream.upstream, way, &worker.pools, request).await,
         };
-        let mut response = passed_back(response);
+        let mut response = passed_back(self.counted(asked, response)?);
         response.body_mut().run(running);
         Ok(response)
     }
@@ -144,6 +149,28 @@ impl Passage<'_> {
             HashKey::Cookie(name) => cookies::value(headers, name).map(|value| hash(value.as_bytes())),
             HashKey::Header(name) => headers.get(name).map(|value| hash(value.as_bytes())),
         }
+    }
+
+    /// Counts what has come of asking the upstream at that instant.
+    fn counted<B>(
+        &self,
+        asked: Instant,
+        response: Result<Response<B>, ForwardError>,
+    ) -> Result<Response<B>, ForwardError> {
+        let Self { upstream, exchange, .. } = self;
+        let answered = match &response {
+            Ok(response) => {
+                let took = asked.elapsed();
+                upstream.numbers.answered(response.status(), took);
+                Some((response.status(), took))
+            }
+            Err(error) => {
+                upstream.numbers.failed(failure(error));
+                None
+            }
+        };
+        exchange.notes.passed(&upstream.upstream.name, answered);
+        response
     }
 
     /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.

@@ -7,6 +7,7 @@ use crate::auth::decision::{CertificateEvidence, CredentialEvidence, Finding, Pe
 use crate::auth::{CredentialFinding, Standing};
 use crate::base::reason::Reason;
 use crate::telemetry::audit::{Event, Outcome, Record};
+use crate::telemetry::metrics::Verdict;
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -41,6 +42,13 @@ impl Exchange<'_> {
         status: Option<StatusCode>,
         permit: Option<&Permit>,
     ) {
+        match (outcome, reason) {
+            (Outcome::Challenge, Some(reason)) => self.notes.decided(Verdict::Challenge(reason)),
+            (Outcome::Refuse, Some(reason)) => self.notes.decided(Verdict::Refuse(reason)),
+            (Outcome::Redirect, _) => self.notes.decided(Verdict::Redirect),
+            // What may pass is counted each time, and put on record once.
+            _ => {}
+        }
         let refused = matches!(
             about.standing.map(|standing| &standing.evidence),
             Some(CertificateEvidence::Refused(_) | CertificateEvidence::AccountsUnavailable)

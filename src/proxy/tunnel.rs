@@ -3,6 +3,7 @@
 
 use super::websocket::{Frames, policy_violation};
 use crate::base::reason::Reason;
+use crate::telemetry::metrics::TUNNELS;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
@@ -45,6 +46,7 @@ pub(super) async fn tunnel(
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "the upgrade did not come about"),
     };
+    let _open = TUNNELS.hold();
     let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
     let mut up = Way::default();
     let mut down = Way { frames: (protocol == Protocol::WebSocket).then(Frames::default), ..Way::default() };

@@ -29,6 +29,7 @@ use super::{
     Abort, Answer, Deadlines, Described, Fault, OpenError, READ_SCHEMA_VERSION, Row, Session, Value, Work, version_of,
 };
 use crate::config;
+use crate::telemetry::metrics::{self, Held};
 use connect::{Connected, Connector, Purpose, is_read_only};
 use futures_util::future::{BoxFuture, FutureExt};
 use mysql_async::prelude::Queryable;
@@ -78,6 +79,7 @@ struct Leased {
     reused: bool,
     purpose: Purpose,
     _permit: OwnedSemaphorePermit,
+    _busy: Held,
 }
 
 impl Pool {
@@ -361,11 +363,19 @@ impl Pool {
         }
         let permit = slots.permit(self.deadlines.wait).await?;
         if let Some(Idle { connected, made, .. }) = slots.take(purpose.writes()) {
-            return Ok(Leased { connected, made, reused: true, purpose, _permit: permit });
+            return Ok(Leased {
+                connected,
+                made,
+                reused: true,
+                purpose,
+                _permit: permit,
+                _busy: metrics::DATABASE_BUSY.hold(),
+            });
         }
         slots.make_room();
         let connected = self.connector.connect(self.deadlines.connect, purpose).await?;
-        Ok(Leased { connected, made: Instant::now(), reused: false, purpose, _permit: permit })
+        let (made, busy) = (Instant::now(), metrics::DATABASE_BUSY.hold());
+        Ok(Leased { connected, made, reused: false, purpose, _permit: permit, _busy: busy })
     }
 
     /// A connection that is known to work, for what must not be begun twice; and whose server takes writes

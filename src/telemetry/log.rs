@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn config(format: LogFormat, level: &str) -> config::Log {
-        config::Log { format, level: level.to_owned(), audit: None }
+        config::Log { format, level: level.to_owned(), audit: None, access: None }
     }
 
     #[test]

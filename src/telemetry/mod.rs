@@ -1,7 +1,8 @@
-//! What others may see of us: `log` (structured lines), `audit` (one flat record for each verdict),
-//! `metrics` (numbers), `request_id` (what a page and a record are matched by) and `seldom` (what would otherwise
-//! fill a log).
+//! What others may see of us: `log` (structured lines), `audit` (one flat record for each verdict), `access` (one line
+//! for each request), `metrics` (numbers), `request_id` (what a page and a record are matched by) and `seldom` (what
+//! would otherwise fill a log).
 
+pub mod access;
 pub mod audit;
 pub mod log;
 pub mod metrics;

@@ -3,6 +3,7 @@
 //! well-behaved client says. Everything stays on loopback addresses and in temporary folders.
 #![allow(dead_code, reason = "every test file is a crate of its own and calls a part of this")]
 
+pub(crate) mod admin;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod curl;

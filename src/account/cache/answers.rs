@@ -6,6 +6,7 @@ use super::flights::{Flight, Flights};
 use super::freshness::{Fresh, Freshness, PROMISE};
 use super::weight::{self, Weigh};
 use crate::account::Unavailable;
+use crate::telemetry::metrics::{self, CacheKind, CacheResult};
 use equivalent::Equivalent;
 use futures_util::future::BoxFuture;
 use moka::sync::Cache;
@@ -130,6 +131,8 @@ struct Shared<K, V> {
     flights: Flights<Key<K>, Asked<V>>,
     epoch: AtomicU64,
     freshness: Arc<Freshness>,
+    /// As what answers are counted.
+    kind: CacheKind,
 }
 
 impl<K, V> Answers<K, V>
@@ -138,14 +141,14 @@ where
     V: Clone + Weigh + Send + Sync + 'static,
 {
     /// None yet, and never more than these octets of them.
-    pub(super) fn new(octets: u64, freshness: &Arc<Freshness>) -> Self {
+    pub(super) fn new(kind: CacheKind, octets: u64, freshness: &Arc<Freshness>) -> Self {
         let cache = Cache::builder()
             .max_capacity(octets)
             .weigher(|key: &Key<K>, entry: &Arc<Entry<V>>| weight::of(&key.question, &entry.value))
             .expire_after(UntilItIsUseless)
             .build();
         let (epoch, freshness) = (AtomicU64::new(0), Arc::clone(freshness));
-        Self(Arc::new(Shared { cache, flights: Flights::new(), epoch, freshness }))
+        Self(Arc::new(Shared { cache, flights: Flights::new(), epoch, freshness, kind }))
     }
 
     /// The answer to a question: one that is kept, if it is good and `holds` says that no change has overtaken it, or
@@ -169,20 +172,33 @@ where
                 }
                 let until = if renew { entry.until } else { entry.renew };
                 let fresh = Fresh::new(entry.asked, until, freshness);
+                self.count(CacheResult::Hit);
                 return Ok(Answer { entry, fresh });
             }
             Some(entry) if freshness.is_silent(now) => match self.stale(epoch, &entry) {
-                Some(stale) => return Ok(stale),
+                Some(stale) => {
+                    self.count(CacheResult::Stale);
+                    return Ok(stale);
+                }
                 None => Some(entry),
             },
             kept => kept,
         };
         // In a box of its own, since it is seldom needed and would make the future of every hit larger.
-        Box::pin(self.ask(question, epoch, kept, query, holds)).await
+        let (answer, result) = match Box::pin(self.ask(question, epoch, kept, query, holds)).await {
+            Ok((answer, result)) => (Ok(answer), result),
+            Err(unavailable) => (Err(unavailable), CacheResult::Unavailable),
+        };
+        self.count(result);
+        answer
+    }
+
+    fn count(&self, result: CacheResult) {
+        metrics::CACHE.increment(self.0.kind, result);
     }
 
     /// Asks, unless somebody else is asking already, and waits for the answer. One that a change has overtaken is
-    /// given to nobody, and the question asked once more.
+    /// given to nobody, and the question asked once more. It says whether the store has answered, too.
     async fn ask(
         &self,
         question: &K,
@@ -190,7 +206,7 @@ where
         kept: Option<Arc<Entry<V>>>,
         query: impl Fn(Instant) -> Query<V>,
         holds: impl Fn(&Entry<V>) -> bool,
-    ) -> Result<Answer<V>, Unavailable> {
+    ) -> Result<(Answer<V>, CacheResult), Unavailable> {
         let stale = || kept.as_ref().filter(|entry| holds(entry)).and_then(|entry| self.stale(began_in, entry));
         let is_new = |entry: &Arc<Entry<V>>| kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, entry));
         for _ in 0..MOST_ATTEMPTS {
@@ -207,7 +223,7 @@ where
                     break landed;
                 }
                 if let Some(stale) = stale() {
-                    return Ok(stale);
+                    return Ok((stale, CacheResult::Stale));
                 }
                 // It goes on being asked, for whoever comes again.
                 if self.0.freshness.is_silent(Instant::now()) {
@@ -217,10 +233,12 @@ where
             match landed {
                 Some(Ok(entry)) if holds(&entry) && epoch == self.0.epoch.load(Ordering::Acquire) => {
                     let fresh = Fresh::new(entry.asked, entry.renew, &self.0.freshness);
-                    return Ok(Answer { entry, fresh });
+                    return Ok((Answer { entry, fresh }, CacheResult::Miss));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(unavailable)) => return stale().ok_or(unavailable),
+                Some(Err(unavailable)) => {
+                    return stale().map(|stale| (stale, CacheResult::Stale)).ok_or(unavailable);
+                }
                 None => self.0.flights.landed(&Key { epoch, question: question.clone() }),
             }
         }
@@ -289,7 +307,9 @@ where
     }
 
     async fn carry(self: Arc<Self>, key: Key<K>, asked: Instant, query: Query<V>) -> Asked<V> {
-        let answered = match query.await {
+        let answer = query.await;
+        metrics::database_asked(answer.is_ok(), asked.elapsed());
+        let answered = match answer {
             Ok((value, life)) => {
                 self.freshness.answered(asked);
                 let entry = Arc::new(Entry::new(value, asked, life, self.freshness.serve_stale()));

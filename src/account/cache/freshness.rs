@@ -83,7 +83,8 @@ impl Freshness {
         now.checked_add(left.min(PROMISE))
     }
 
-    fn since_confirmed(&self, now: Instant) -> Option<Duration> {
+    /// How long ago the store last confirmed what it said before, if it ever has.
+    pub(super) fn since_confirmed(&self, now: Instant) -> Option<Duration> {
         let confirmed = self.confirmed.load(Ordering::Acquire);
         (confirmed > 0).then(|| Duration::from_nanos(self.nanoseconds(now).saturating_sub(confirmed)))
     }

@@ -84,6 +84,11 @@ impl Counts {
         self.with_shard(sequence, |shard| shard.get(sequence).and_then(|entry| entry.cnonce.clone())).flatten()
     }
 
+    /// How many nonces are known.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
+    }
+
     fn with_shard<T>(&self, sequence: u64, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         let index = usize::try_from(sequence % self.shards.len().max(1) as u64).ok()?;
         // Nothing in a shard is ever half done, so a thread that died holding the lock left it whole.

@@ -140,6 +140,12 @@ impl Verifier {
         Self::with(config, self.nonces.succeed(secret, until)?, Arc::clone(&self.counts))
     }
 
+    /// Of how many nonces it is known which counts were used.
+    #[must_use]
+    pub fn nonces(&self) -> usize {
+        self.counts.len()
+    }
+
     fn with(config: &config::Digest, nonces: Nonces, counts: Arc<Counts>) -> Result<Self, SetupError> {
         if let Some(realm) = config.realm.names().iter().find(|realm| realm.chars().any(char::is_control)) {
             return Err(SetupError::Realm(realm.clone()));

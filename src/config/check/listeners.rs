@@ -245,7 +245,7 @@ impl Context<'_> {
         Some(Tls { certificates: certificates?, min_version, ticket_secret: ticket_secret?, stapling: stapling? })
     }
 
-    fn certificate_files(&mut self, files: &At<raw::CertificateFiles>) -> Option<CertificateFiles> {
+    pub(super) fn certificate_files(&mut self, files: &At<raw::CertificateFiles>) -> Option<CertificateFiles> {
         let chain = self.required(&files.value.chain, files.place, "chain").and_then(|path| self.path(path));
         let key = self.required(&files.value.key, files.place, "key").and_then(|path| self.path(path));
         Some(CertificateFiles { chain: chain?, key: key? })

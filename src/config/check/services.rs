@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// The names of the services that the sections of the file call for.
 pub(super) fn configured(file: &raw::File) -> BTreeSet<&'static str> {
-    let mut names = BTreeSet::new();
+    let mut names = BTreeSet::from(["health", "ready"]);
     if file.assertion.is_there() {
         names.insert("jwks");
     }

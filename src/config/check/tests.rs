@@ -644,6 +644,39 @@ fn a_faulty_handover_is_refused() {
 }
 
 #[test]
+fn an_address_for_administrators_is_on_loopback_or_guarded_by_certificates() {
+    let admin = |keys: &str| format!("admin: {{{keys}}}");
+    let tls = "tls: {chain: a.pem, key: a.key}";
+    assert_faults(
+        Severity::Error,
+        &[
+            (admin("tls: {chain: a.pem, key: a.key}, trust: staff, allow: {groups: [a]}"), "admin.address", "missing"),
+            (admin("address: '0.0.0.0:9901'"), "admin.address", "anybody who reaches this address"),
+            (admin("address: '192.0.2.1:9901'"), "admin.address", "anybody who reaches this address"),
+            (admin("address: '[::]:9901'"), "admin.address", "anybody who reaches this address"),
+            (admin("address: '127.0.0.1:9901', trust: staff"), "admin.tls", "`trust` means nothing"),
+            (admin(&format!("address: '[::]:1', {tls}, trust: staff")), "admin.allow", "would be an administrator"),
+            (admin(&format!("address: '[::]:1', {tls}, allow: {{groups: [a]}}")), "admin.trust", "missing"),
+            (admin(&format!("address: '[::]:1', {tls}, trust: stuff, allow: {{groups: [a]}}")), "admin.trust", "stuff"),
+            (
+                admin(&format!("address: '[::]:1', {tls}, trust: staff, allow: {{addresses: [10.0.0.0/8]}}")),
+                "admin.allow",
+                "names no administrator",
+            ),
+            ("log: {access: {format: common}}".to_owned(), "log.access.path", "missing"),
+            ("log: {access: {path: a.log, format: xml}}".to_owned(), "log.access.format", "xml"),
+        ],
+    );
+    let open = config("admin: {address: '[::1]:9901'}").admin.unwrap();
+    assert_eq!((open.address.port(), open.guard), (9901, None));
+    let guarded = config(&admin(&format!("address: '[::]:9901', {tls}, trust: staff, allow: {{accounts: [alice]}}")));
+    let guard = guarded.admin.unwrap().guard.unwrap();
+    assert_eq!((guard.trust.as_str(), guard.allow.accounts), ("staff", vec!["alice".to_owned()]));
+    let log = config("log: {access: {path: a.log}}").log.access.unwrap();
+    assert_eq!((log.path.as_path(), log.format, log.query), (Path::new("/etc/gate/a.log"), AccessFormat::Json, false));
+}
+
+#[test]
 fn digest_is_read_whole() {
     let config = config(
         "digest: {realm: {from_header: From, allowed: [A.example, b.example]}, algorithms: [MD5-sess, SHA-512-256, \
@@ -859,7 +892,7 @@ fn a_faulty_upstream_or_limit_is_refused() {
             ("log: {level: infoo}".to_owned(), "log.level", "did you mean `info`?"),
             ("log: {format: xml}".to_owned(), "log.format", "not one of"),
             ("log: {audit: ''}".to_owned(), "log.audit", "path of a file"),
-            ("admin: {address: a}".to_owned(), "admin", "not a key"),
+            ("portal: {address: a}".to_owned(), "portal", "not a key"),
         ],
     );
 }

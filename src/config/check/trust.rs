@@ -217,6 +217,7 @@ impl Context<'_> {
         }
         let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
         used.extend(routes.filter_map(|route| route.trust.value()));
+        used.extend(file.admin.value().and_then(|admin| admin.trust.value()));
         for (name, set) in file.trust.value().into_iter().flatten() {
             if let Some(set) = set.given()
                 && !used.contains(name)

@@ -77,13 +77,6 @@ metrics! {
     UPSTREAM_DURATION Histogram "wicketgate_upstream_duration_seconds" ["upstream"] "From sending a request to an upstream to the head of its answer, connecting and trying again included.";
     UPSTREAM_RESPONSES Counter "wicketgate_upstream_responses_total" ["upstream" "status"] "Answers of an upstream, by class of status.";
     UPSTREAM_FAILURES Counter "wicketgate_upstream_failures_total" ["upstream" "cause"] "Requests that got no answer from an upstream.";
-    SERVER_UP Gauge "wicketgate_upstream_server_up" ["upstream" "server"] "Whether a server gets requests: 0 if its health checks fail or it was ejected.";
-    SERVER_CONNECTIONS Counter "wicketgate_upstream_server_connections_total" ["upstream" "server" "result"] "Attempts to connect to a server.";
-    SERVER_IDLE Gauge "wicketgate_upstream_server_connections_idle" ["upstream" "server"] "Connections to a server that are kept for the next request, of all workers.";
-    SERVER_UNDER_WAY Gauge "wicketgate_upstream_server_requests_under_way" ["upstream" "server"] "Requests that a server is answering.";
-    SERVER_RETRIES Counter "wicketgate_upstream_server_retries_total" ["upstream" "server"] "Requests that were sent again, to this server or on, after it gave no answer.";
-    SERVER_EJECTIONS Counter "wicketgate_upstream_server_ejections_total" ["upstream" "server"] "How often a server was ejected for the failures of requests.";
-    SERVER_CHECKS Counter "wicketgate_upstream_server_health_checks_total" ["upstream" "server" "result"] "Active health checks of a server.";
 
     CACHE_ANSWERS Counter "wicketgate_cache_answers_total" ["kind" "result"] "Questions to the cache of accounts: answered from it (hit), by the store (miss), from it in the store's place (stale), or not at all.";
     CACHE_ENTRIES Gauge "wicketgate_cache_entries" ["kind"] "Answers that the cache of accounts holds, about.";
@@ -101,7 +94,7 @@ metrics! {
     CRL_FETCHES Counter "wicketgate_crl_fetches_total" ["trust" "result"] "Attempts to fetch revocation lists.";
     OCSP_QUESTIONS Counter "wicketgate_ocsp_questions_total" ["trust" "result"] "Questions to OCSP responders about certificates of clients.";
     OCSP_AGE Gauge "wicketgate_ocsp_answer_age_seconds" ["trust"] "How long ago a responder last gave an answer that is believed; -1 if none has.";
-    STAPLE_REMAINING Gauge "wicketgate_ocsp_staple_remaining_seconds" ["listener" "fingerprint"] "How long the OCSP answer is still good that is sent along with a certificate of ours; -1 if there is none.";
+    STAPLE_REMAINING Gauge "wicketgate_ocsp_staple_remaining_seconds" ["fingerprint"] "How long the OCSP answer is still good that is sent along with a certificate of ours; -1 if there is none.";
     CERTIFICATE_REMAINING Gauge "wicketgate_certificate_remaining_seconds" ["role" "name" "subject" "fingerprint"] "How long a certificate is still valid: of a listener, an authority of a trust set, or ours for an upstream; below 0 it has expired.";
 
     THROTTLE_LOCKS Counter "wicketgate_throttle_locks_total" [] "How often a name was locked for an address after too many wrong passwords.";
@@ -114,7 +107,7 @@ metrics! {
     LOADED Gauge "wicketgate_configuration_loaded_timestamp_seconds" [] "When the configuration in force was taken up, in seconds since the epoch.";
     AUDIT_LOST Counter "wicketgate_audit_lines_lost_total" [] "Lines of the audit log that were lost because the disk has failed.";
     ACCESS_LINES Counter "wicketgate_access_log_lines_total" [] "Lines of the access log.";
-    ACCESS_DROPPED Counter "wicketgate_access_log_lines_dropped_total" [] "Lines of the access log that were left out because the disk is too slow or has failed.";
+    ACCESS_DROPPED Counter "wicketgate_access_log_dropped_total" [] "Lines of the access log that were left out because the disk is too slow or has failed.";
 }
 
 #[cfg(test)]

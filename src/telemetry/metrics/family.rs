@@ -1,5 +1,5 @@
-//! Numbers of the same kind about several things, told apart by names from the configuration: routes, upstreams,
-//! servers. What a client says is never such a name, so that no client can make the memory or the page grow.
+//! Numbers of the same kind about several things, told apart by names from the configuration: listeners,
+//! routes, upstreams. What a client says is never such a name, so that no client can make the memory or the page grow.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

@@ -1,6 +1,6 @@
 //! What is counted, for Prometheus and for `wicketgate status`. The numbers are the process's, as its log is: whoever
 //! has something to count does so here, without being handed anything. What a request counts costs a few nanoseconds
-//! each ([`sharded`]); routes, upstreams and servers keep their own numbers ([`family`]), so that none has to be looked
+//! each ([`sharded`]); routes and upstreams keep their own numbers ([`family`]), so that none has to be looked
 //! up. What can be asked for at any time (ages, sizes, dates) is not counted here: `admin` asks for it when a page is
 //! made.
 
@@ -26,11 +26,11 @@ pub static LISTENERS: Family<ListenerNumbers> = Family::new();
 pub static ROUTES: Family<RouteNumbers> = Family::new();
 /// Numbers about each upstream, by its name.
 pub static UPSTREAMS: Family<UpstreamNumbers> = Family::new();
-/// Numbers about each server of an upstream: the upstream's name, then the server's as it is configured. A server that
-/// is found by DNS counts under the name that was looked up, not under its address.
-pub static SERVERS: Family<ServerNumbers> = Family::new();
 /// Numbers about each trust set, by its name.
 pub static TRUST: Family<TrustNumbers> = Family::new();
+
+/// Numbers about requests that no route was found for.
+pub static UNROUTED: RouteNumbers = RouteNumbers::new();
 
 /// From accept to the end of a handshake that was done in full.
 pub static FULL_HANDSHAKE: Histogram = Histogram::new(histogram::LONG);
@@ -62,8 +62,6 @@ pub static THROTTLE_LOCKS: Counter = Counter::new();
 pub static THROTTLE_LOCKED: Counter = Counter::new();
 /// Attempts that were one too many.
 pub static THROTTLE_CROWDED: Counter = Counter::new();
-/// Attempts that wait.
-pub static THROTTLE_WAITING: Gauge = Gauge::new();
 
 /// Configurations that were taken up after the start.
 pub static RELOADS_TAKEN_UP: Counter = Counter::new();
@@ -237,6 +235,13 @@ const REFUSE: usize = CHALLENGE + MOST_REASONS;
 const VERDICTS: usize = REFUSE + MOST_REASONS;
 
 impl Verdict {
+    /// A number that is no other verdict's.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        // There are a hundred.
+        u32::try_from(self.cell()).unwrap_or(u32::MAX)
+    }
+
     fn cell(self) -> usize {
         match self {
             Self::Permit(None) => 0,
@@ -261,6 +266,14 @@ pub struct RouteNumbers {
 
 impl Default for RouteNumbers {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RouteNumbers {
+    /// Nothing was counted yet.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             verdicts: Sharded::new(),
             requests: Sharded::new(),
@@ -268,12 +281,10 @@ impl Default for RouteNumbers {
             octets: Counter::new(),
         }
     }
-}
 
-impl RouteNumbers {
-    /// Counts a verdict.
-    pub fn verdict(&self, verdict: Verdict) {
-        self.verdicts.add(verdict.cell(), 1);
+    /// Counts the verdict of this [code](Verdict::code); any other number is none.
+    pub fn verdict(&self, code: u32) {
+        self.verdicts.add(usize::try_from(code).unwrap_or(usize::MAX), 1);
     }
 
     /// Counts an answered request: its method's number, the status that was sent if one was, how long it took, and
@@ -336,16 +347,22 @@ pub enum UpstreamFailure {
     NotLetIn,
     /// The client's own body broke off.
     Upload,
+    /// All servers had enough to do.
+    Busy,
+    /// The request had passed the gate before.
+    Loop,
 }
 
 impl UpstreamFailure {
     /// Every one, in the order of their numbers.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Connect, "connect"),
         (Self::Broken, "broken"),
         (Self::TimedOut, "timed_out"),
         (Self::NotLetIn, "not_let_in"),
         (Self::Upload, "upload"),
+        (Self::Busy, "busy"),
+        (Self::Loop, "loop"),
     ];
 }
 
@@ -390,41 +407,6 @@ impl UpstreamNumbers {
     #[must_use]
     pub fn failures(&self, cause: UpstreamFailure) -> u64 {
         self.failures.get(cause as usize)
-    }
-}
-
-/// Numbers about a server of an upstream.
-#[derive(Default)]
-pub struct ServerNumbers {
-    /// Connections that were made.
-    pub connected: Counter,
-    /// Connections that were not.
-    pub unreachable: Counter,
-    /// Connections that are kept for the next request.
-    pub idle: Gauge,
-    /// Requests that it is answering.
-    pub under_way: Gauge,
-    /// Requests that were sent again after it gave no answer.
-    pub retries: Counter,
-    /// How often it was ejected.
-    pub ejections: Counter,
-    /// Health checks that it has passed.
-    pub checks_passed: Counter,
-    /// Health checks that it has failed.
-    pub checks_failed: Counter,
-    down: std::sync::atomic::AtomicBool,
-}
-
-impl ServerNumbers {
-    /// Says whether it gets requests from now on. It does until somebody says otherwise.
-    pub fn set_up(&self, up: bool) {
-        self.down.store(!up, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Whether it gets requests.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        !self.down.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 

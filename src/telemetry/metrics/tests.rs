@@ -19,7 +19,7 @@ fn each_verdict_is_counted_by_itself() {
     let all: Vec<Verdict> =
         permits.into_iter().chain([Verdict::Permit(None), Verdict::Redirect]).chain(refusals).collect();
     for (number, verdict) in all.iter().enumerate() {
-        (0..=number).for_each(|_| route.verdict(*verdict));
+        (0..=number).for_each(|_| route.verdict(verdict.code()));
     }
     let mut shown = Vec::new();
     route.for_each_verdict(|verdict, reason, authentication, count| {

@@ -1,0 +1,181 @@
+//! One line of the access log. Fields are named as nginx names the same thing, or else as Envoy does, or else by a name
+//! of our own (`docs/metrics.md` has the table). What clients say is escaped, so that no client can write lines or
+//! fields of its own: JSON escapes it, and the other formats as nginx does, with `\xHH`.
+
+use crate::base::clock::Moment;
+use crate::config::AccessFormat;
+use serde::{Serialize, Serializer};
+use std::fmt::Write;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// What is known of a request. What does not apply is left out of JSON, and a `-` elsewhere.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Line<'a> {
+    /// When the request came.
+    #[serde(rename = "time_iso8601", serialize_with = "as_text")]
+    pub time: Moment,
+    /// By which page, upstream and audit log know the request.
+    pub request_id: &'a str,
+    /// The client's address.
+    pub remote_addr: IpAddr,
+    /// The client's port; 0 where only a proxy knows it.
+    pub remote_port: u16,
+    /// The balancer or proxy whose word the client's address is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<SocketAddr>,
+    /// The user name of the account, where one was let pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_user: Option<&'a str>,
+    /// The number of the connection.
+    pub connection: u64,
+    /// The name of the listener.
+    pub listener: &'a str,
+    /// The method.
+    pub request_method: &'a str,
+    /// The path as it came; with the query only if that is wanted.
+    pub request_uri: &'a str,
+    /// `HTTP/1.1`, `HTTP/2.0`.
+    pub server_protocol: &'a str,
+    /// The host that the request is for, as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_host: Option<&'a str>,
+    /// `Referer`; with its query only if that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_referer: Option<&'a str>,
+    /// `User-Agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_user_agent: Option<&'a str>,
+    /// The status that was sent; 499, as nginx has it, where the client went away before, and 444 where the connection
+    /// was closed instead.
+    pub status: u16,
+    /// Octets of the answer's body.
+    pub body_bytes_sent: u64,
+    /// Seconds from the head of the request to the last octet of the answer.
+    #[serde(serialize_with = "as_seconds")]
+    pub request_time: Duration,
+    /// Host and path of the route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_name: Option<&'a str>,
+    /// The upstream's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_cluster: Option<&'a str>,
+    /// The status that the upstream gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
+    /// Seconds from sending the request to the upstream to the head of its answer.
+    #[serde(serialize_with = "as_seconds_if_any", skip_serializing_if = "Option::is_none")]
+    pub upstream_header_time: Option<Duration>,
+    /// `permit`, `challenge`, `redirect`, `refuse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<&'a str>,
+    /// Why, if it was not let pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// How the client showed who it is: `certificate`, `digest`, `session`, `basic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<&'a str>,
+    /// `TLSv1.2`, `TLSv1.3`.
+    pub ssl_protocol: &'a str,
+    /// The cipher suite.
+    pub ssl_cipher: &'a str,
+    /// The host name in the TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_server_name: Option<&'a str>,
+    /// `r` if the session was resumed, `.` if not.
+    pub ssl_session_reused: &'a str,
+    /// The certificate's subject, as RFC 4514 writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_client_s_dn: Option<&'a str>,
+    /// The certificate's serial number in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_client_serial: Option<&'a str>,
+}
+
+fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Seconds with milliseconds, as nginx has them.
+fn as_seconds<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((value.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+fn as_seconds_if_any<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => as_seconds(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Line<'_> {
+    /// Writes the line with its end.
+    pub(super) fn render(&self, format: AccessFormat, text: &mut Vec<u8>) {
+        match format {
+            AccessFormat::Json => {
+                if let Err(error) = serde_json::to_writer(&mut *text, self) {
+                    // A line has only texts and numbers, and memory takes whatever is written to it.
+                    text.clear();
+                    return tracing::error!(%error, "a line of the access log cannot be written as JSON");
+                }
+            }
+            AccessFormat::Common => self.common(text),
+            AccessFormat::Combined => {
+                self.common(text);
+                for field in [self.http_referer, self.http_user_agent] {
+                    text.extend_from_slice(b" \"");
+                    escape(field.unwrap_or("-"), text);
+                    text.push(b'"');
+                }
+            }
+        }
+        text.push(b'\n');
+    }
+
+    fn common(&self, text: &mut Vec<u8>) {
+        // Writing to memory never fails.
+        let _ = write!(text, "{} - ", self.remote_addr);
+        match self.remote_user {
+            // A name with a space in it would look like two fields.
+            Some(user) => escape_word(user, text),
+            None => text.push(b'-'),
+        }
+        let _ = write!(text, " [{}] \"", local_time(self.time));
+        escape(self.request_method, text);
+        text.push(b' ');
+        escape(self.request_uri, text);
+        let _ = write!(text, " {}\" {} {}", self.server_protocol, self.status, self.body_bytes_sent);
+    }
+}
+
+/// `10/Oct/2000:13:55:36 +0000`, in UTC, whatever the machine's own zone.
+fn local_time(at: Moment) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Ok(at) = OffsetDateTime::from_unix_timestamp(at.timestamp().as_unix()) else { return "-".to_owned() };
+    let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
+    let month = MONTHS.get(usize::from(u8::from(month)).saturating_sub(1)).copied().unwrap_or("-");
+    let mut text = String::with_capacity(26);
+    let _ = write!(text, "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000");
+    text
+}
+
+/// Everything but plain ASCII, quotes and backslashes, as nginx writes it.
+fn escape(value: &str, text: &mut Vec<u8>) {
+    escape_but(value, text, |byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+}
+
+fn escape_word(value: &str, text: &mut Vec<u8>) {
+    escape_but(value, text, |byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+}
+
+fn escape_but(value: &str, text: &mut Vec<u8>, plain: impl Fn(u8) -> bool) {
+    for byte in value.bytes() {
+        if plain(byte) {
+            text.push(byte);
+        } else {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+}
