@@ -326,10 +326,6 @@ impl Authority {
         self.key.as_ref()
     }
 
-    pub(super) fn name_parsed(&self) -> &Name {
-        &self.name
-    }
-
     pub(super) fn key_identifier(&self) -> &OctetString {
         &self.key_identifier
     }

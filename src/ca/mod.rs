@@ -1,6 +1,6 @@
 //! The certificates that we make (RFC 5280): `key` signs, `profile` says what a kind of certificate
-//! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `pem`, `pkcs7` and
-//! `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down.
+//! holds and whom one is about, `issue` makes certificates, `crl` takes them back, `ocsp` answers for
+//! them, `pem`, `pkcs7` and `pkcs12` put them into the forms that others read, the last under a `password`, `files` lays them down.
 //! `hierarchy` makes an authority and renews it, `import` takes one over, `directory` is the folder that it
 //! lies in, `passphrase` is what its keys are sealed with, `constraints` limits the names that it may certify.
 //! `request` reads what others ask for and `weak` judges their keys; `office` is one act from an order to a
@@ -14,6 +14,7 @@ pub mod constraints;
 pub mod crl;
 pub mod est;
 pub mod directory;
+pub mod encode;
 pub mod files;
 pub mod hierarchy;
 pub mod history;
@@ -21,6 +22,7 @@ pub mod import;
 pub mod issue;
 pub mod key;
 pub mod office;
+pub mod ocsp;
 pub mod ldap;
 pub mod password;
 pub mod passphrase;

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 /// How many octets a nonce has (RFC 9654, section 2.1; the most that responders of RFC 8954 take).
 pub const NONCE_OCTETS: usize = 32;
 /// The content of id-pkix-ocsp-nonce, 1.3.6.1.5.5.7.48.1.2.
-pub(super) const NONCE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02];
+pub const NONCE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02];
 
 /// What a certificate's issuer is hashed with to name it. A name needs no collision resistance against whoever
 /// chooses neither the issuer's name nor its key: SHA-1 is no weakness here, and it is what every responder of
@@ -22,14 +22,17 @@ pub enum HashAlgorithm {
 
 impl HashAlgorithm {
     /// The content of its OBJECT IDENTIFIER.
-    pub(super) const fn identifier(self) -> &'static [u8] {
+    #[must_use]
+    pub const fn identifier(self) -> &'static [u8] {
         match self {
             Self::Sha1 => &[0x2b, 0x0e, 0x03, 0x02, 0x1a],
             Self::Sha256 => &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],
         }
     }
 
-    pub(super) fn hash(self, octets: &[u8]) -> Vec<u8> {
+    /// The hash of these octets.
+    #[must_use]
+    pub fn hash(self, octets: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => &SHA256,
@@ -92,7 +95,10 @@ impl CertId {
 const NULL: u8 = 0x05;
 
 /// The octets of the BIT STRING in a SubjectPublicKeyInfo.
-pub(super) fn key_octets(spki: &[u8]) -> Result<&[u8], DerError> {
+///
+/// # Errors
+/// When it is malformed.
+pub fn key_octets(spki: &[u8]) -> Result<&[u8], DerError> {
     let mut reader = Reader::new(der::single(spki, der::SEQUENCE)?);
     reader.expect(der::SEQUENCE)?;
     let key = reader.octets_of_bit_string()?;
