@@ -16,6 +16,7 @@ use crate::auth::trust::TrustSet;
 use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
+use crate::ca::publish::service::{CertificateService, ListService, Responder};
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
 use crate::handover::Handover;
@@ -126,6 +127,11 @@ fn services(
         let accounts = Arc::clone(&parts.accounts);
         services.push(Arc::new(Handover::new(settings, sessions, accounts).context("handover")?));
     }
+    if config.accounts.store.foreign().is_none() {
+        services.push(Arc::new(ListService::new(Arc::clone(&parts.shelf))));
+        services.push(Arc::new(Responder::new(Arc::clone(&parts.shelf))));
+        services.push(Arc::new(CertificateService::new(Arc::clone(&parts.shelf))));
+    }
     Ok(services)
 }
 
@@ -178,8 +184,9 @@ fn listener_tls(
     trust: &HashMap<String, Arc<TrustSet>>,
     parts: &Parts,
 ) -> anyhow::Result<ListenerTls> {
-    let certificates = listener.tls.certificates.iter().map(server_certificate).collect::<anyhow::Result<Vec<_>>>()?;
-    let ticket_secret = match &listener.tls.ticket_secret {
+    let Some(settings) = &listener.tls else { return Ok(ListenerTls::off(&listener.policy)) };
+    let certificates = settings.certificates.iter().map(server_certificate).collect::<anyhow::Result<Vec<_>>>()?;
+    let ticket_secret = match &settings.ticket_secret {
         Some(source) => source.read().context("tls.ticket_secret")?,
         None => parts.ticket_secret.clone(),
     };
@@ -220,8 +227,7 @@ fn listener_tls(
             ));
         }
     }
-    let settings =
-        tls::Settings { certificates, min_version: listener.tls.min_version, ticket_secret, trust: &material };
+    let settings = tls::Settings { certificates, min_version: settings.min_version, ticket_secret, trust: &material };
     ListenerTls::build(&listener.policy, &hosts, &settings).context("TLS cannot be set up")
 }
 

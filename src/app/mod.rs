@@ -9,6 +9,7 @@ pub mod explain;
 mod feed;
 mod lists;
 mod notify;
+mod publications;
 pub mod preflight;
 mod stapling;
 mod trust;
@@ -24,6 +25,7 @@ use crate::auth::throttle::Throttle;
 use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::ca::publish::Shelf;
 use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
@@ -41,6 +43,7 @@ use arc_swap::ArcSwap;
 use build::BuiltListener;
 use feed::Feed;
 use notify::Notifier;
+use publications::Publications;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -177,6 +180,8 @@ struct Process {
     lists: AbortHandle,
     /// Exchanges the keys of assertions.
     keys: AbortHandle,
+    /// Reads what the authority publishes.
+    publications: Publications,
     /// The files as they stood before the configuration in force was read; taken by the watch.
     seen: Seen,
     epoch: u64,
@@ -213,6 +218,8 @@ struct Parts {
     access: Option<Arc<AccessLog>>,
     /// Whether the process is about to end.
     draining: flag::Receiver<bool>,
+    /// What the authority has published.
+    shelf: Arc<Shelf>,
     /// Seals tickets and sessions where no secret is configured; each under a key of its own.
     ticket_secret: Secret,
 }
@@ -236,6 +243,7 @@ impl Parts {
             held: Arc::default(),
             access: build::access(&config.log)?,
             draining,
+            shelf: Arc::default(),
             ticket_secret: build::random_secret()?,
         })
     }
@@ -246,6 +254,7 @@ impl Parts {
         if new.accounts != old.accounts {
             build::not_exposed(&new.accounts)?;
             parts.accounts = build::accounts_that_answer(&new.accounts).await?;
+            parts.shelf = Arc::default();
         }
         let around = Surroundings { live: &self.live, control: &Handle::current() };
         // Lists of a million entries may have to be read.
@@ -287,6 +296,7 @@ impl Process {
         let feed = follow_feed(&parts, &config);
         let lists = keep_lists(&parts);
         let keys = assertion::keep(parts.assertions.clone());
+        let publications = Publications::follow(&parts.shelf, &config);
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let readiness = admin::readiness(&parts);
         let (admin, demands) = Admin::new(sources(&config, &parts, &gate, &limit, readiness), started);
@@ -307,6 +317,7 @@ impl Process {
             feed,
             lists,
             keys,
+            publications,
             seen,
             epoch: 1,
         };
@@ -504,6 +515,7 @@ impl Process {
         }
         std::mem::replace(&mut self.lists, keep_lists(&parts)).abort();
         std::mem::replace(&mut self.keys, assertion::keep(parts.assertions.clone())).abort();
+        self.publications.go_on(&parts.shelf, &config);
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
         self.listeners.retain(|address, open| {

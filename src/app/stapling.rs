@@ -29,7 +29,7 @@ pub(super) fn start(
 ) -> Vec<Stapler> {
     let mut shown: Vec<Shown<'_>> = Vec::new();
     for (settings, built) in settings.iter().zip(built) {
-        let Some(stapling) = &settings.tls.stapling else { continue };
+        let Some(stapling) = settings.tls.as_ref().and_then(|tls| tls.stapling.as_ref()) else { continue };
         for place in built.settings.tls.certificates() {
             let chain = &place.certified.load().cert;
             match shown.iter_mut().find(|shown| shown.chain == *chain && shown.settings == stapling) {

@@ -161,8 +161,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         Advertise::All | Advertise::None => Vec::new(),
     };
     for listener in &config.listeners {
-        files.extend(listener.tls.certificates.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
-        files.extend(listener.tls.ticket_secret.as_ref().and_then(&mut secret));
+        if let Some(tls) = &listener.tls {
+            files.extend(tls.certificates.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
+            files.extend(tls.ticket_secret.as_ref().and_then(&mut secret));
+        }
         files.extend(advertised(&listener.policy));
         files.extend(listener.hosts.iter().flat_map(|host| advertised(&host.policy)));
     }

@@ -19,6 +19,7 @@ mod handover;
 mod identity;
 mod ldap;
 mod listeners;
+mod plain;
 mod peers;
 mod proxy_protocol;
 mod preauth;

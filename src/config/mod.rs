@@ -25,6 +25,7 @@ pub mod name_template;
 mod peers;
 mod people;
 mod proxy_protocol;
+mod publishing;
 mod preauth;
 pub mod profile;
 mod query;
@@ -69,6 +70,7 @@ pub use people::{
 pub use preauth::{Preauth, PreauthAccount, PreauthBy};
 pub use profile::{OneValidPer, Profile};
 pub use proxy_protocol::ProxyProtocol;
+pub use publishing::{PublishedAnswers, PublishedLists, Publishing};
 pub use query::{Parameter, Query};
 pub use resolver::Resolver;
 pub use template::{Template, TemplateField};
@@ -141,8 +143,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// The HTTP proxies before it, if any say who their clients are.
     pub forwarded: Option<Forwarded>,
-    /// Certificates and protocol versions.
-    pub tls: Tls,
+    /// Certificates and protocol versions; `None` is plain HTTP, by which nothing but what everybody may read is served.
+    pub tls: Option<Tls>,
     /// Host names of this listener with another policy.
     pub hosts: Vec<Host>,
 }
@@ -258,7 +260,7 @@ pub struct Route {
     pub host: Option<HostPattern>,
     /// A path prefix in whole segments, normalised, starting with `/`.
     pub path: String,
-    /// Names of listeners; empty is all.
+    /// Names of listeners; empty is all, of which none is without TLS.
     pub listeners: Vec<String>,
     /// The trust set that decides on certificates here; `None` is that of the listener or host.
     pub trust: Option<String>,

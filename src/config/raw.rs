@@ -26,6 +26,7 @@ mod preauth;
 mod profile;
 mod handover;
 mod ldap;
+mod listener_tls;
 mod throttle;
 mod trust;
 mod resolver;
@@ -55,6 +56,7 @@ pub(super) use foreign::{
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use ldap::Ldap;
+pub(super) use listener_tls::ListenerTls;
 pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubject};
@@ -144,8 +146,8 @@ pub(super) struct Listener {
     pub(super) proxy_protocol: Field<ProxyProtocol>,
     /// The HTTP proxies before the listener that say in a header who their clients are. Default: none.
     pub(super) forwarded: Field<Forwarded>,
-    /// Certificates and protocol versions.
-    pub(super) tls: Field<Tls>,
+    /// Certificates and protocol versions, or `off`: plain HTTP, for the services that publish what an authority says.
+    pub(super) tls: Field<ListenerTls>,
     /// Host names of this listener with another policy; what they do not state they take from the listener.
     pub(super) hosts: Field<Vec<Field<Host>>>,
 }
@@ -338,7 +340,7 @@ pub(super) struct Route {
     pub(super) host: Field<String>,
     /// A prefix in whole segments, normalised. Default: `/`.
     pub(super) path: Field<String>,
-    /// Names of listeners. Default: all.
+    /// Names of listeners. Default: all that have TLS.
     pub(super) listeners: Field<Vec<Field<String>>>,
     /// The set of authorities that certificates must come from here, by name. Default: that of the listener or
     /// host.

@@ -2,6 +2,7 @@
 //! one comes to nothing is logged here, each cause as loud as it deserves.
 
 use super::connection::{Connection, ConnectionId, TlsFacts};
+use super::io::ClientStream;
 use super::limit::{NoPlace, Place};
 use super::proxy_protocol::{self, Header, HeaderError, ReadError};
 use super::tls;
@@ -16,7 +17,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// The first octet of a ClientHello's record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -118,7 +118,7 @@ pub(super) async fn begin(
     mut place: Place,
     settings: &Settings,
     beginning: &mut Beginning,
-) -> Result<(Connection, TlsStream<TcpStream>, Place), Error> {
+) -> Result<(Connection, ClientStream, Place), Error> {
     let peer = beginning.client;
     let mut local = proxy_protocol::plain(stream.local_addr()?);
     let mut announced = false;
@@ -140,9 +140,13 @@ pub(super) async fn begin(
         }
         place.announce(beginning.client.ip())?;
     }
-    let (tls, policy, presented, stream) = match handshake(stream, settings, &mut beginning.server_name).await {
-        Err(Error::NotTrusted) if announced => return Err(Error::Twice),
-        outcome => outcome?,
+    let (tls, policy, presented, stream) = if settings.tls.is_off() {
+        (TlsFacts::none(), Arc::clone(&settings.tls.host(None).policy), None, ClientStream::Plain(stream))
+    } else {
+        match handshake(stream, settings, &mut beginning.server_name).await {
+            Err(Error::NotTrusted) if announced => return Err(Error::Twice),
+            outcome => outcome?,
+        }
     };
     let connection = Connection {
         id: ConnectionId::next(),
@@ -189,7 +193,7 @@ async fn handshake(
     stream: TcpStream,
     settings: &Settings,
     sni: &mut Option<Arc<str>>,
-) -> Result<(TlsFacts, Arc<ClientPolicy>, Option<Presented>, TlsStream<TcpStream>), Error> {
+) -> Result<(TlsFacts, Arc<ClientPolicy>, Option<Presented>, ClientStream), Error> {
     // Looked at before TLS is, which would answer with an alert that neither an HTTP client nor a balancer
     // understands.
     match first_octet(&stream).await? {
@@ -204,7 +208,8 @@ async fn handshake(
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     *sni = start.client_hello().server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
     let host = settings.tls.host(sni.as_deref()).clone();
-    let mut stream = start.into_stream(host.server).await?;
+    let Some(server) = host.server else { return Err(Error::NotTls) };
+    let mut stream = start.into_stream(server).await?;
     let (_, session) = stream.get_mut();
     session.set_buffer_limit(Some(tls::BUFFER_LIMIT));
     let presented = match session.peer_certificates() {
@@ -221,7 +226,7 @@ async fn handshake(
         server_name: sni.clone(),
         resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     };
-    Ok((facts, host.policy, presented, stream))
+    Ok((facts, host.policy, presented, ClientStream::Tls(Box::new(stream))))
 }
 
 /// Whether what is there to be read begins like a PROXY header, by whoever wrote it.

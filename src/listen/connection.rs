@@ -56,7 +56,7 @@ pub struct Connection {
 /// What a handshake agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// `TLSv1.2` or `TLSv1.3`.
+    /// `TLSv1.2`, `TLSv1.3`, or `none`.
     pub version: &'static str,
     /// The cipher suite, as rustls names it.
     pub cipher: String,
@@ -66,4 +66,12 @@ pub struct TlsFacts {
     pub server_name: Option<Arc<str>>,
     /// Whether the session was resumed.
     pub resumed: bool,
+}
+
+impl TlsFacts {
+    /// Of a connection without TLS.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { version: "none", cipher: String::new(), http2: false, server_name: None, resumed: false }
+    }
 }

@@ -1,4 +1,4 @@
-//! The TLS stream as hyper wants it, with an eye on what the client does.
+//! A client's stream as hyper wants it, with an eye on what the client does.
 
 use super::activity::Activity;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -18,10 +18,75 @@ use tokio_rustls::server::TlsStream;
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_PAUSE: Duration = Duration::from_secs(2);
 
-/// A TLS stream that tells its [`Activity`] what happens on it.
+/// A client's stream: TLS, or on a listener without it the connection itself.
+#[derive(Debug)]
+pub enum ClientStream {
+    /// TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Plain.
+    Plain(TcpStream),
+}
+
+impl ClientStream {
+    fn socket(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Tls(stream) => stream.get_mut().0,
+            Self::Plain(stream) => stream,
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+}
+
+/// A client's stream that tells its [`Activity`] what happens on it.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: hyper_util::rt::TokioIo<TlsStream<TcpStream>>,
+    stream: hyper_util::rt::TokioIo<ClientStream>,
     activity: Arc<Activity>,
     lingering: Option<Lingering>,
 }
@@ -36,11 +101,11 @@ struct Lingering {
 impl ClientIo {
     /// Takes the stream over.
     #[must_use]
-    pub fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>) -> Self {
+    pub fn new(stream: ClientStream, activity: Arc<Activity>) -> Self {
         Self { stream: hyper_util::rt::TokioIo::new(stream), activity, lingering: None }
     }
 
-    fn tls(&mut self) -> Pin<&mut TlsStream<TcpStream>> {
+    fn inner(&mut self) -> Pin<&mut ClientStream> {
         Pin::new(self.stream.inner_mut())
     }
 
@@ -50,7 +115,7 @@ impl ClientIo {
         let lingering = self
             .lingering
             .get_or_insert_with(|| Lingering { until: Instant::now() + LINGER, pause: Box::pin(sleep(LINGER_PAUSE)) });
-        let socket = self.stream.inner_mut().get_mut().0;
+        let socket = self.stream.inner_mut().socket();
         let mut unread = [0; 16 * 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut unread);
@@ -86,18 +151,18 @@ impl Read for ClientIo {
 
 impl Write for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.tls().poll_write(cx, octets);
+        let written = self.inner().poll_write(cx, octets);
         self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.tls().poll_flush(cx);
+        let flushed = self.inner().poll_flush(cx);
         self.note(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
-            ready!(self.tls().poll_shutdown(cx))?;
+            ready!(self.inner().poll_shutdown(cx))?;
         }
         self.linger(cx).map(Ok)
     }
@@ -111,7 +176,7 @@ impl Write for ClientIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.tls().poll_write_vectored(cx, slices);
+        let written = self.inner().poll_write_vectored(cx, slices);
         self.note(written)
     }
 }

@@ -17,6 +17,7 @@ use crate::telemetry::metrics::{Closed, Handshake, ListenerNumbers, Series};
 use arc_swap::ArcSwap;
 use begin::{Beginning, begin};
 use connection::Connection;
+use io::ClientStream;
 use limit::{ConnectionLimit, NoPlace, Place};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::future::Future;
@@ -25,8 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tls::ListenerTls;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::server::TlsStream;
+use tokio::net::TcpListener;
 
 const BACKLOG: i32 = 4096;
 /// Finds out that a client is gone while a tunnel to it stands still.
@@ -44,7 +44,7 @@ pub struct Listener {
 pub struct Settings {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// TLS for each server name.
+    /// TLS for each server name, or none.
     pub tls: Arc<ListenerTls>,
     /// The balancers before it.
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -147,7 +147,7 @@ fn socket(address: SocketAddr) -> std_io::Result<Socket> {
 /// stops accepting; handshakes and connections under way go on.
 pub async fn accept<F, Fut>(socket: TcpListener, listener: Arc<Listener>, limit: Arc<ConnectionLimit>, serve: F)
 where
-    F: Fn(Connection, TlsStream<TcpStream>, Place) -> Fut + Clone + Send + 'static,
+    F: Fn(Connection, ClientStream, Place) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + Send,
 {
     let refused = Arc::new(Quiet::default());

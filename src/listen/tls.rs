@@ -40,8 +40,8 @@ pub struct TrustMaterial {
 pub struct HostTls {
     /// What is asked of clients.
     pub policy: Arc<ClientPolicy>,
-    /// The configuration that asks it.
-    pub server: Arc<ServerConfig>,
+    /// The configuration that asks it; `None` where there is no TLS.
+    pub server: Option<Arc<ServerConfig>>,
 }
 
 /// TLS of one listener.
@@ -77,7 +77,7 @@ impl ListenerTls {
         let resolver = Arc::new(BySni { certificates: settings.certificates.clone() });
         let build = |policy: &ClientPolicy, host: Option<&HostPattern>| {
             let server = server_config(policy, host, settings, Arc::clone(&resolver))?;
-            Ok::<_, rustls::Error>(HostTls { policy: Arc::new(policy.clone()), server: Arc::new(server) })
+            Ok::<_, rustls::Error>(HostTls { policy: Arc::new(policy.clone()), server: Some(Arc::new(server)) })
         };
         let default = build(policy, None)?;
         let hosts = hosts
@@ -85,6 +85,19 @@ impl ListenerTls {
             .map(|(name, policy)| Ok((name.clone(), build(policy, Some(name))?)))
             .collect::<Result<_, rustls::Error>>()?;
         Ok(Self { resolver, default, hosts })
+    }
+
+    /// No TLS: every connection comes under this policy, which asks for no certificate.
+    #[must_use]
+    pub fn off(policy: &ClientPolicy) -> Self {
+        let default = HostTls { policy: Arc::new(policy.clone()), server: None };
+        Self { resolver: Arc::new(BySni { certificates: Vec::new() }), default, hosts: Vec::new() }
+    }
+
+    /// Whether there is no TLS.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.default.server.is_none()
     }
 
     /// The certificates that are shown, in the order of the configuration.

@@ -10,6 +10,7 @@ use super::headers::{OwnCredentials, OwnDigest};
 use super::held::HeldBodies;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
+use super::respell;
 use super::router::{Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
 use crate::assertion::{self, Issuer};
@@ -26,7 +27,8 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::{ROUTES, RouteNumbers, Series, UPSTREAMS, UpstreamNumbers};
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct Gate {
     /// Where each request gets a line, if anywhere.
     pub access: Option<Arc<AccessLog>>,
     services: Services,
+    /// Where services may spell paths anew.
+    respelling: Vec<respell::Place>,
     /// The HTTP proxies before a listener, by its name.
     forwarded: HashMap<String, Forwarded>,
     /// In the order of the configuration, which is the router's index.
@@ -308,7 +312,9 @@ impl Gate {
             DigestRealm::FromHeader { header, .. } => Some(header.as_str()),
             DigestRealm::Fixed(_) => None,
         });
+        let respelling = respell::places(&config.routes, &services);
         Ok(Self {
+            respelling,
             epoch: parts.epoch,
             upstreams: in_order,
             router: Router::new(parts.listeners.len(), entries)?,
@@ -343,7 +349,10 @@ impl Gate {
     /// When there is no route, or nothing at a path that is reserved.
     pub fn find(&self, listener: usize, target: &RequestTarget) -> Result<(&Route, Option<&dyn LocalService>), Miss> {
         let (host, path) = (target.host(), target.path());
+        let is_plain = self.listeners.get(listener).is_some_and(|(_, tls)| tls.is_off());
         match self.services.reserved(path) {
+            // Keys and hand-overs are for who is sure whom they talk to.
+            Some(_) if is_plain => Err(Miss::NoRoute),
             None => self.router.find(listener, host, path).map(|route| (route, None)),
             Some(None) => Err(Miss::NoRoute),
             Some(Some(reserved)) => {
@@ -354,6 +363,12 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// The path of a request as a service wants it spelled, before anything else reads it; usually there is none.
+    #[must_use]
+    pub fn respelled(&self, head: &Parts) -> Option<Uri> {
+        respell::uri(&self.respelling, head)
     }
 
     /// Where a request on this connection came from, by the word of a proxy that is trusted there.

@@ -18,6 +18,7 @@ pub mod path;
 pub mod preauth;
 mod record;
 pub mod reply;
+mod respell;
 pub mod router;
 pub mod serve;
 pub mod service;
@@ -171,7 +172,10 @@ pub async fn handle(
 
 impl Exchange<'_> {
     async fn run(&self, worker: &Worker, request: Request<Incoming>) -> Result<Response<ReplyBody>, Closed> {
-        let (head, incoming) = request.into_parts();
+        let (mut head, incoming) = request.into_parts();
+        if let Some(uri) = self.gate.respelled(&head) {
+            head.uri = uri;
+        }
         let page = Page::of(&head);
         if !framing::is_certain(&head.headers) {
             let detail = Some("the transfer coding is not `chunked` alone".to_owned());

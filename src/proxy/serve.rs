@@ -8,7 +8,7 @@ use crate::config::Timeouts;
 use crate::listen::activity::{Activity, Expired};
 use crate::listen::coalesce::{Coalesced, CoalescingIo};
 use crate::listen::connection::Connection;
-use crate::listen::io::ClientIo;
+use crate::listen::io::{ClientIo, ClientStream};
 use crate::listen::limit::Place;
 use crate::revocation::live::Cause;
 use futures_util::future::BoxFuture;
@@ -21,9 +21,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::time::sleep_until;
-use tokio_rustls::server::TlsStream;
 
 /// Streams that one HTTP/2 connection may have open at once.
 const MOST_STREAMS: u32 = 128;
@@ -41,7 +39,7 @@ const LEAST_BUFFER: usize = 8192;
 /// what an idle connection needs and no larger.
 pub fn serve(
     connection: Connection,
-    stream: TlsStream<TcpStream>,
+    stream: ClientStream,
     place: Place,
     worker: Arc<Worker>,
 ) -> BoxFuture<'static, ()> {

@@ -44,6 +44,13 @@ pub trait LocalService: Send + Sync {
         0
     }
 
+    /// What stands below the service's route in the path of a GET request, as it came, in a spelling that survives the
+    /// normal form of paths and is one segment of letters, digits, `-` and `_`; `None` leaves the path as it is. It
+    /// is for protocols that put into paths what no two readers of paths agree on.
+    fn respell(&self, _below: &str) -> Option<String> {
+        None
+    }
+
     /// Answers a request that may pass.
     fn answer<'a>(&'a self, request: &'a ServiceRequest<'a>) -> BoxFuture<'a, Answer>;
 }

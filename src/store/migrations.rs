@@ -52,6 +52,11 @@ pub const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0007_history_and_directory.sql"),
         mysql: include_str!("migrations/mysql/0007_history_and_directory.sql"),
     },
+    Migration {
+        version: 8,
+        sqlite: include_str!("migrations/sqlite/0008_publishing.sql"),
+        mysql: include_str!("migrations/mysql/0008_publishing.sql"),
+    },
 ];
 
 /// The version that this program works with.

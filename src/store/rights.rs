@@ -171,6 +171,43 @@ pub const TABLES: &[Table] = &[
         columns: &["id", "holder", "held_until", "revocations"],
         rights: [READ, NONE, RAISE, NONE],
     },
+    Table { name: "publications", columns: &["id", "n"], rights: [READ, NONE, RAISE, NONE] },
+    Table {
+        name: "published_issuers",
+        columns: &["issuer", "certificate", "above", "edition"],
+        rights: [READ, NONE, REPLACE, NONE],
+    },
+    Table {
+        name: "published_lists",
+        columns: &["issuer", "kind", "number", "this_update", "next_update", "edition"],
+        rights: [READ, NONE, REPLACE, NONE],
+    },
+    Table {
+        name: "published_list_parts",
+        columns: &["issuer", "kind", "part", "content"],
+        rights: [READ, NONE, REPLACE, NONE],
+    },
+    Table {
+        name: "ocsp_signers",
+        columns: &["fingerprint", "certificate", "not_after"],
+        rights: [READ, NONE, REPLACE, NONE],
+    },
+    Table {
+        name: "ocsp_answers",
+        columns: &[
+            "issuer",
+            "serial",
+            "revoked_at",
+            "reason",
+            "this_update",
+            "next_update",
+            "signer",
+            "by_sha1",
+            "by_sha256",
+            "edition",
+        ],
+        rights: [READ, NONE, REPLACE, NONE],
+    },
     Table { name: "schema_version", columns: &["version"], rights: [READ, READ, READ, READ] },
 ];
 

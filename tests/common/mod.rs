@@ -14,6 +14,7 @@ pub(crate) mod galera;
 pub(crate) mod gate;
 pub(crate) mod haproxy;
 pub(crate) mod mariadb;
+pub(crate) mod office;
 pub(crate) mod open;
 pub(crate) mod origin;
 pub(crate) mod pki;

@@ -31,6 +31,8 @@ impl Keys {
 pub(crate) struct Setup {
     pub(crate) pki: Pki,
     listener: Keys,
+    /// Another listener besides, as YAML.
+    more_listeners: Vec<String>,
     upstream: Keys,
     others: Keys,
     sections: Keys,
@@ -48,6 +50,7 @@ impl Setup {
         let mut setup = Self {
             pki: Pki::new(),
             listener: Keys::default(),
+            more_listeners: Vec::new(),
             upstream: Keys::default(),
             others: Keys::default(),
             sections: Keys::default(),
@@ -71,6 +74,12 @@ impl Setup {
     /// Sets a key of the listener.
     pub(crate) fn listener(mut self, key: &str, value: &str) -> Self {
         self.listener.set(key, value);
+        self
+    }
+
+    /// Adds a listener besides the first.
+    pub(crate) fn another_listener(mut self, value: &str) -> Self {
+        self.more_listeners.push(value.to_owned());
         self
     }
 
@@ -155,7 +164,11 @@ impl Setup {
         listener.set("address", &format!("\"{address}\""));
         let mut upstreams = self.others.clone();
         upstreams.set("app", &self.upstream.flow());
-        let mut text = format!("listeners: [{}]\nupstreams: {}\n", listener.flow(), upstreams.flow());
+        let mut text = format!(
+            "listeners: [{}]\nupstreams: {}\n",
+            [&[listener.flow()], self.more_listeners.as_slice()].concat().join(", "),
+            upstreams.flow()
+        );
         for (key, value) in &self.sections.0 {
             text.push_str(&format!("{key}: {value}\n"));
         }

@@ -18,18 +18,19 @@ impl Examiner {
     pub(super) fn listeners(&mut self, config: &Config) {
         for (index, listener) in config.listeners.iter().enumerate() {
             let at = format!("listeners[{index}]");
+            let Some(tls) = &listener.tls else { continue };
             let mut names = Vec::new();
-            for (index, files) in listener.tls.certificates.iter().enumerate() {
+            for (index, files) in tls.certificates.iter().enumerate() {
                 let key = format!("{at}.tls.certificates[{index}]");
                 let chain = self.key_pair(files, &format!("{key}.chain"), &format!("{key}.key"));
                 let named = Named { path: &files.chain, key: &format!("{key}.chain") };
-                if let (Some(chain), Some(stapling)) = (&chain, &listener.tls.stapling) {
+                if let (Some(chain), Some(stapling)) = (&chain, &tls.stapling) {
                     self.stapling(named, chain, stapling);
                 }
                 names.extend(chain.and_then(|chain| self.server_certificate(named, &chain)).unwrap_or_default());
             }
             self.hosts_are_covered(config, listener, &at, &names);
-            if let Some(secret) = &listener.tls.ticket_secret {
+            if let Some(secret) = &tls.ticket_secret {
                 self.strong_secret(&format!("{at}.tls.ticket_secret"), secret);
             }
             let policies = std::iter::once(&listener.policy).chain(listener.hosts.iter().map(|host| &host.policy));

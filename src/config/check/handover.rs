@@ -53,7 +53,10 @@ impl Context<'_> {
     ) -> Option<Vec<PathBuf>> {
         let used = |path: &PathBuf| {
             let listeners = listeners.into_iter().flatten();
-            listeners.flat_map(|listener| &listener.tls.certificates).any(|files| files.key == *path)
+            listeners
+                .filter_map(|listener| listener.tls.as_ref())
+                .flat_map(|tls| &tls.certificates)
+                .any(|files| files.key == *path)
         };
         self.items(files, |context, file| {
             let path = context.path(file)?;

@@ -1,5 +1,6 @@
 //! `listeners`: addresses, their certificates, and what is asked of clients.
 
+use super::plain::is_plain;
 use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
@@ -112,7 +113,13 @@ impl Context<'_> {
             self.required(&raw.address, *place, "address").and_then(|address| self.parsed(address, parse_address));
         let proxy_protocol = self.proxy_protocol(&raw.proxy_protocol);
         let forwarded = self.forwarded(&raw.forwarded);
-        let tls = self.required(&raw.tls, *place, "tls").and_then(|tls| self.tls(tls));
+        let tls = self.required(&raw.tls, *place, "tls").and_then(|tls| self.listener_tls(tls));
+        if is_plain(raw) {
+            let policy = self.plain_policy(raw, proxy_protocol.as_ref());
+            let (name, address, proxy_protocol, forwarded) = (name?, address?, proxy_protocol?, forwarded?);
+            let (tls, policy, hosts) = (tls?, policy?, Vec::new());
+            return Some(Listener { name, address, policy, proxy_protocol, forwarded, tls, hosts });
+        }
         let keys = PolicyKeys {
             client_certificate: &raw.client_certificate,
             on_missing: &raw.on_missing_certificate,
@@ -234,10 +241,17 @@ impl Context<'_> {
         }
     }
 
-    fn tls(&mut self, tls: &At<raw::Tls>) -> Option<Tls> {
-        let At { place, value: raw } = tls;
+    /// The outer `None` is a fault, the inner one plain HTTP.
+    fn listener_tls(&mut self, tls: &At<raw::ListenerTls>) -> Option<Option<Tls>> {
+        match &tls.value {
+            raw::ListenerTls::Word(_) => Some(None),
+            raw::ListenerTls::Keys(keys) => self.tls(keys, tls.place).map(Some),
+        }
+    }
+
+    fn tls(&mut self, raw: &raw::Tls, place: PlaceId) -> Option<Tls> {
         let certificates = self
-            .required(&raw.certificates, *place, "certificates")
+            .required(&raw.certificates, place, "certificates")
             .and_then(|list| self.items(list, Self::certificate_files));
         let ticket_secret = self.secret(&raw.ticket_secret);
         let min_version = raw.min_version.value().copied().unwrap_or(TlsVersion::V1_2);

@@ -1,5 +1,6 @@
 //! `routes`: which requests they are for, who may pass, and where they lead.
 
+use super::plain::is_plain;
 use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
@@ -13,6 +14,8 @@ pub(super) struct Surroundings<'r> {
     listeners: BTreeMap<&'r str, bool>,
     pub(super) upstreams: BTreeSet<&'r str>,
     trust_sets: BTreeSet<&'r str>,
+    /// The names of the listeners without TLS.
+    plain: Vec<&'r str>,
     services: BTreeSet<&'r str>,
     digest: bool,
     basic: bool,
@@ -20,10 +23,13 @@ pub(super) struct Surroundings<'r> {
 
 impl<'r> Surroundings<'r> {
     fn of(file: &'r raw::File) -> Self {
-        let listeners = file.listeners.value().into_iter().flatten().filter_map(Field::value);
+        let all = || file.listeners.value().into_iter().flatten().filter_map(Field::value);
+        let plain = all().filter(|listener| is_plain(listener)).filter_map(|listener| listener.name.value());
+        let listeners = all();
         let listeners = listeners.filter_map(|listener| Some((listener.name.value()?.as_str(), asks(listener))));
         Self {
             listeners: listeners.collect(),
+            plain: plain.map(String::as_str).collect(),
             upstreams: names(&file.upstreams),
             trust_sets: names(&file.trust),
             services: super::services::configured(file),
@@ -37,8 +43,9 @@ impl<'r> Surroundings<'r> {
 fn asks(listener: &raw::Listener) -> bool {
     let off = |mode: &Field<ClientCertificate>| mode.value() == Some(&ClientCertificate::Off);
     let hosts = || listener.hosts.value().into_iter().flatten().filter_map(Field::value);
-    !off(&listener.client_certificate)
-        || hosts().any(|host| host.client_certificate.is_there() && !off(&host.client_certificate))
+    !is_plain(listener)
+        && (!off(&listener.client_certificate)
+            || hosts().any(|host| host.client_certificate.is_there() && !off(&host.client_certificate)))
 }
 
 impl Context<'_> {
@@ -96,7 +103,7 @@ impl Context<'_> {
         let target = self.required(&raw.upstream, *place, "upstream");
         let target = target.and_then(|target| self.target(target, surroundings));
         let body_limit = self.body_limit(raw.limits.value());
-        Some(Route {
+        let route = Route {
             host: host?,
             path: path?,
             listeners: listeners?,
@@ -108,7 +115,8 @@ impl Context<'_> {
             claim: claim?,
             target: target?,
             body_limit: body_limit?,
-        })
+        };
+        self.fit_for_plain(*place, raw, route, &surroundings.plain)
     }
 
     fn route_listeners(
@@ -118,7 +126,11 @@ impl Context<'_> {
     ) -> Option<Vec<String>> {
         let known: BTreeSet<&str> = surroundings.listeners.keys().copied().collect();
         match listeners {
-            Field::Absent => Some(Vec::new()),
+            Field::Absent if surroundings.plain.is_empty() => Some(Vec::new()),
+            // What may be read by everybody on the way is named.
+            Field::Absent => {
+                Some(known.iter().filter(|name| !surroundings.plain.contains(name)).map(ToString::to_string).collect())
+            }
             Field::Faulty => None,
             Field::Given(list) => self.items(list, |context, name| context.reference(name, "listener", &known)),
         }

@@ -9,5 +9,10 @@ pub(super) fn configured(file: &raw::File) -> BTreeSet<&'static str> {
     if file.assertion.is_there() {
         names.insert("jwks");
     }
+    // What the authority publishes is in our own tables.
+    let mysql = file.accounts.value().and_then(|accounts| accounts.mysql.value());
+    if mysql.is_none_or(|mysql| !mysql.queries.is_there() && !mysql.tables.is_there()) {
+        names.extend(["certificates", "crl", "ocsp"]);
+    }
     names
 }

@@ -708,7 +708,7 @@ fn a_faulty_route_is_refused() {
             (route("upstream: {redirect: elsewhere}"), "routes[1].upstream.redirect", "neither a path"),
             (route("upstream: {respond: {status: 99}}"), "routes[1].upstream.respond.status", "from 200 to 599"),
             (route("upstream: {respond: {status: 99999}}"), "routes[1].upstream.respond.status", "whole number"),
-            (route("upstream: {service: ocsp}"), "routes[1].upstream.service", "there is no service `ocsp`"),
+            (route("upstream: {service: oscp}"), "routes[1].upstream.service", "there is no service `oscp`"),
             (route("upstream: app, host: a/b"), "routes[1].host", "not a host name"),
             (route("upstream: app, host: '*'"), "routes[1].host", "every host"),
             (route("upstream: app, listeners: [gaurded]"), "routes[1].listeners[0]", "no listener `gaurded`"),
@@ -999,8 +999,9 @@ fn what_is_left_out_gets_its_default() {
             advertise: Advertise::All,
         }
     );
-    assert_eq!(listener.tls.min_version, TlsVersion::V1_2);
-    assert_eq!(listener.tls.certificates[0].chain, Path::new("/etc/gate/c.pem"));
+    let tls = listener.tls.as_ref().unwrap();
+    assert_eq!(tls.min_version, TlsVersion::V1_2);
+    assert_eq!(tls.certificates[0].chain, Path::new("/etc/gate/c.pem"));
     let trust = Trust {
         authorities: vec!["/etc/gate/ca.pem".into()],
         intermediates: Vec::new(),
@@ -1278,7 +1279,7 @@ fn stapling_is_on_unless_it_is_turned_off() {
     let stapling = |tls: &str| {
         let keys = "name: a, address: '[::]:443', trust: staff";
         let text = format!("listeners:\n  - {{{keys}, tls: {{certificates: [{{chain: c, key: k}}]{tls}}}}}");
-        config(&text).listeners.remove(0).tls.stapling
+        config(&text).listeners.remove(0).tls.unwrap().stapling
     };
     let own = Stapling {
         responder: Some("http://ocsp.example/".parse().unwrap()),
