@@ -15,7 +15,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use wicketgate::base::clock::Timestamp;
 use wicketgate::ca::publish::slug;
+use wicketgate::ca::publish::tables::{self, Kind, StoredList};
 use wicketgate::ca::register::Reason;
 use wicketgate::config::{PublishedAnswers, PublishedLists, Publishing, Store};
 
@@ -102,7 +104,7 @@ impl Bench {
         let (url, file) = (self.url("/ocsp"), format!("{name}.pem"));
         let words =
             ["ocsp", "-issuer", "office.pem", "-cert", &file, "-url", &url, "-CAfile", "office.pem", "-no_nonce"];
-        self.run("openssl", &words)
+        run(self.gate.folder(), "openssl", &words).1
     }
 
     async fn until_status(&self, name: &str, expected: &str) {
@@ -161,7 +163,7 @@ async fn lists_are_read_by_openssl_and_kept_by_caches() {
     assert_eq!(bench.get(&path, &["-H", &etag]).0, 304);
     assert!(since.len() > 20);
     assert_eq!(bench.get(&path, &["-H", "If-None-Match: \"other\""]).1, whole);
-    assert_eq!(bench.get(&path, &["-I"]).1.len(), 0);
+    assert_eq!(bench.get(&path, &["-I"]).0, 200);
     assert_eq!(bench.get("/crl", &[]).1, whole, "without a name it is the newest authority's");
     assert_eq!(bench.get("/crl/ca.crl", &[]).1, whole);
     assert_eq!(bench.get("/crl/other.crl", &[]).0, 404);
@@ -171,12 +173,7 @@ async fn lists_are_read_by_openssl_and_kept_by_caches() {
     let delta = format!("/crl/{}-delta.crl", bench.slug());
     let said = bench.until(&delta, "both in the delta list", |_, list| Office::entries(list).len() == 2).await;
     assert_eq!(Office::entries(&said), [(ann.serial(), 1), (ben.serial(), 6)].into());
-    bench
-        .office
-        .register
-        .release(&bench.office.key(&ben.serial()), wicketgate::base::clock::Timestamp::now())
-        .await
-        .unwrap();
+    bench.office.register.release(&bench.office.key(&ben.serial()), Timestamp::now()).await.unwrap();
     bench.until(&path, "ben to be gone", |_, list| Office::entries(list).len() == 1).await;
     let said = bench.until(&delta, "the same in the delta list", |_, list| Office::entries(list).len() == 1).await;
     std::fs::write(bench.gate.folder().join("delta.crl"), &said).unwrap();
@@ -198,8 +195,8 @@ async fn questions_by_post_and_by_get_are_answered_to_openssl_gnutls_and_curl() 
     // GnuTLS' ocsptool asks by POST.
     std::fs::write(bench.gate.folder().join("authority.pem"), bench.office.ca_pem()).unwrap();
     for (name, expected) in [("ann", "revoked"), ("ben", "good")] {
-        let (url, file) = (bench.url("/ocsp"), format!("{name}.pem"));
-        let words = ["--ask", &url, "--load-issuer", "authority.pem", "--load-cert", &file, "--no-nonce"];
+        let (ask, file) = (format!("--ask={}", bench.url("/ocsp")), format!("{name}.pem"));
+        let words = [&ask, "--load-issuer", "authority.pem", "--load-cert", &file, "--no-nonce"];
         let (_, said) = run(bench.gate.folder(), "ocsptool", &words);
         assert!(said.contains(&format!("Certificate Status: {expected}")), "{said}");
         assert!(said.contains("Success") || said.contains("success"), "{said}");
@@ -310,7 +307,7 @@ async fn another_gate_refuses_whom_the_lists_or_the_answers_of_this_one_name() {
         let ours = bench.person("alice").await;
         bench.until_status("alice", "alice.pem: good").await;
         let gate = consumer(&revocation);
-        gate.until(&gate.client().with(&ours), "200").await;
+        gate.until(&gate.client().with(&ours), "ok").await;
         bench.office.revoke(&ours.serial(), Reason::KeyCompromise).await;
         bench.until_status("alice", "alice.pem: revoked").await;
         bench
@@ -321,4 +318,58 @@ async fn another_gate_refuses_whom_the_lists_or_the_answers_of_this_one_name() {
         gate.until(&gate.client().with(&ours), "certificate_revoked").await;
     }
     assert!(!alice.chain.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_before_a_revocation_does_not_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::Sqlite { path: folder.path().join("office.db") };
+    let office = Office::over(&store).await;
+    let (alice, nobody) = (office.person("alice").await, vec![7; 16]);
+    let settings = settings(([127, 0, 0, 1], 80).into());
+    let (mut one, mut other) = (office.publisher(settings.clone()), office.publisher(settings));
+    let now = Timestamp::now();
+    assert_eq!(one.publish_answers(now).await.unwrap(), 1);
+    assert_eq!(other.publish_answers(now).await.unwrap(), 0, "there is one already");
+    let said = || async {
+        let answers = tables::answers_since(&office.database, 0, now).await.unwrap();
+        answers.into_iter().map(|answer| (answer.serial, answer.by_sha1)).collect::<Vec<_>>()
+    };
+    let good = said().await;
+    // Whoever is revoked without being on record has an answer, too.
+    office.revoke(&alice.serial(), Reason::KeyCompromise).await;
+    office.revoke(&nobody, Reason::Superseded).await;
+    assert_eq!(other.publish_answers(now).await.unwrap(), 2);
+    let revoked = said().await;
+    assert_eq!(revoked.len(), 2);
+    assert!(!revoked.contains(&good[0]));
+    assert_eq!(one.publish_answers(now.minus(HOUR)).await.unwrap(), 0, "nothing is due for one who comes late");
+    assert_eq!(said().await, revoked);
+    // What is old is signed anew, and what was taken off hold is good again.
+    assert_eq!(one.publish_answers(now.plus(HOUR)).await.unwrap(), 2);
+    let ben = office.person("ben").await;
+    office.revoke(&ben.serial(), Reason::CertificateHold).await;
+    assert_eq!(one.publish_answers(now.plus(HOUR)).await.unwrap(), 1);
+    office.register.release(&office.key(&ben.serial()), now).await.unwrap();
+    assert_eq!(other.publish_answers(now.plus(HOUR)).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_a_smaller_number_takes_nobodys_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office::over(&Store::Sqlite { path: folder.path().join("office.db") }).await;
+    let mut publisher = office.publisher(settings(([127, 0, 0, 1], 80).into()));
+    let now = Timestamp::now();
+    let issuer = *publisher.issuer();
+    let first = publisher.publish_lists(now).await.unwrap();
+    let second = publisher.publish_lists(now).await.unwrap();
+    assert!(first.is_published && second.is_published && first.full.number < second.full.number);
+    assert!(!tables::put_lists(&office.database, issuer, vec![(Kind::Full, first.full)]).await.unwrap());
+    assert!(!tables::put_lists(&office.database, issuer, vec![(Kind::Full, second.full.clone())]).await.unwrap());
+    assert_eq!(tables::list(&office.database, issuer, Kind::Full).await.unwrap(), Some(second.full));
+    // A list of many parts comes back as it was.
+    let der: Vec<u8> = (0..3_000_000_u32).map(|octet| octet.to_le_bytes()[0]).collect();
+    let large = StoredList { number: 1000, this_update: now, next_update: now, der: der.into() };
+    assert!(tables::put_lists(&office.database, issuer, vec![(Kind::Full, large.clone())]).await.unwrap());
+    assert_eq!(tables::list(&office.database, issuer, Kind::Full).await.unwrap(), Some(large));
 }

@@ -1,6 +1,7 @@
 //! The authority that issues the certificates which the gate trusts.
 
 use super::Ldap;
+use super::Publishing;
 use super::profile::{OneValidPer, Profile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Authority {
     pub ldap: Option<Ldap>,
     /// The token that keeps the keys of intermediates; without it they lie in the folder.
     pub token: Option<Pkcs11>,
+    /// What it publishes of its certificates, and when.
+    pub publish: Publishing,
 }
 
 /// A PKCS#11 token.

@@ -20,6 +20,7 @@ mod identity;
 mod ldap;
 mod listeners;
 mod plain;
+mod publishing;
 mod peers;
 mod proxy_protocol;
 mod preauth;

@@ -87,7 +87,7 @@ impl Office {
         self.record(&issued.certificate).await;
         Credential {
             leaf_pem: pem::certificates([&issued.certificate]).unwrap(),
-            key_pem: pem::private_key(&issued.key).unwrap().expose_str().to_owned(),
+            key_pem: pem::private_key(&issued.key).unwrap().expose_str().unwrap().to_owned(),
             chain: issued.whole_chain(),
         }
     }

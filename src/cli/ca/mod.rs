@@ -4,6 +4,7 @@
 mod desk;
 mod hand_out;
 mod audit;
+mod crl;
 mod export;
 mod import;
 mod init;
@@ -47,6 +48,8 @@ enum Action {
     Export(export::Args),
     /// Take over an authority that was made with OpenSSL
     Import(import::Args),
+    /// Sign a revocation list and publish it, or fetch the one that is published
+    Crl(crl::Args),
     /// Put a new intermediate in the place of the one that issues, below the same root; both are trusted
     RenewIntermediate(renew_intermediate::Args),
     /// Look after the history of what the authority did
@@ -81,6 +84,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::Show(args) => list::show(args),
         Action::Export(args) => export::run(args),
         Action::Import(args) => import::run(args),
+        Action::Crl(args) => crl::run(args),
         Action::RenewIntermediate(args) => renew_intermediate::run(args),
         Action::Audit(args) => audit::run(args),
         Action::PublishDirectory(args) => publish_directory::run(args),

@@ -27,6 +27,7 @@ impl Context<'_> {
         };
         let ldap = self.ldap(&value.ldap);
         let token = self.token(&value.key);
+        let publish = self.publishing(&value.publish);
         Some(Some(Authority {
             directory: directory?,
             passphrase: passphrase?,
@@ -35,6 +36,7 @@ impl Context<'_> {
             compromised_keys: compromised_keys?,
             ldap: ldap?,
             token: token?,
+            publish: publish?,
         }))
     }
 

@@ -1,5 +1,7 @@
 //! What `check` refuses, warns of and makes of a file, as tables.
 
+mod publishing;
+
 use super::super::fault::{Fault, Faults, Severity};
 use super::super::*;
 use crate::base::secret::{Secret, SecretSource};

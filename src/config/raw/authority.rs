@@ -2,6 +2,7 @@
 
 use super::Ldap;
 use super::Profile;
+use super::Publishing;
 use crate::config::profile::OneValidPer;
 use crate::config::read::Field;
 use schemars::JsonSchema;
@@ -28,6 +29,8 @@ pub(in crate::config) struct Authority {
     pub(in crate::config) ldap: Field<Ldap>,
     /// Where the keys of intermediates are kept. Default: in the folder.
     pub(in crate::config) key: Field<AuthorityKey>,
+    /// What it publishes of its certificates, and when.
+    pub(in crate::config) publish: Field<Publishing>,
 }
 
 /// Where the keys of intermediates are kept.
