@@ -159,9 +159,7 @@ async fn lists_are_read_by_openssl_and_kept_by_caches() {
     assert_eq!(field(&head, "content-type"), "application/pkix-crl");
     assert!(field(&head, "cache-control").starts_with("max-age=3600, public"), "{head}");
     let etag = format!("If-None-Match: {}", field(&head, "etag"));
-    let since = format!("If-Modified-Since: {}", field(&head, "last-modified").to_ascii_uppercase());
     assert_eq!(bench.get(&path, &["-H", &etag]).0, 304);
-    assert!(since.len() > 20);
     assert_eq!(bench.get(&path, &["-H", "If-None-Match: \"other\""]).1, whole);
     assert_eq!(bench.get(&path, &["-I"]).0, 200);
     assert_eq!(bench.get("/crl", &[]).1, whole, "without a name it is the newest authority's");
@@ -184,7 +182,8 @@ async fn lists_are_read_by_openssl_and_kept_by_caches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_by_post_and_by_get_are_answered_to_openssl_gnutls_and_curl() {
     let bench = Bench::start().await;
-    let (ann, ben) = (bench.person("ann").await, bench.person("ben").await);
+    let ann = bench.person("ann").await;
+    bench.person("ben").await;
     bench.until_status("ann", "ann.pem: good").await;
     bench.until_status("ben", "ben.pem: good").await;
     bench.office.revoke(&ann.serial(), Reason::KeyCompromise).await;
@@ -293,8 +292,6 @@ async fn without_tls_nothing_else_is_served() {
 async fn another_gate_refuses_whom_the_lists_or_the_answers_of_this_one_name() {
     let bench = Bench::start().await;
     bench.until("/crl/ca.crl", "the first list", |status, _| status == 200).await;
-    let alice = bench.person("alice").await;
-    bench.until_status("alice", "alice.pem: good").await;
     let list = format!("crl: {{ urls: [\"{}\"], refresh: 10s, private_addresses: true }}", bench.url("/crl/ca.crl"));
     let answers = format!("ocsp: {{ mode: require, responder: \"{}\", private_addresses: true }}", bench.url("/ocsp"));
     let upstream = Upstream::start();
@@ -317,7 +314,6 @@ async fn another_gate_refuses_whom_the_lists_or_the_answers_of_this_one_name() {
         let gate = gate.restart();
         gate.until(&gate.client().with(&ours), "certificate_revoked").await;
     }
-    assert!(!alice.chain.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
