@@ -62,7 +62,8 @@ impl Guard {
             trust: &material,
         };
         let tls = ListenerTls::build(&client, &[], &settings)?;
-        let mut tls = ServerConfig::clone(&tls.host(None).server);
+        let server = tls.host(None).server.as_deref();
+        let mut tls = server.cloned().ok_or_else(|| rustls::Error::General("there is no TLS".to_owned()))?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let policy = Policy {
             authenticate: vec![Method::Certificate],
