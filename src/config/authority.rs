@@ -3,6 +3,7 @@
 use super::Ldap;
 use super::Publishing;
 use super::profile::{OneValidPer, Profile};
+use super::{AuthorityProcess, DatabaseUser};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -13,6 +14,10 @@ pub struct Authority {
     pub directory: PathBuf,
     /// Where the passphrase of its keys is kept; without it a person is asked.
     pub passphrase: Option<PassphraseSource>,
+    /// The process of its own that it runs as, if it does.
+    pub process: Option<AuthorityProcess>,
+    /// As whom it asks the database; without one, as the gate.
+    pub mysql: Option<DatabaseUser>,
     /// The kinds of certificates that it issues, by their names: those that are built in, and the administrator's own.
     pub profiles: BTreeMap<String, Profile>,
     /// What becomes of the older certificates of an account when it gets a new one.

@@ -10,6 +10,7 @@ mod authority;
 mod claim;
 mod digest;
 mod balancing;
+mod enrolment;
 mod basic;
 mod by_account;
 mod fetching;
@@ -108,7 +109,7 @@ impl Context<'_> {
             (Some(peers), Some(routes)) => self.routes_that_say_who(raw, peers, routes),
             _ => None,
         };
-        let authority = self.authority(&raw.authority);
+        let authority = self.authority(&raw.authority, accounts.as_ref());
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let admin = self.admin(raw);

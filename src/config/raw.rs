@@ -15,6 +15,7 @@ mod claim;
 mod cache;
 mod digest;
 mod balancing;
+mod enrolment;
 mod basic;
 mod by_account;
 mod fetching;
@@ -49,6 +50,7 @@ pub(super) use by_account::{AccountColumn, HomeUrls};
 pub(super) use cache::{Cache, Capacity};
 pub(super) use claim::{Claim, Forms};
 pub(super) use digest::{AuthInt, Bind, Digest, Nonce, Realm};
+pub(super) use enrolment::{DatabaseUser, Est};
 pub(super) use fetching::{PrivateAddresses, Stapling};
 pub(super) use foreign::{
     AccountTable, Address, Comparison, HashTable, NameTable, PasswordTable, Queries, Reference, StatusColumn, Tables,

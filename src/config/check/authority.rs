@@ -3,11 +3,15 @@
 use super::Context;
 use crate::config::raw;
 use crate::config::read::{At, Field};
-use crate::config::{Authority, PassphraseSource, Pkcs11};
+use crate::config::{Accounts, Authority, PassphraseSource, Pkcs11};
 
 impl Context<'_> {
     /// The authority; the outer `None` is a fault.
-    pub(super) fn authority(&mut self, raw: &Field<raw::Authority>) -> Option<Option<Authority>> {
+    pub(super) fn authority(
+        &mut self,
+        raw: &Field<raw::Authority>,
+        accounts: Option<&Accounts>,
+    ) -> Option<Option<Authority>> {
         let At { place, value } = match raw {
             Field::Absent => return Some(None),
             Field::Faulty => return None,
@@ -15,6 +19,8 @@ impl Context<'_> {
         };
         let directory = self.required(&value.directory, *place, "directory").and_then(|path| self.path(path));
         let passphrase = self.passphrase(&value.passphrase);
+        let process = self.authority_process(value);
+        let mysql = self.authority_database(value, accounts);
         let profiles = self.profiles(&value.profiles);
         let one_valid_per = match &value.one_valid_per {
             Field::Faulty => None,
@@ -37,6 +43,8 @@ impl Context<'_> {
             ldap: ldap?,
             token: token?,
             publish: publish?,
+            process: process?,
+            mysql: mysql?,
         }))
     }
 

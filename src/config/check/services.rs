@@ -14,5 +14,8 @@ pub(super) fn configured(file: &raw::File) -> BTreeSet<&'static str> {
     if mysql.is_none_or(|mysql| !mysql.queries.is_there() && !mysql.tables.is_there()) {
         names.extend(["certificates", "crl", "ocsp"]);
     }
+    if file.authority.value().is_some_and(|authority| authority.est.is_there()) {
+        names.insert("est");
+    }
     names
 }

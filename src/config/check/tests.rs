@@ -362,6 +362,64 @@ fn a_faulty_authority_is_refused() {
     let plain = plain.unwrap();
     assert_eq!((plain.directory, plain.passphrase, plain.token), ("/etc/gate/a".into(), None, None));
     assert_eq!(plain.profiles.len(), 5, "the built-in ones are there");
+    assert_eq!((plain.process, plain.mysql), (None, None));
+}
+
+#[test]
+fn a_faulty_process_of_the_authority_is_refused() {
+    let authority = |keys: &str| format!("authority: {{directory: a, {keys}}}");
+    let est = |keys: &str| authority(&format!("socket: a.sock, est: {{{keys}}}"));
+    let long = authority(&format!("socket: /{}", "x".repeat(100)));
+    assert_faults(
+        Severity::Error,
+        &[
+            (authority("users: [gate]"), "authority.users", "there is none"),
+            (authority("est: {}"), "authority.est", "there is none"),
+            (long, "authority.socket", "so long"),
+            (authority("socket: a.sock, mysql: {user: a, password: {file: p}}"), "authority.mysql", "no users"),
+            (est("profile: 'a b'"), "authority.est.profile", "not a name"),
+            (est("labels: {cacerts: client}"), "authority.est", "an operation of EST"),
+            (est("labels: {'a/b': client}"), "authority.est.labels[\"a/b\"]", "not a name"),
+            (est("hourly: 0"), "authority.est.hourly", "nothing would pass"),
+            (est("hourly: 99999999999"), "authority.est.hourly", "too large"),
+            (route("path: /.well-known/est, upstream: {service: est}"), "routes[1].upstream.service", "est"),
+        ],
+    );
+    assert_faults(
+        Severity::Warning,
+        &[(est("hourly: 5, hourly_by_account: 6"), "authority.est", "more than everybody together")],
+    );
+    let process = config(&est("")).authority.unwrap().process.unwrap();
+    assert_eq!((process.socket, process.users), ("/etc/gate/a.sock".into(), Vec::<String>::new()));
+    let Est { profile, server_keys, hourly, hourly_by_account, .. } = process.est.unwrap();
+    assert_eq!((profile.as_str(), server_keys, hourly, hourly_by_account), ("client", false, 600, 10));
+}
+
+#[test]
+fn the_authority_is_never_the_gates_user_without_anybodys_saying_so() {
+    const MYSQL: &str = "accounts: {mysql: {servers: [127.0.0.1], database: w, user: gate, password: {file: p}}}";
+    let authority = |keys: &str| format!("{MYSQL}\nauthority: {{directory: a, socket: a.sock{keys}}}");
+    assert_faults(
+        Severity::Error,
+        &[
+            (authority(""), "authority.socket", "a user of its own"),
+            (authority(", mysql: {password: {file: q}}"), "authority.mysql.user", "missing"),
+            (authority(", mysql: {user: b, certificate: c}"), "authority.mysql.key", "missing"),
+            (authority(", mysql: {user: b, key: k}"), "authority.mysql.certificate", "missing"),
+        ],
+    );
+    assert_faults(
+        Severity::Warning,
+        &[
+            (authority(", mysql: {user: gate, password: {file: p}}"), "authority.mysql", "the gate's user"),
+            (authority(", mysql: {user: b}"), "authority.mysql", "neither a password nor a client certificate"),
+        ],
+    );
+    let settings = config(&authority(", mysql: {user: b, certificate: c, key: k}"));
+    let Store::MySql(store) = settings.accounts.store_as(settings.authority.unwrap().mysql.as_ref()) else { panic!() };
+    // The gate's password does not go along.
+    assert_eq!((store.user.as_str(), store.password, store.database.as_str()), ("b", None, "w"));
+    assert_eq!(store.tls.client.unwrap().key, Path::new("/etc/gate/k"));
 }
 
 #[test]

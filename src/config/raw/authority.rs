@@ -3,6 +3,7 @@
 use super::Ldap;
 use super::Profile;
 use super::Publishing;
+use super::{DatabaseUser, Est};
 use crate::config::profile::OneValidPer;
 use crate::config::read::Field;
 use schemars::JsonSchema;
@@ -18,6 +19,14 @@ pub(in crate::config) struct Authority {
     pub(in crate::config) directory: Field<String>,
     /// Where the passphrase of its keys is kept. Default: whoever runs a command is asked.
     pub(in crate::config) passphrase: Field<Passphrase>,
+    /// The Unix socket that `wicketgate authority serve` answers gates on.
+    pub(in crate::config) socket: Field<String>,
+    /// The users whose processes may connect to it besides its own, by name or number. Default: none.
+    pub(in crate::config) users: Field<Vec<Field<String>>>,
+    /// As whom it is let into the database of `accounts.mysql`; needed there beside `socket`.
+    pub(in crate::config) mysql: Field<DatabaseUser>,
+    /// How machines are enrolled. Default: not at all.
+    pub(in crate::config) est: Field<Est>,
     /// The kinds of certificates, by their names; `client`, `client-short`, `server`, `smime` and `intermediate` are built in.
     pub(in crate::config) profiles: Field<BTreeMap<String, Field<Profile>>>,
     /// What a new certificate of an account replaces, and revokes as superseded: `none`, those of the same `profile`, or
