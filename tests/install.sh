@@ -4,7 +4,7 @@
 # never skipped because its program is absent. No service of a package is started.
 set -euo pipefail
 
-# program : Debian package
+# program : Debian package, or several with commas between them
 NEEDED=(
   mariadbd:mariadb-server
   mariadb-install-db:mariadb-server
@@ -26,6 +26,7 @@ NEEDED=(
   haproxy:haproxy
   promtool:prometheus
   fail2ban-regex:fail2ban
+  pki:strongswan-pki,libstrongswan-standard-plugins,libstrongswan-extra-plugins
   systemd-analyze:systemd
   slapd:slapd
   ldapsearch:ldap-utils
@@ -52,7 +53,7 @@ packages_of() {
     for pair in "${NEEDED[@]}"; do
       [ "${pair%%:*}" = "$program" ] && echo "${pair##*:}"
     done
-  done | sort -u
+  done | tr , '\n' | sort -u
 }
 
 mapfile -t missing < <(missing_programs)

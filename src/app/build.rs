@@ -16,7 +16,9 @@ use crate::auth::trust::TrustSet;
 use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
 use crate::base::secret::{Secret, SecretSource};
+use crate::ca::est::Est;
 use crate::ca::publish::service::{CertificateService, ListService, Responder};
+use crate::ca::server::client::Client;
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
 use crate::handover::Handover;
@@ -122,6 +124,11 @@ fn services(
         vec![Arc::new(Health), Arc::new(Ready(super::admin::readiness(parts)))];
     if let Some(issuer) = &parts.assertions {
         services.push(Arc::new(Jwks::new(Arc::clone(issuer))));
+    }
+    let process = config.authority.as_ref().and_then(|authority| authority.process.as_ref());
+    if let Some(process) = process.filter(|process| process.est.is_some()) {
+        // It need not be there yet: whoever wants a certificate is told so.
+        services.push(Arc::new(Est::new(Client::new(&process.socket, Handle::current()))));
     }
     if let (Some(settings), Some(sessions)) = (&config.handover, sessions) {
         let accounts = Arc::clone(&parts.accounts);

@@ -3,6 +3,7 @@
 
 mod admin;
 mod assertion;
+pub mod authority;
 mod build;
 mod doubts;
 pub mod explain;

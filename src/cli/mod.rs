@@ -3,6 +3,7 @@
 //! `run(&Args) -> Result<Exit, Failure>`; what it does is done in the modules above.
 
 pub mod account;
+pub mod authority;
 pub mod ca;
 pub mod cache;
 pub mod check;
@@ -66,6 +67,8 @@ enum Command {
     Verify(verify::Args),
     /// Look after the authority that issues certificates
     Ca(ca::Args),
+    /// Run that authority, beside the gate
+    Authority(authority::Args),
     /// Look into revocation lists
     Crl(crl::Args),
     /// Look after the people who may pass
@@ -94,6 +97,7 @@ impl Command {
             Self::Check(args) => check::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Ca(args) => ca::run(args),
+            Self::Authority(args) => authority::run(args),
             Self::Crl(args) => crl::run(args),
             Self::Account(args) => account::run(args),
             Self::Db(args) => db::run(args),

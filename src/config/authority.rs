@@ -1,9 +1,7 @@
 //! The authority that issues the certificates which the gate trusts.
 
-use super::Ldap;
-use super::Publishing;
 use super::profile::{OneValidPer, Profile};
-use super::{AuthorityProcess, DatabaseUser};
+use super::{AuthorityProcess, DatabaseUser, Ldap, Publishing};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

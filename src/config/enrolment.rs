@@ -1,6 +1,6 @@
 //! The authority as a process: where it is reached, as whom it asks the database, and whom it enrols by EST.
 
-use super::{Accounts, CertificateFiles, MySql, Store};
+use super::{Accounts, CertificateFiles, Config, MySql, Store};
 use crate::base::secret::SecretSource;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,5 +58,13 @@ impl Accounts {
             }
             (store, _) => store.clone(),
         }
+    }
+}
+
+impl Config {
+    /// The store of accounts as the authority is let into it: what issues and revokes works with this one.
+    #[must_use]
+    pub fn authority_store(&self) -> Store {
+        self.accounts.store_as(self.authority.as_ref().and_then(|authority| authority.mysql.as_ref()))
     }
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test file is a crate of its own and calls a part of this")]
 
 pub(crate) mod admin;
+pub(crate) mod authority;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod curl;

@@ -126,6 +126,12 @@ impl Setup {
         self
     }
 
+    /// Has a subcommand of the product run, after what was asked for before.
+    pub(crate) fn command(mut self, words: &[&str]) -> Self {
+        self.accounts.push(words.iter().map(|word| (*word).to_owned()).collect());
+        self
+    }
+
     /// Adds no accounts: the store has them from somebody else.
     pub(crate) fn without_accounts(mut self) -> Self {
         self.accounts.clear();

@@ -26,7 +26,8 @@ const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-
 /// The field that the password of a PKCS#12 file travels in.
 pub(super) const PASSWORD: HeaderName = HeaderName::from_static("pkcs12-password");
 
-/// How many characters a line of base64 has (RFC 2045, section 6.8).
+/// How many characters a line of base64 has in a part of a body (RFC 2045, section 6.8). A whole body has no line ends
+/// (RFC 8951, section 3; RFC 4648, section 3.1): strongSwan reads none.
 const LINE: usize = 76;
 
 /// When a client may come again if the authority gives no answer, in seconds.
@@ -48,7 +49,7 @@ pub(super) enum AnswerError {
 
 /// The authority's certificates: RFC 7030, section 4.1.3.
 pub(super) fn authorities(authorities: &Authorities) -> Result<Bytes, AnswerError> {
-    Ok(Bytes::from(base64(&message(&authorities.certificates)?)))
+    Ok(Bytes::from(STANDARD.encode(message(&authorities.certificates)?)))
 }
 
 /// An answer of certificates that [`authorities`] has made.
@@ -63,18 +64,18 @@ pub(super) fn attributes(der: &[u8]) -> Response<Bytes> {
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;
     }
-    encoded(Bytes::from(base64(der)), ATTRIBUTES)
+    encoded(Bytes::from(STANDARD.encode(der)), ATTRIBUTES)
 }
 
 /// A certificate (RFC 7030, section 4.2.3), with its key (section 4.4.2) or in a PKCS#12 file with it. The file is no part of
 /// EST and comes as it is, so that what a person saves is what they import.
 pub(super) fn enrolled(enrolled: &Enrolled) -> Result<Response<Bytes>, AnswerError> {
-    let certificate = base64(&message(std::slice::from_ref(&enrolled.certificate))?);
+    let certificate = message(std::slice::from_ref(&enrolled.certificate))?;
     let mut response = match &enrolled.key {
-        None => encoded(Bytes::from(certificate), CERTIFICATES),
+        None => encoded(Bytes::from(STANDARD.encode(certificate)), CERTIFICATES),
         Some(Key::Pkcs8(key)) => {
-            let key = Zeroizing::new(base64(key.0.expose()));
-            mixed([("application/pkcs8", &key), (CERTIFICATES, &certificate)])?
+            let key = Zeroizing::new(in_lines(key.0.expose()));
+            mixed([("application/pkcs8", &key), (CERTIFICATES, &in_lines(&certificate))])?
         }
         Some(Key::Pkcs12 { file, password }) => {
             let mut response = Response::new(Bytes::copy_from_slice(file.0.expose()));
@@ -167,7 +168,7 @@ fn mixed(parts: [(&str, &str); 2]) -> Result<Response<Bytes>, AnswerError> {
 }
 
 /// Base64 in lines of 76 characters.
-fn base64(octets: &[u8]) -> String {
+fn in_lines(octets: &[u8]) -> String {
     let text = Zeroizing::new(STANDARD.encode(octets));
     let mut lines = String::with_capacity(text.len() + text.len() / LINE * 2 + 2);
     let mut rest = text.as_str();
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn base64_has_lines_that_end_as_mime_has_it() {
         for (octets, lines) in [(0, 0), (1, 1), (57, 1), (58, 2), (1000, 18)] {
-            let text = base64(&vec![7; octets]);
+            let text = in_lines(&vec![7; octets]);
             assert_eq!(text.matches("\r\n").count(), lines, "{octets}");
             assert!(text.lines().all(|line| (1..=76).contains(&line.len())), "{text}");
             assert_eq!(STANDARD.decode(text.replace("\r\n", "")).unwrap(), vec![7; octets]);
@@ -251,6 +252,6 @@ mod tests {
         assert_eq!(attributes(&[0x30, 0]).status(), StatusCode::NO_CONTENT);
         let some = attributes(&[0x30, 2, 5, 0]);
         assert_eq!(some.headers()[CONTENT_TYPE], "application/csrattrs");
-        assert_eq!(some.body().as_ref(), b"MAIFAA==\r\n");
+        assert_eq!(some.body().as_ref(), b"MAIFAA==");
     }
 }

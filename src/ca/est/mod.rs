@@ -8,6 +8,7 @@
 //! without it. `docs/authority.md` says what that leaves open.
 
 mod answer;
+pub mod attributes;
 pub mod body;
 
 use crate::base::clock::Timestamp;

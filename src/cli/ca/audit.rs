@@ -91,7 +91,7 @@ fn verifying(args: &Verify) -> Result<Exit, Failure> {
 
 /// The heads that the database keeps of a history, and what other histories it knows.
 fn heads(config: &Config, identity: &str) -> Result<(Vec<Head>, Vec<Known>), Failure> {
-    let store = &config.accounts.store;
+    let store = &config.authority_store();
     runtime()?.block_on(async {
         let heads = Heads::new(open(config).await?);
         let what = "asking for the heads of the history";
@@ -103,7 +103,7 @@ fn heads(config: &Config, identity: &str) -> Result<(Vec<Head>, Vec<Known>), Fai
 }
 
 async fn open(config: &Config) -> Result<Database, Failure> {
-    let store = &config.accounts.store;
+    let store = &config.authority_store();
     let opened = Database::open(store, Handle::current(), Deadlines::default()).await;
     opened.or_fail("reaching the database", store, WITHOUT_DATABASE)
 }

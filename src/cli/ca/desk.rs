@@ -83,7 +83,7 @@ pub(super) fn with_office(file: &Path, work: impl AsyncFnOnce(Desk) -> Result<Ex
     runtime()?.block_on(async {
         let database = database(&config).await?;
         let people = section.ldap.clone().map(|ldap| Arc::new(Entries::new(ldap)) as Arc<dyn People>);
-        let store = config.accounts.store.clone();
+        let store = config.authority_store();
         let accounts = account::open_directory(&store, Handle::current()).await.map_err(unavailable)?;
         let parts = Parts {
             authority,
@@ -130,7 +130,7 @@ fn register(config: &Config, database: &Database) -> Register {
 }
 
 async fn database(config: &Config) -> Result<Database, Failure> {
-    let store = &config.accounts.store;
+    let store = &config.authority_store();
     if store.foreign().is_some() {
         let why = "the accounts stand in tables of your own, and there is no register of certificates beside them";
         let what_to_do = "import the accounts into Wicketgate's own tables";

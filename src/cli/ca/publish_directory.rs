@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let folder = directory(section)?;
     let chain = folder.certificates().into_iter().filter(|certificate| certificate != folder.root()).collect();
-    let store = &config.accounts.store;
+    let store = &config.authority_store();
     let rights = "look at the reason; the user needs the rights of `wicketgate db grants --authority-user NAME`";
     runtime()?.block_on(async {
         let database = Database::open(store, Handle::current(), Deadlines::default()).await;

@@ -416,7 +416,7 @@ fn the_authority_is_never_the_gates_user_without_anybodys_saying_so() {
         ],
     );
     let settings = config(&authority(", mysql: {user: b, certificate: c, key: k}"));
-    let Store::MySql(store) = settings.accounts.store_as(settings.authority.unwrap().mysql.as_ref()) else { panic!() };
+    let Store::MySql(store) = settings.authority_store() else { panic!() };
     // The gate's password does not go along.
     assert_eq!((store.user.as_str(), store.password, store.database.as_str()), ("b", None, "w"));
     assert_eq!(store.tls.client.unwrap().key, Path::new("/etc/gate/k"));

@@ -1,9 +1,6 @@
 //! The keys of `authority`.
 
-use super::Ldap;
-use super::Profile;
-use super::Publishing;
-use super::{DatabaseUser, Est};
+use super::{DatabaseUser, Est, Ldap, Profile, Publishing};
 use crate::config::profile::OneValidPer;
 use crate::config::read::Field;
 use schemars::JsonSchema;
