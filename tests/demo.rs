@@ -302,7 +302,7 @@ fn every_command_of_the_guide_does_what_it_says() {
     let guide = demo.process.output();
     let lines: Vec<&str> = guide.lines().map(str::trim).collect();
     let examples: Vec<_> = lines.windows(2).filter_map(|pair| Some((pair[0].strip_prefix("# ")?, pair[1]))).collect();
-    assert_eq!(examples.len(), 13, "{guide}");
+    assert_eq!(examples.len(), 17, "{guide}");
     for (promise, command) in examples {
         let options = if command.starts_with("curl") { " --silent --write-out '\n%{http_code}'" } else { "" };
         let mut shell = Command::new("sh");
@@ -351,7 +351,7 @@ fn a_lost_authority_is_replaced_with_everything_below_it() {
     let (demo, parent) = started();
     let directory = demo.directory.clone();
     assert_eq!(demo.interrupt(), Some(0));
-    std::fs::remove_file(directory.join("authority/root.key")).unwrap();
+    std::fs::remove_file(directory.join("authority/private/intermediate-1.key")).unwrap();
     let demo = Demo::start(&directory);
     assert_eq!(demo.curl_as("alice", "--http2", "/", &[]).told("remote-user").as_deref(), Some("alice"));
     for (name, reason) in REFUSED {
@@ -365,19 +365,19 @@ fn a_lost_authority_is_replaced_with_everything_below_it() {
 fn keys_and_secrets_are_their_owners_alone() {
     let (demo, _parent) = started();
     let mut private = 0;
-    for folder in [demo.directory.clone(), demo.directory.join("authority")] {
+    for folder in [demo.directory.clone(), demo.directory.join("authority/private")] {
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
             assert!(!name.ends_with(".new"), "{name} was left behind");
-            if [".key", ".p12", ".secret", ".db"].iter().any(|kind| name.ends_with(kind)) {
+            if [".key", ".p12", ".secret", ".passphrase", ".db"].iter().any(|kind| name.ends_with(kind)) {
                 let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
                 assert_eq!(mode, 0o600, "{name}");
                 private += 1;
             }
         }
     }
-    assert_eq!(private, 6 * 2 + 1 + 2 + 1 + 1);
+    assert_eq!(private, 6 * 2 + 1 + 2 + 2 + 1);
 }
 
 #[test]

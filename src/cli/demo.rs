@@ -1,8 +1,9 @@
-//! `wicketgate demo`: a working gate in one command. It makes a development authority, certificates
-//! and accounts in a directory of its own, writes an ordinary configuration beside them, starts a
-//! sample upstream, and then does what `wicketgate serve` does on that configuration.
+//! `wicketgate demo`: a working gate in one command. It writes an ordinary configuration into a directory of its own, makes the
+//! accounts, the authority and the certificates that belong to it, starts a sample upstream and the authority's
+//! process, and then does what `wicketgate serve` does on that configuration.
 
 mod accounts;
+mod authority;
 mod certificates;
 mod configuration;
 mod directory;
@@ -13,13 +14,14 @@ mod people;
 pub mod whoami;
 
 use super::{Exit, Failure, OrFail, print, runtime};
-use crate::account;
+use crate::account::sql;
 use crate::app;
 use crate::base::clock::Timestamp;
 use crate::base::hex;
 use crate::base::secret::SecretSource;
 use crate::ca::files::{Access, write};
-use crate::config::Store;
+use crate::config::Config;
+use crate::store::{Database, Deadlines};
 use anyhow::Context;
 use directory::{ClaimError, Directory};
 use std::io;
@@ -55,7 +57,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     drop(gate);
     let upstream_port = upstream.local_addr().or_fail("listening", "127.0.0.1", "try again")?.port();
     let directory = claim(&args.directory)?;
-    furnish(&directory, Timestamp::now())?;
     let configuration = directory.file("wicketgate.yaml");
     let text = configuration::text(port, upstream_port);
     write(&configuration, text.as_bytes(), Access::Public).or_fail(
@@ -63,10 +64,16 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         configuration.display(),
         WRITABLE,
     )?;
+    furnish(&directory, &configuration, Timestamp::now())?;
     answer(upstream).or_fail(
         "starting",
         "the sample upstream",
         "raise the limits on open files and threads (ulimit)",
+    )?;
+    let authority = authority::start(&configuration, &directory.file("authority.sock")).or_fail(
+        "starting",
+        "the authority",
+        "see above; choose a shorter path with --directory if its socket's is too long",
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "wicketgate".into());
     let guide = guide::text(&program, &args.directory, port, upstream_port);
@@ -76,6 +83,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         configuration.display(),
         "see above; `wicketgate check` examines the configuration",
     )?;
+    drop(authority);
     Ok(Exit::Success)
 }
 
@@ -105,23 +113,24 @@ fn claim(path: &Path) -> Result<Directory, Failure> {
     })
 }
 
-/// Sees to it that certificates, secrets and accounts are there and good.
-fn furnish(directory: &Directory, now: Timestamp) -> Result<(), Failure> {
+/// Sees to it that secrets, accounts and certificates are there and good.
+fn furnish(directory: &Directory, configuration: &Path, now: Timestamp) -> Result<(), Failure> {
     let what_to_do = format!("{WRITABLE}; if that is so, remove it to start afresh");
-    let revoked = certificates::furnish(directory, now).or_fail(
-        "making the certificates",
-        directory.path().display(),
-        &what_to_do,
-    )?;
-    secret(&directory.file("nonce.secret")).or_fail("making a secret", directory.path().display(), &what_to_do)?;
-    let path = directory.file("accounts.db");
+    let on = || directory.path().display();
+    for name in ["nonce.secret", "authority.passphrase"] {
+        secret(&directory.file(name)).or_fail("making a secret", on(), &what_to_do)?;
+    }
+    let config = super::configuration(configuration)?;
     let runtime = runtime()?;
-    runtime
-        .block_on(async {
-            let registry = account::open(&Store::Sqlite { path: path.clone() }, runtime.handle().clone()).await?;
-            accounts::furnish(registry.as_ref(), &revoked, now).await
-        })
-        .or_fail("making the accounts", path.display(), format!("remove {} to start afresh", path.display()))
+    runtime.block_on(issue(directory, &config, now)).or_fail("making the accounts and certificates", on(), &what_to_do)
+}
+
+async fn issue(directory: &Directory, config: &Config, now: Timestamp) -> anyhow::Result<()> {
+    let settings = config.authority.as_ref().context("the configuration has no authority")?;
+    let store = &config.accounts.store;
+    let database = Database::open(store, tokio::runtime::Handle::current(), Deadlines::default()).await?;
+    accounts::furnish(&sql::Store::new(database.clone()), now).await?;
+    Ok(certificates::House { directory, settings, database, now }.furnish().await?)
 }
 
 /// Makes a random secret of 256 bits in a file, unless there is one.

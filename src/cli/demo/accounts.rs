@@ -2,18 +2,14 @@
 //! tried on them in between.
 
 use super::people::{ALICE_PASSWORD, Case, PEOPLE, REALM};
-use crate::account::{CertificateKey, Lookup, Registry, RegistryError, ha1};
+use crate::account::{Lookup, Registry, RegistryError, ha1};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{DigestAlgorithm, LookupKind};
 
-/// Sees to it that everybody who should has an account in the right state, that nobody else of the
-/// demo's people has one, and that these certificates stand revoked.
-pub(super) async fn furnish(
-    registry: &dyn Registry,
-    revoked: &[(CertificateKey, Timestamp)],
-    now: Timestamp,
-) -> Result<(), RegistryError> {
+/// Sees to it that everybody who should has an account in the right state, and that nobody else of the
+/// demo's people has one.
+pub(super) async fn furnish(registry: &dyn Registry, now: Timestamp) -> Result<(), RegistryError> {
     for person in PEOPLE {
         let lookup = Lookup { kind: LookupKind::Username, name: person.name.into() };
         let stored = registry.find(&lookup).await?.into_iter().next();
@@ -29,9 +25,6 @@ pub(super) async fn furnish(
                 registry.set_ha1(person.name, REALM, algorithm, Some(&ha1)).await?;
             }
         }
-    }
-    for (certificate, at) in revoked {
-        registry.revoke(certificate, *at, "keyCompromise").await?;
     }
     Ok(())
 }

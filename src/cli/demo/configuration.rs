@@ -34,9 +34,8 @@ trust:
     # The roots. Clients send the intermediate authorities along with their certificates.
     authorities: [ca.pem]
     revocation:
-      # One list for each authority of the path must be current; without one, nobody gets in (`unknown: reject`).
-      crl: {{ files: [crl/*.pem], unknown: reject }}
-      # The table `revocations` of the account database counts as well.
+      # What the authority below has revoked stands in its database, and counts within a second. Of authorities
+      # elsewhere, lists can be read (`crl`) or responders asked (`ocsp`).
       database: true
 
 # How a certificate names an account. The first rule that finds any value in the certificate decides.
@@ -46,6 +45,24 @@ identity:
 accounts:
   # wicketgate account list -c FILE
   sqlite: {{ path: accounts.db }}
+
+# The authority that issued all these certificates, and issues more: it has its own process, which alone opens its key.
+#   wicketgate ca list -c FILE
+authority:
+  directory: authority
+  passphrase: {{ file: authority.passphrase }}
+  # Where that process (`wicketgate authority serve`, which the demo starts) answers the gate.
+  socket: authority.sock
+  # Whom it enrols on the word of the gate: machines ask below /.well-known/est (RFC 7030).
+  est: {{ server_keys: true }}
+  profiles:
+    client:
+      subject: {{ organization: Wicketgate Demo, common_name: "{{display_name|email}}" }}
+    client-short:
+      subject: {{ organization: Wicketgate Demo, common_name: "{{display_name|email}}" }}
+    server:
+      validity: 365d
+      subject: {{ organization: Wicketgate Demo, common_name: "{{host}}" }}
 
 # For clients that have no certificate. A certificate that is refused is never rescued by a password.
 digest:
@@ -69,6 +86,14 @@ routes:
     authenticate: [certificate]
     anonymous: allow
     upstream: whoami
+  # Certificates for machines, by a password or by the certificate that is to be renewed.
+  - path: /.well-known/est
+    authenticate: [certificate, digest]
+    upstream: {{ service: est }}
+  - path: /.well-known/est/cacerts
+    authenticate: [certificate]
+    anonymous: allow
+    upstream: {{ service: est }}
 
 upstreams:
   # The sample upstream runs inside the demo; `cargo run --example whoami -- 127.0.0.1:{upstream_port}` is the same.

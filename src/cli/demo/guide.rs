@@ -62,6 +62,21 @@ pub(super) fn text(program: &str, directory: &Path, port: u16, upstream_port: u1
     }
     let explain = format!("{} explain -c {} {}", quote(program), at("wicketgate.yaml"), at("carol.pem"));
     example(&mut guide, "What becomes of a certificate, stage by stage", &explain);
+    let (command, file) = (quote(program), at("wicketgate.yaml"));
+    let another = at("another.p12");
+    for (comment, rest) in [
+        ("Another certificate for Alice; its password is shown once", format!("issue alice -c {file} --out {another}")),
+        ("All of hers, and those of everybody else", format!("list -c {file}")),
+        ("What Bob has no longer counts, within a second and for good", format!("revoke --account bob -c {file}")),
+    ] {
+        example(&mut guide, comment, &format!("{command} ca {rest}"));
+    }
+    let machine = format!(
+        "--http1.1 --digest --user alice:{ALICE_PASSWORD} -X POST -H 'Accept: application/x-pkcs12' -o {} \
+         {base}/.well-known/est/serverkeygen",
+        at("machine.p12")
+    );
+    example(&mut guide, "One for a machine of Alice's, which asks for it by EST: 200", &format!("{curl} {machine}"));
     let _ = write!(
         guide,
         "\

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Status};
 use crate::base::reason::Reason;
-use crate::ca::profile::{AlternativeName, Subject};
+use crate::ca::profile::AlternativeName;
 
 /// The realm of HTTP Digest.
 pub(super) const REALM: &str = "wicketgate demo";
@@ -54,14 +54,19 @@ pub(super) const PEOPLE: [Person; 6] = [
 ];
 
 impl Person {
-    /// Whom the certificate is about.
-    pub(super) fn subject(self) -> Subject {
-        let shown = if self.case == Case::OtherAuthority { ALICE } else { self };
-        Subject {
-            common_name: shown.display_name.into(),
-            organization: Some("Wicketgate Demo".into()),
-            names: vec![AlternativeName::Email(shown.email())],
+    /// Whom the certificate is about, by its common name. Of whom there is no account, no more is known than the address.
+    pub(super) fn shown_name(self) -> String {
+        match self.case {
+            Case::NoAccount => self.email(),
+            Case::OtherAuthority => ALICE.display_name.to_owned(),
+            _ => self.display_name.to_owned(),
         }
+    }
+
+    /// The alternative names of the certificate.
+    pub(super) fn names(self) -> Vec<AlternativeName> {
+        let shown = if self.case == Case::OtherAuthority { ALICE } else { self };
+        vec![AlternativeName::Email(shown.email())]
     }
 
     fn email(self) -> String {
