@@ -6,11 +6,11 @@ use super::{Signals, Told};
 use crate::account::{self, Directory as Accounts};
 use crate::base::clock::Timestamp;
 use crate::ca::directory::Directory;
+use crate::ca::history::recorder::Recorder;
 use crate::ca::issue::Authority;
 use crate::ca::key::clocked::Clock;
 use crate::ca::ldap;
-use crate::ca::office::recorder::Unrecorded;
-use crate::ca::office::{Office, Parts};
+use crate::ca::office::{Office, Parts, People};
 use crate::ca::passphrase::Passphrase;
 use crate::ca::register::Register;
 use crate::ca::server::admission::Admission;
@@ -135,12 +135,17 @@ fn office(
     settings: &config::Authority,
 ) -> anyhow::Result<Office> {
     let authority = Arc::clone(authority.context("there is no intermediate")?);
+    let register = Register::new(database.clone());
+    let register = match &settings.ldap {
+        Some(ldap) => register.publishing(&ldap.profiles),
+        None => register,
+    };
     let parts = Parts {
         authority,
-        register: Register::new(database.clone()),
+        register,
         accounts: Arc::new(account::sql::Store::new(database.clone())),
-        people: None,
-        recorder: Arc::new(Unrecorded),
+        people: settings.ldap.clone().map(|ldap| Arc::new(ldap::Entries::new(ldap)) as Arc<dyn People>),
+        recorder: Arc::new(Recorder::of(&settings.directory, database.clone())),
         compromised: Compromised::read(&settings.compromised_keys)?,
     };
     Ok(Office::new(parts, settings))
