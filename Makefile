@@ -42,8 +42,9 @@ bench: ## the micro-benchmarks
 pkcs11: programs ## the authority's key in a PKCS#11 token (SoftHSM)
 	$(CARGO) test --features pkcs11 --test pkcs11
 
-prove: programs pkcs11 ## the loads and faults that take longer, optimised
+prove: programs pkcs11 ## the loads and faults that take longer, optimised; and the account suite on a MySQL from Debian's sid
 	$(CARGO) test --profile prove --tests -- --ignored --nocapture
+	tests/mysql.sh
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	fuzz/run.sh $(FUZZ_SECONDS)

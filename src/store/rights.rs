@@ -153,8 +153,8 @@ pub const TABLES: &[Table] = &[
         columns: &["first_id", "last_id", "holder", "expires", "state"],
         rights: [READ, READ, READ, ALL],
     },
-    Table { name: "import_updates", columns: &["import", "line", "record"], rights: [NONE, NONE, NONE, REPLACE] },
-    Table { name: "import_names", columns: &["name", "import", "account_id"], rights: [NONE, NONE, NONE, REPLACE] },
+    Table { name: "import_updates", columns: &["import", "line", "record"], rights: [READ, READ, NONE, REPLACE] },
+    Table { name: "import_names", columns: &["name", "import", "account_id"], rights: [READ, READ, NONE, REPLACE] },
     Table { name: "handovers", columns: &["identifier", "kept_until"], rights: [REPLACE, NONE, NONE, NONE] },
     Table {
         name: "history_heads",
