@@ -11,6 +11,7 @@ use common::setup::Setup;
 use common::upstream::Upstream;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use wicketgate::base::clock::Timestamp;
 use wicketgate::base::hex;
@@ -278,11 +279,15 @@ fn a_password_of_other_letters_opens_the_file_everywhere() {
     }
 }
 
+/// What measures has the machine for itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Keys, certificates and files for this many people on two cores.
 #[test]
 #[ignore = "make prove: it measures"]
 fn five_hundred_people_a_second_get_a_key_a_certificate_and_a_file() {
     const PEOPLE: u32 = 4_000;
+    let _alone = ALONE.lock();
     let made = Made::new();
     let one = |number: u32| {
         let names = vec![AlternativeName::Email(format!("person{number}@example.org"))];
@@ -305,6 +310,7 @@ fn five_hundred_people_a_second_get_a_key_a_certificate_and_a_file() {
 #[test]
 #[ignore = "make prove: it measures"]
 fn what_a_file_costs() {
+    let _alone = ALONE.lock();
     let made = Made::new();
     let chosen = Password::chosen(Secret::from("chosen by somebody")).unwrap();
     for (what, password, times) in [("drawn", password::generate().unwrap(), 200), ("chosen", chosen, 5)] {
