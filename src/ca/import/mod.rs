@@ -195,11 +195,11 @@ impl Import {
         })
     }
 
-    /// Makes the folder. The key is sealed with a passphrase of its own.
+    /// Makes the folder, with a history that begins `now`. The key is sealed with a passphrase of its own.
     ///
     /// # Errors
     /// When something is there already, the passphrase is short, or a file cannot be written; nothing is left then.
-    pub fn make(&self, path: &Path, passphrase: &Secret) -> Result<Directory, ImportError> {
+    pub fn make(&self, path: &Path, passphrase: &Secret, now: Timestamp) -> Result<Directory, ImportError> {
         let sealed = sealed::seal(&self.key.to_pkcs8()?, passphrase)?;
         let [own, above @ ..] = self.chain.as_slice() else { return Err(ImportError::NoCertificate) };
         let (below_root, _) = self.chain.split_at(above.len());
@@ -208,6 +208,7 @@ impl Import {
         };
         let mut pieces = vec![
             Piece::private(&key_name(1), sealed.clone()),
+            Piece::history(now).map_err(HierarchyError::from)?,
             certificates(&certificates_name(1), std::slice::from_ref(own))?,
         ];
         if !below_root.is_empty() {

@@ -37,7 +37,7 @@ fn a_root_that_issues_itself_is_taken_over_and_makes_room_for_an_intermediate() 
     let key = key();
     let old = root(&key);
     let import = Import::new(vec![old.certificate().clone()], again(&key)).unwrap();
-    let made = import.make(&folder.path().join("authority"), &passphrase()).unwrap();
+    let made = import.make(&folder.path().join("authority"), &passphrase(), NOW).unwrap();
     assert_eq!(made.current().unwrap().certificate(), made.root());
     let clock: Clock = Arc::new(|| NOW);
     let given = Passphrase::Given(passphrase());
@@ -66,7 +66,7 @@ fn an_intermediate_comes_with_all_that_is_above_it() {
         assert!(matches!(refused, Err(ImportError::NoRoot(_))));
     }
     let import = Import::new(certificates(&[&own, &root, &middle]), again(&bottom)).unwrap();
-    let made = import.make(&folder.path().join("authority"), &passphrase()).unwrap();
+    let made = import.make(&folder.path().join("authority"), &passphrase(), NOW).unwrap();
     assert_eq!(made.root(), root.certificate());
     assert!(!made.has_root_key());
     let clock: Clock = Arc::new(|| NOW);

@@ -1,11 +1,14 @@
 //! `wicketgate ca export`: the authority's certificates in the forms that others read, and its root key, which is
 //! taken away by this.
 
+use super::audit::record;
 use super::open::{directory, section};
 use crate::ca::directory::Directory;
 use crate::ca::files::{Access, write};
+use crate::ca::history::{Act, Entry, whoever_runs_this};
 use crate::ca::{pem, pkcs7};
 use crate::cli::{Exit, Failure, OrFail, configuration, print};
+use crate::config::Config;
 use clap::ValueEnum;
 use rustls_pki_types::CertificateDer;
 use std::io::Write;
@@ -60,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let config = configuration(&args.config)?;
     let directory = directory(section(&config)?)?;
     if args.root_key {
-        return root_key(&directory, args.output.as_deref());
+        return root_key(&config, &directory, args.output.as_deref());
     }
     let certificates: Vec<CertificateDer<'static>> = match args.which {
         Which::All => directory.certificates(),
@@ -111,7 +114,7 @@ fn raw(octets: &[u8]) -> Result<(), Failure> {
     }
 }
 
-fn root_key(directory: &Directory, output: Option<&Path>) -> Result<Exit, Failure> {
+fn root_key(config: &Config, directory: &Directory, output: Option<&Path>) -> Result<Exit, Failure> {
     const WHAT: &str = "taking the root's key away";
     let on = directory.path().display();
     let key = match directory.sealed_root_key() {
@@ -122,7 +125,9 @@ fn root_key(directory: &Directory, output: Option<&Path>) -> Result<Exit, Failur
         }
         Err(error) => return Err(super::open::failure(WHAT, on, &error)),
     };
+    let entry = Entry::new(Act::ExportRootKey, &whoever_runs_this());
     let Some(file) = output else {
+        record(config, directory.path(), entry)?;
         // Whether whoever reads this keeps it, nobody knows here.
         let text = "the root's key stays in the folder as well; with --output FILE it is moved\n";
         let _ = std::io::stderr().write_all(text.as_bytes());
@@ -136,6 +141,7 @@ fn root_key(directory: &Directory, output: Option<&Path>) -> Result<Exit, Failur
     if file.symlink_metadata().is_ok() {
         return Err(Failure::new(WHAT, file.display(), "the file exists already", "name another").bad());
     }
+    record(config, directory.path(), Entry { detail: Some(file.display().to_string()), ..entry })?;
     let written = write(file, &key, Access::Private);
     written.or_fail(WHAT, file.display(), "name a file in a folder that may be written to")?;
     // Nothing is removed before it has been seen elsewhere.

@@ -3,6 +3,7 @@
 //! again.
 
 use super::Common;
+use super::audit;
 use super::open::{new_passphrase, section};
 use super::shown::{Shown, refused};
 use crate::account::{self, Lookup};
@@ -10,6 +11,7 @@ use crate::base::clock::Timestamp;
 use crate::base::email;
 use crate::base::secret::Secret;
 use crate::ca::hierarchy::HierarchyError;
+use crate::ca::history::{Act, Entry, whoever_runs_this};
 use crate::ca::import::{Import, ImportError, Issued, index};
 use crate::ca::key::foreign;
 use crate::ca::passphrase::{Passphrase, PassphraseError};
@@ -92,10 +94,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         link(&config, &mut issued)?;
     }
     let recorded = record(&config, &import, &issued, number)?;
-    let made = import.make(&section.directory, &passphrase).map_err(|error| match error {
+    let made = import.make(&section.directory, &passphrase, Timestamp::now()).map_err(|error| match error {
         ImportError::Hierarchy(error) => refused(&section.directory, &error),
         other => Failure::new("making the authority", section.directory.display(), other, "look at the reason"),
     })?;
+    let entry = Entry::new(Act::Import, &whoever_runs_this());
+    audit::record(&config, &section.directory, Entry { subject: Some(import.name().to_string()), ..entry })?;
     let shown = Shown::of(&made)?;
     let counts = (recorded, issued.revoked.len(), issued.missing.len());
     if args.common.json {
