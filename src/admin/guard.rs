@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn a_name_that_was_made_to_lead_here_opens_nothing() {
         let bound = "127.0.0.1:9901".parse().unwrap();
-        let cases: &[(&[(&str, &str)], Result<(), Foreign>)] = &[
+        type Fields<'f> = &'f [(&'f str, &'f str)];
+        let cases: &[(Fields<'_>, Result<(), Foreign>)] = &[
             (&[("host", "127.0.0.1:9901")], Ok(())),
             (&[("host", "127.0.0.1")], Ok(())),
             (&[("host", "127.1.2.3:80")], Ok(())),

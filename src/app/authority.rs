@@ -62,7 +62,7 @@ async fn work(config: &Config, until_input_ends: bool) -> anyhow::Result<()> {
     let settings = config.authority.as_ref().context("the configuration has no section `authority`")?;
     let process = settings.process.as_ref().context("authority.socket is missing: gates reach the authority by it")?;
     let peers = peers(&process.users)?;
-    let directory = Directory::open(&settings.directory)?;
+    let directory = Directory::of(settings)?;
     let authorities = tokio::task::block_in_place(|| opened(&directory, settings))?;
     let database = database(config).await?;
     let office = office(authorities.first(), &database, settings)?;
