@@ -13,9 +13,8 @@ CREATE TABLE IF NOT EXISTS digest_userhashes (
     CONSTRAINT digest_userhashes_account FOREIGN KEY (account_id) REFERENCES accounts (id) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Not of MD5: MySQL 9 has no such function any more.
 INSERT IGNORE INTO digest_userhashes (account_id, realm, algorithm, userhash)
-    SELECT d.account_id, d.realm, d.algorithm,
-           CASE d.algorithm WHEN 'MD5' THEN MD5(CONCAT(a.username, ':', d.realm))
-                            ELSE SHA2(CONCAT(a.username, ':', d.realm), 256) END
+    SELECT d.account_id, d.realm, d.algorithm, SHA2(CONCAT(a.username, ':', d.realm), 256)
     FROM digest_credentials d JOIN accounts a ON a.id = d.account_id
-    WHERE d.algorithm IN ('SHA-256', 'MD5');
+    WHERE d.algorithm = 'SHA-256';
