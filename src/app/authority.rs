@@ -12,6 +12,7 @@ use crate::ca::key::clocked::Clock;
 use crate::ca::ldap;
 use crate::ca::office::{Office, Parts, People};
 use crate::ca::passphrase::Passphrase;
+use crate::ca::publish::Publisher;
 use crate::ca::register::Register;
 use crate::ca::server::admission::Admission;
 use crate::ca::server::socket::{Peers, Socket, user_number};
@@ -22,11 +23,13 @@ use crate::store::{Database, Deadlines};
 use crate::telemetry::log;
 use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustls_pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 
 /// Where the numbers of users are found by their names.
 const PASSWD: &str = "/etc/passwd";
@@ -71,6 +74,11 @@ async fn work(config: &Config, until_input_ends: bool) -> anyhow::Result<()> {
     }
     let issuer = office.authority().name();
     let ldap = published_in_ldap(&database, &directory, settings)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut publishers = JoinSet::new();
+    for authority in authorities {
+        publishers.spawn(publisher(&database, &directory, authority, settings)?.run(told(stopped.clone())));
+    }
     let socket = Socket::bind(&process.socket)?;
     tracing::info!(socket = %process.socket.display(), issuer, "the authority is ready");
     let accounts: Arc<dyn Accounts> = Arc::new(account::sql::Store::new(database));
@@ -86,6 +94,8 @@ async fn work(config: &Config, until_input_ends: bool) -> anyhow::Result<()> {
         // What it was at is in its queue, for the next start.
         ldap.abort();
     }
+    stop.send_replace(true);
+    while publishers.join_next().await.is_some() {}
     tracing::info!("the authority has ended");
     Ok(())
 }
@@ -176,6 +186,24 @@ fn published_in_ldap(
     let accounts = Arc::new(account::sql::Store::new(database.clone()));
     let publisher = ldap::Publisher::new(ldap, database.clone(), accounts, chain).context("authority.ldap")?;
     Ok(Some(tokio::spawn(async move { publisher.run(Timestamp::now).await }).abort_handle()))
+}
+
+/// What publishes what an authority says of its certificates.
+fn publisher(
+    database: &Database,
+    directory: &Directory,
+    authority: Arc<Authority>,
+    settings: &config::Authority,
+) -> anyhow::Result<Publisher> {
+    let own = authority.certificate().clone();
+    let above: Vec<CertificateDer<'static>> =
+        authority.chain().into_iter().filter(|one| *one != own).chain([directory.root().clone()]).collect();
+    Ok(Publisher::new(database.clone(), authority, &above, settings.publish.clone())?)
+}
+
+/// Comes when a flag is raised, or nobody can raise it any more.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
 async fn ended(signals: &mut Signals) {

@@ -61,7 +61,7 @@ const RIGHTS: &str = "look at the reason; the user needs the rights of `wicketga
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let config = configuration(&args.common.config)?;
     let section = section(&config)?;
-    let store = &config.accounts.store;
+    let store = &config.authority_store();
     if store.foreign().is_some() {
         let why = "what is revoked stands in tables of our own, and `accounts.mysql` names those of somebody else";
         let what_to_do = "name a database that `wicketgate db init` made, in a configuration for the authority";
