@@ -10,6 +10,7 @@ pub mod explain;
 mod feed;
 mod lists;
 mod notify;
+mod parts;
 mod publications;
 pub mod preflight;
 mod stapling;
@@ -18,32 +19,23 @@ mod upstreams;
 mod watch;
 mod worker;
 
-use crate::account::cache::Accounts;
 use crate::admin::server::Socket;
 use crate::admin::{Admin, Demand, Guard, Readiness, Reloaded, Server, Sources};
-use crate::assertion::Issuer;
-use crate::auth::throttle::Throttle;
-use crate::auth::{basic, digest};
 use crate::base::clock::Timestamp;
-use crate::base::secret::Secret;
-use crate::ca::publish::Shelf;
 use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
 use crate::listen::{self, Listener};
-use crate::proxy::held::HeldBodies;
 use crate::proxy::{Gate, Worker};
-use crate::revocation::live::{Cause, Live};
-use crate::telemetry::access::AccessLog;
-use crate::telemetry::audit::Audit;
+use crate::revocation::live::Cause;
 use crate::telemetry::log::{self, LevelHandle};
 use crate::telemetry::metrics::{RELOADS_REFUSED, RELOADS_TAKEN_UP};
-use crate::upstream::Names;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
 use feed::Feed;
 use notify::Notifier;
+use parts::Parts;
 use publications::Publications;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
@@ -55,8 +47,6 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
 use tokio::task::AbortHandle;
-use trust::{Surroundings, TrustSets};
-use upstreams::Upstreams;
 use watch::{FileWatch, Seen};
 use worker::Command;
 
@@ -192,95 +182,6 @@ struct Process {
 struct Open {
     listener: Arc<Listener>,
     bound: SocketAddr,
-}
-
-/// What a reload keeps while its section of the configuration stays as it is: connections to the database,
-/// cached accounts, counts of nonces.
-#[derive(Clone)]
-struct Parts {
-    accounts: Arc<Accounts>,
-    /// The open connections.
-    live: Arc<Live>,
-    /// Those whose settings and files stay as they are go on over reloads.
-    trust: TrustSets,
-    digest: Option<Arc<digest::Verifier>>,
-    /// Signs assertions; goes on over reloads while it makes its keys itself.
-    assertions: Option<Arc<Issuer>>,
-    basic: Option<Arc<basic::Verifier>>,
-    throttle: Option<Arc<Throttle>>,
-    /// Those whose settings and files stay as they are go on over reloads.
-    upstreams: Upstreams,
-    /// Follows the addresses of their servers' names.
-    names: Option<Arc<Names>>,
-    audit: Arc<Audit>,
-    /// Goes on over reloads: what is held under the old configuration is held.
-    held: Arc<HeldBodies>,
-    /// Where each request gets a line, if anywhere.
-    access: Option<Arc<AccessLog>>,
-    /// Whether the process is about to end.
-    draining: flag::Receiver<bool>,
-    /// What the authority has published.
-    shelf: Arc<Shelf>,
-    /// Seals tickets and sessions where no secret is configured; each under a key of its own.
-    ticket_secret: Secret,
-}
-
-impl Parts {
-    async fn new(config: &Config, draining: flag::Receiver<bool>) -> anyhow::Result<Self> {
-        build::not_exposed(&config.accounts)?;
-        let live = Live::new();
-        let around = Surroundings { live: &live, control: &Handle::current() };
-        Ok(Self {
-            accounts: build::accounts(&config.accounts).await,
-            trust: trust::build(config, &TrustSets::new(), around)?,
-            live,
-            digest: build::digest(config.digest.as_ref(), None)?,
-            assertions: build::assertions(config)?,
-            basic: build::basic(config.basic.as_ref())?,
-            throttle: build::throttle(config),
-            upstreams: upstreams::build(config, None)?,
-            names: upstreams::names(config)?,
-            audit: build::audit(&config.log)?,
-            held: Arc::default(),
-            access: build::access(&config.log)?,
-            draining,
-            shelf: Arc::default(),
-            ticket_secret: build::random_secret()?,
-        })
-    }
-
-    /// The parts for a new configuration: those whose section stays as it is are kept.
-    async fn renewed(&self, old: &Config, new: &Config) -> anyhow::Result<Self> {
-        let mut parts = self.clone();
-        if new.accounts != old.accounts {
-            build::not_exposed(&new.accounts)?;
-            parts.accounts = build::accounts_that_answer(&new.accounts).await?;
-            parts.shelf = Arc::default();
-        }
-        let around = Surroundings { live: &self.live, control: &Handle::current() };
-        // Lists of a million entries may have to be read.
-        parts.trust = tokio::task::block_in_place(|| trust::build(new, &self.trust, around))?;
-        // What was issued stays good, with its counts, whatever has changed.
-        parts.digest = build::digest(new.digest.as_ref(), self.digest.as_deref())?;
-        if !assertion::goes_on(old, new) {
-            parts.assertions = tokio::task::block_in_place(|| build::assertions(new))?;
-        }
-        if new.basic != old.basic {
-            parts.basic = build::basic(new.basic.as_ref())?;
-        }
-        if new.resolver != old.resolver || self.names.is_none() {
-            parts.names = upstreams::names(new)?;
-        }
-        parts.upstreams = upstreams::build(new, Some((old, &self.upstreams)))?;
-        // Who was locked out is not let off by a reload.
-        if new.throttle != old.throttle || self.throttle.is_none() {
-            parts.throttle = build::throttle(new);
-        }
-        if new.log.access != old.log.access {
-            parts.access = build::access(&new.log)?;
-        }
-        Ok(parts)
-    }
 }
 
 impl Process {

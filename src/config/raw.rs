@@ -28,6 +28,7 @@ mod profile;
 mod publishing;
 mod handover;
 mod ldap;
+mod limits;
 mod listener_tls;
 mod throttle;
 mod trust;
@@ -59,6 +60,7 @@ pub(super) use foreign::{
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use ldap::Ldap;
+pub(super) use limits::{Limits, Timeouts};
 pub(super) use listener_tls::ListenerTls;
 pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
@@ -496,36 +498,6 @@ pub(super) enum ClientCertHeader {
     Off,
     /// As RFC 9440 says.
     Rfc9440,
-}
-
-/// How long each phase of a connection may take.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Timeouts {
-    /// From accept to the end of the TLS handshake. Default: `10s`.
-    pub(super) handshake: Field<Duration>,
-    /// Until the head of a request is complete. Default: `10s`.
-    pub(super) request_head: Field<Duration>,
-    /// How long a connection may stand without a request. Default: `75s`.
-    pub(super) idle: Field<Duration>,
-    /// How long open requests may take to end at shutdown. Default: `30s`.
-    pub(super) drain: Field<Duration>,
-}
-
-/// How much a client may send and hold.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Limits {
-    /// Open connections in all. Default: 20000.
-    pub(super) connections: Field<u64>,
-    /// Open connections of one address (IPv6: of one /64). Default: 200.
-    pub(super) connections_per_address: Field<u64>,
-    /// The size of a request head, from 8KiB to 1MiB. Default: `32KiB`.
-    pub(super) head: Field<Size>,
-    /// The number of header fields of a request. Default: 100.
-    pub(super) headers: Field<u64>,
-    /// Memory for request bodies that are held whole, all together; one address has an eighth. Default: `64MiB`.
-    pub(super) held_bodies: Field<Size>,
 }
 
 /// Logs.

@@ -382,7 +382,7 @@ fn a_faulty_process_of_the_authority_is_refused() {
             (est("labels: {'a/b': client}"), "authority.est.labels[\"a/b\"]", "not a name"),
             (est("hourly: 0"), "authority.est.hourly", "nothing would pass"),
             (est("hourly: 99999999999"), "authority.est.hourly", "too large"),
-            (route("path: /.well-known/est, upstream: {service: est}"), "routes[1].upstream.service", "est"),
+            (route("upstream: {service: est}"), "routes[1].upstream.service", "there is no service"),
         ],
     );
     assert_faults(

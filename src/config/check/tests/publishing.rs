@@ -24,13 +24,16 @@ fn without_tls_nobody_is_asked_for_anything() {
             (keys("hosts: [{name: a.example}]"), "listeners[1].hosts", "no meaning"),
             (keys("on_rejected_certificate: alert"), "listeners[1].on_rejected_certificate", "no meaning"),
             (
-                keys("proxy_protocol: {from: [10.0.0.1], required: false}"),
-                "listeners[1].proxy_protocol",
-                "cannot be told",
+                plain(", client_certificate: off", "").replace("tls: off", "tls: on"),
+                "listeners[1].tls",
+                "not one of the words",
             ),
-            (PLAIN.replace("off", "on"), "listeners[1].tls", "`on` is not"),
         ],
     );
+    // `required: false` is worth a warning on any listener; here it is a fault.
+    let faults = faults_of(&keys("proxy_protocol: {from: [10.0.0.1], required: false}"));
+    let errors: Vec<_> = faults.iter().filter(|fault| fault.severity == Severity::Error).collect();
+    assert!(matches!(errors[..], [fault] if fault.path == "listeners[1].proxy_protocol"), "{faults}");
     let config = config(&plain(", client_certificate: off, proxy_protocol: {from: [10.0.0.1]}", ""));
     assert_eq!(config.listeners[1].tls, None);
     assert_eq!(config.listeners[1].policy.client_certificate, ClientCertificate::Off);
