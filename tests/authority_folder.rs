@@ -300,7 +300,8 @@ fn a_disk_that_is_full_leaves_nothing_half_made() {
         let output = Command::new("dash").args(["-c", &script]).current_dir(folder.0.path()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(error.contains("cannot write"), "{error}");
+        // The database, which keeps the head of the history, is the first to meet it where there is one.
+        assert!(error.contains("cannot write") || error.contains("disk I/O error"), "{error}");
     };
     // The key of RSA does not fit; of ECDSA the keys do, and the certificates do not.
     for kind in ["rsa-2048", "ecdsa-p256"] {
