@@ -186,7 +186,7 @@ impl Attempt<'_> {
             format!("the user {user:?} would have to prove itself by a method that we do not have ({method})"),
             why,
             "give it one that we have: caching_sha2_password, mysql_native_password, ed25519, or a client certificate \
-             with an empty password",
+             with an empty password; MySQL asks this of users that it does not know, too",
         )
     }
 
