@@ -5,9 +5,11 @@
 
 mod common;
 
-use common::client::{Body, Connection, full, streamed};
+use common::client::{Body, Client, Connection, full, streamed};
 use common::digest::{PASSWORD, authorization, get_with, ha1_of, offer, session, set_password, with_password};
 use common::eventually;
+use common::gate::unused_address;
+use common::haproxy::HaProxy;
 use common::pki::write_private;
 use common::setup::Setup;
 use common::upstream::Upstream;
@@ -247,16 +249,22 @@ async fn a_reload_and_a_new_secret_ask_nobody_again() {
 }
 
 #[tokio::test]
-async fn two_gates_ask_once_wherever_each_connection_leads() {
+async fn two_gates_behind_a_balancer_ask_once_wherever_each_connection_leads() {
     let upstream = Upstream::start();
     let setup = Setup::before(&upstream).file("nonce.secret", "a secret for tests alone\n");
     let gate = with_password(setup, "{ realm: example.org, nonce: { secret: { file: nonce.secret } } }");
     let twin = gate.twin();
-    let clients = [gate.client(), common::client::Client::new(twin.address, &gate.pki.root)];
+    let front = unused_address();
+    let gates = format!(
+        "listen gates\n  bind {front}\n  balance roundrobin\n  server one {}\n  server other {}\n",
+        gate.address, twin.address
+    );
+    let _balancer = HaProxy::start(&gates, &[front]);
+    let client = Client::new(front, &gate.pki.root);
     let mut known: Option<Session> = None;
     let mut prompts = 0;
     for number in 0..20 {
-        let mut connection = clients[number % 2].http1().await.unwrap();
+        let mut connection = client.http1().await.unwrap();
         for attempt in 0..3 {
             let answer = match &mut known {
                 Some(session) => connection.send(get_with("/", &authorization(session, "/"))).await,

@@ -169,7 +169,9 @@ fn enrolled(issued: &Issued, form: KeyForm) -> Result<Enrolled, Refusal> {
 /// What whoever asked is told. What is nobody's fault but ours stands in the log.
 fn refusal(enrolment: &Enrolment, error: &OfficeError) -> Refusal {
     match error {
-        OfficeError::NoSuchAccount(_) | OfficeError::Profile(ProfileError::Inactive { .. }) => Refusal::denied(error),
+        OfficeError::NoSuchAccount(_)
+        | OfficeError::Profile(ProfileError::Inactive { .. })
+        | OfficeError::Constrained(_) => Refusal::denied(error),
         OfficeError::Profile(ProfileError::IssuerOver { .. }) => unavailable(error),
         OfficeError::Profile(_) | OfficeError::Request(_) | OfficeError::Weak(_) | OfficeError::OwnKey => {
             Refusal::unacceptable(error)
