@@ -36,7 +36,7 @@ impl Bench {
         std::fs::write(bench.path("accounts.csv"), csv).unwrap();
         if store.contains("mysql") {
             std::fs::write(bench.path("db.password"), PASSWORD).unwrap();
-            bench.run("db migrate");
+            bench.run("db init");
         }
         bench.run("ca init --name Example");
         bench.run("account import accounts.csv");
