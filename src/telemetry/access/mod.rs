@@ -8,20 +8,19 @@ pub mod line;
 
 pub use line::Line;
 
+use super::shard::{SHARDS, shard};
 use crate::config;
 use crate::telemetry::metrics::{ACCESS_DROPPED, ACCESS_LINES};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-/// How many threads hand lines in without meeting another one.
-const SHARDS: usize = 16;
 /// How many octets may wait in each shard.
 const BOUND: usize = 1 << 20;
 /// How long a line may wait for others.
@@ -166,19 +165,6 @@ impl Shared {
         }
         room
     }
-}
-
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    SHARD.with(|shard| {
-        if shard.get() == usize::MAX {
-            shard.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        shard.get()
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,12 +2,9 @@
 //! no other core writes to, and whoever reads adds them up. Nothing is ever locked, and an addition costs a few
 //! nanoseconds however many cores add at once.
 
-use std::cell::Cell;
+use crate::telemetry::shard::{SHARDS, shard};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-/// How many threads add without touching cells of another one; any more share theirs, which is slower but right.
-const SHARDS: usize = 16;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `N` numbers, all 0 at first. The cells of a thread are made when it first adds, so that what is never counted
 /// takes no room.
@@ -58,20 +55,6 @@ impl<const N: usize> Default for Sharded<N> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The shard of this thread, which is the same for all numbers.
-fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    SHARD.with(|shard| {
-        if shard.get() == usize::MAX {
-            shard.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        shard.get()
-    })
 }
 
 /// A number that only grows.
