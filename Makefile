@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 60
 
 CARGO ?= cargo
 
-.PHONY: help demo programs lint deny test bench pkcs11 prove fuzz
+.PHONY: help demo programs lint deny test bench h2spec pkcs11 prove fuzz
 
 help: ## say what there is to make
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/'
@@ -34,6 +34,9 @@ deny: ## licences, advisories and sources of the dependencies (needs cargo-deny 
 test: programs lint ## all that must hold at every commit
 	fuzz/run.sh $(FUZZ_BRIEFLY)
 	$(CARGO) test
+
+h2spec: ## the conformance test h2spec, which must be on the path, against the TLS listener
+	$(CARGO) test --test h2spec -- --ignored --nocapture
 
 bench: ## the micro-benchmarks
 	$(CARGO) bench
