@@ -3,7 +3,7 @@
 //! instead of one for each request.
 
 use crate::config::Timeouts;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Shared by a connection's input and output, its requests and its driver, all on one thread: relaxed
@@ -21,6 +21,8 @@ pub struct Activity {
     idle_since: AtomicU64,
     /// Milliseconds since `origin`, plus one; 0 while the client takes what is written.
     stalled_since: AtomicU64,
+    /// The end was said, and the client is heard out.
+    closing: AtomicBool,
     /// Requests of which a piece of the response waits for the client to take it. Over HTTP/2 a client can
     /// stop them all by its flow control while it goes on reading the connection.
     waiting: AtomicUsize,
@@ -53,6 +55,7 @@ impl Activity {
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             moves: AtomicU64::new(0),
             moves_seen: AtomicU64::new(0),
@@ -76,6 +79,23 @@ impl Activity {
         } else if self.stalled_since.load(Relaxed) == 0 {
             self.stalled_since.store(self.elapsed(Instant::now()) + 1, Relaxed);
         }
+    }
+
+    /// The end is being said.
+    pub fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    /// How long a connection has had nothing at all to do: no request under way and none beginning, nothing to send, and no
+    /// end to say. `None` while it has.
+    #[must_use]
+    pub fn rests(&self, now: Instant) -> Option<Duration> {
+        let busy = self.active() > 0
+            || self.head_since.load(Relaxed) != 0
+            || self.stalled_since.load(Relaxed) != 0
+            || self.closing.load(Relaxed);
+        let since = || Duration::from_millis(self.elapsed(now).saturating_sub(self.idle_since.load(Relaxed)));
+        (!busy).then(since)
     }
 
     /// A request's head is whole.
@@ -157,6 +177,28 @@ mod tests {
     fn timeouts() -> Timeouts {
         let seconds = Duration::from_secs;
         Timeouts { handshake: seconds(10), request_head: seconds(10), idle: seconds(75), drain: seconds(30) }
+    }
+
+    #[test]
+    fn a_connection_rests_when_it_has_nothing_to_do() {
+        let start = Instant::now();
+        let activity = Activity::new(false, start);
+        let rests = || activity.rests(start + Duration::from_secs(3));
+        assert_eq!(rests(), None, "the first head is due");
+        activity.begin();
+        assert_eq!(rests(), None, "a request is under way");
+        activity.end();
+        assert!(rests().is_some_and(|rested| rested > Duration::from_secs(2)));
+        activity.written(true);
+        assert_eq!(rests(), None, "the client takes nothing");
+        activity.written(false);
+        assert!(rests().is_some());
+        activity.received();
+        assert_eq!(rests(), None, "a head begins");
+        activity.begin();
+        activity.end();
+        activity.close();
+        assert_eq!(rests(), None, "the end is being said");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A client's stream as hyper wants it, with an eye on what the client does.
 
 use super::activity::Activity;
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -88,6 +89,8 @@ impl AsyncWrite for ClientStream {
 pub struct ClientIo {
     stream: hyper_util::rt::TokioIo<ClientStream>,
     activity: Arc<Activity>,
+    /// What was read already, and is to be read first.
+    before: Bytes,
     lingering: Option<Lingering>,
 }
 
@@ -102,7 +105,14 @@ impl ClientIo {
     /// Takes the stream over.
     #[must_use]
     pub fn new(stream: ClientStream, activity: Arc<Activity>) -> Self {
-        Self { stream: hyper_util::rt::TokioIo::new(stream), activity, lingering: None }
+        Self { stream: hyper_util::rt::TokioIo::new(stream), activity, before: Bytes::new(), lingering: None }
+    }
+
+    /// Has these octets, which were read from it, read before all others.
+    #[must_use]
+    pub fn preceded_by(mut self, read: Bytes) -> Self {
+        self.before = read;
+        self
     }
 
     fn inner(&mut self) -> Pin<&mut ClientStream> {
@@ -140,7 +150,13 @@ impl ClientIo {
 }
 
 impl Read for ClientIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let room = self.before.len().min(buffer.remaining());
+            let now = self.before.split_to(room);
+            buffer.put_slice(&now);
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = read {
             self.activity.received();
@@ -162,6 +178,7 @@ impl Write for ClientIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
+            self.activity.close();
             ready!(self.inner().poll_shutdown(cx))?;
         }
         self.linger(cx).map(Ok)

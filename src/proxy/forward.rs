@@ -194,11 +194,11 @@ pub(super) async fn send(
                         && upstream.is_retried(status)
                         && tour.may_go_on()
                     {
-                        discard(respond(response, connection, upstream, server, pools).await?).await;
+                        discard(respond(response, connection, upstream, server, pools)?).await;
                         request = same;
                         continue 'servers;
                     }
-                    return respond(response, connection, upstream, server, pools).await;
+                    return respond(response, connection, upstream, server, pools);
                 }
                 Some(Err(error)) => error,
                 None => {
@@ -265,7 +265,7 @@ async fn head(
     }
 }
 
-async fn respond(
+fn respond(
     response: Response<Incoming>,
     connection: Pooled<ClientBody>,
     upstream: &Upstream,
@@ -279,7 +279,7 @@ async fn respond(
     // How the server framed its answer is between it and us.
     parts.version = Version::HTTP_11;
     let (pools, pause) = (Arc::clone(pools), upstream.timeouts.response);
-    let body = PooledBody::new(incoming, connection, pools, pause, server.ticket()).await;
+    let body = PooledBody::new(incoming, connection, pools, pause, server.ticket());
     Ok(Response::from_parts(parts, Box::new(body)))
 }
 

@@ -19,6 +19,7 @@ pub mod preauth;
 mod record;
 pub mod reply;
 mod respell;
+mod resting;
 pub mod router;
 pub mod serve;
 pub mod service;

@@ -3,6 +3,7 @@
 
 use super::body::ReplyBody;
 use super::doubt::{Loss, look_again};
+use super::resting::{REST_AFTER, Resting};
 use super::{Client, Closed, Worker};
 use crate::config::Timeouts;
 use crate::listen::activity::{Activity, Expired};
@@ -68,29 +69,39 @@ pub fn serve(
         let connection = CoalescingIo::new(io).serve(|io| protocol.serve_connection(io, service));
         Box::pin(drive(Box::pin(connection), client, worker, timeouts))
     } else {
-        let connection = http1::Builder::new()
+        let mut protocol = http1::Builder::new();
+        protocol
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .max_headers(limits.headers)
             .max_header_size(limits.head)
-            .max_buf_size(limits.head.max(LEAST_BUFFER) * 2)
-            .serve_connection(io, service)
-            .with_upgrades();
+            .max_buf_size(limits.head.max(LEAST_BUFFER) * 2);
+        let connection = Resting::begin(protocol, io, service, Arc::clone(&client.activity));
         Box::pin(drive(Box::pin(connection), client, worker, timeouts))
     }
 }
 
-/// A connection of either version that can be asked to end after what it is doing.
+/// A connection of either version.
 trait Drivable: Future<Output = hyper::Result<()>> {
+    /// Ends it after what it is doing.
     fn finish(self: Pin<&mut Self>);
+
+    /// Has it rest if it can; says when to ask again, where that is of use.
+    fn rest(self: Pin<&mut Self>, _: Instant) -> Option<Duration> {
+        None
+    }
 }
 
-impl<S> Drivable for http1::UpgradeableConnection<ClientIo, S>
+impl<S> Drivable for Resting<S>
 where
-    S: HttpService<Incoming, ResBody = ReplyBody, Error = Closed>,
+    S: HttpService<Incoming, ResBody = ReplyBody, Error = Closed> + Unpin,
 {
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn finish(mut self: Pin<&mut Self>) {
+        Resting::finish(&mut self);
+    }
+
+    fn rest(mut self: Pin<&mut Self>, now: Instant) -> Option<Duration> {
+        Resting::rest(&mut self, now)
     }
 }
 
@@ -107,7 +118,7 @@ where
 /// Drives a connection to its end: its own, the client's, a deadline's or the process's, or that of what let
 /// it in. When it is in doubt, it goes on until the sources have answered.
 async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, worker: Arc<Worker>, timeouts: Timeouts) {
-    let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head).into()));
+    let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head.min(REST_AFTER)).into()));
     let mut draining = worker.draining.clone();
     let (mut finishing, mut parting) = (false, false);
     let mut number = 0;
@@ -123,7 +134,11 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, wo
             }
             () = timer.as_mut() => match client.activity.check(Instant::now(), &timeouts) {
                 _ if parting => return,
-                Ok(left) => timer.as_mut().reset((Instant::now() + left).into()),
+                Ok(left) => {
+                    let now = Instant::now();
+                    let rest = connection.as_mut().rest(now).unwrap_or(left);
+                    timer.as_mut().reset((now + left.min(rest)).into());
+                }
                 // A client that waits for nothing is told so (HTTP/2: GOAWAY) and given a moment to go.
                 Err(Expired::Idle) if !finishing => {
                     finishing = true;

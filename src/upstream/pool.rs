@@ -2,7 +2,8 @@
 //!
 //! An HTTP/1.1 connection's driver is polled by the task that uses the connection: no dispatcher task and no channel
 //! stand between a request and its upstream, which saves two wake-ups a request. While a connection is
-//! kept nobody polls it, so it is polled once when it is taken again, and by [`Pools::sweep`] meanwhile. An HTTP/2 connection
+//! kept nobody polls it but [`Pools::sweep`]: that a server has closed it shows when the next request is handed to it, before
+//! anything of that is sent. An HTTP/2 connection
 //! is many requests' at once, and driven by a task of its own.
 
 mod body;
@@ -12,7 +13,7 @@ pub use body::{BodyError, PooledBody};
 
 use super::checks::speaks_two;
 use super::connect::{ConnectError, open};
-use super::server::Key;
+use super::server::{ByKey, Key};
 use super::{Server, Stream};
 use crate::config::UpstreamTimeouts;
 use http::{Request, Response, Version};
@@ -22,7 +23,6 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use shared::{Shared, Stream2};
-use std::collections::HashMap;
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -64,7 +64,7 @@ type Driver<B> = Box<http1::Connection<TokioIo<Stream>, B>>;
 
 /// The connections of one worker.
 pub struct Pools<B: Body + 'static> {
-    idle: Mutex<HashMap<Key, Vec<Idle<B>>>>,
+    idle: Mutex<ByKey<Vec<Idle<B>>>>,
     shared: Shared<B>,
 }
 
@@ -102,34 +102,35 @@ where
         let key = match said {
             None => &server.key,
             Some(said) => {
-                private = Key { said: Some(Arc::clone(said)), ..server.key.clone() };
+                private = server.key.with_said(said);
                 &private
             }
         };
         if server.speaks_two() {
             return Box::pin(self.shared_connection(server, key, timeouts, kept)).await;
         }
-        match if kept { self.take(key).await } else { None } {
+        match if kept { self.take(key) } else { None } {
             Some(connection) => Ok(connection),
             None => Box::pin(Pooled::connect(server, key, timeouts)).await,
         }
     }
 
-    async fn take(&self, key: &Key) -> Option<Pooled<B>> {
+    fn take(&self, key: &Key) -> Option<Pooled<B>> {
+        let now = Instant::now();
         loop {
-            let kept = self.with(|map| map.get_mut(key).and_then(Vec::pop))?;
-            let mut connection = kept.connection;
-            if kept.since.elapsed() >= connection.keep {
-                continue;
-            }
-            if poll_fn(|cx| Poll::Ready(connection.usable(cx))).await {
-                connection.reused = true;
-                return Some(connection);
+            let mut kept = self.with(|map| map.get_mut(key).and_then(Vec::pop))?;
+            if now.saturating_duration_since(kept.since) < kept.connection.keep {
+                kept.connection.reused = true;
+                return Some(kept.connection);
             }
         }
     }
 
-    fn put(&self, connection: Pooled<B>) {
+    /// Keeps a connection for the next request, if it can be used for one.
+    fn give_back(&self, mut connection: Pooled<B>) {
+        if !connection.usable() {
+            return;
+        }
         let since = Instant::now();
         self.with(|map| {
             // The server's entry is there after its first connection: no name is cloned for each request.
@@ -145,17 +146,16 @@ where
 
     /// Drops connections that their server has closed, and those that were kept for too long.
     pub fn sweep(&self) {
-        let cx = &mut Context::from_waker(Waker::noop());
         self.with(|map| {
             map.retain(|_, kept| {
-                kept.retain_mut(|kept| kept.since.elapsed() < kept.connection.keep && kept.connection.usable(cx));
+                kept.retain_mut(|kept| kept.since.elapsed() < kept.connection.keep && kept.connection.usable());
                 !kept.is_empty()
             });
         });
         self.shared.sweep();
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Vec<Idle<B>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut ByKey<Vec<Idle<B>>>) -> T) -> T {
         work(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -215,11 +215,12 @@ where
         .await
     }
 
-    /// Whether another request can be sent over it once this one is answered.
-    fn usable(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Whether another request can be sent over it. Nobody is woken by what comes of this look: the task of the next request
+    /// would be, by that request itself, and be polled once for nothing.
+    fn usable(&mut self) -> bool {
         match &mut self.wire {
             Wire::One { sender, driver } => {
-                drive(driver, cx);
+                drive(driver, &mut Context::from_waker(Waker::noop()));
                 driver.is_some() && sender.is_ready()
             }
             // What is shared is kept elsewhere.
@@ -269,7 +270,7 @@ where
             return Ok(of(Wire::Two(stream), true));
         }
         // Where the server has chosen HTTP/1.1.
-        if kept && let Some(connection) = self.take(key).await {
+        if kept && let Some(connection) = self.take(key) {
             return Ok(connection);
         }
         let opening = self.shared.opening(key);

@@ -5,7 +5,9 @@ use super::balance;
 use super::health::{Condition, State};
 use super::tls::ClientTls;
 use crate::config::{HttpVersion, ServerName, UpstreamServer};
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,8 +32,10 @@ pub struct Server {
 
 /// What tells connections apart: what goes to one server over TLS was opened with one certificate of ours, and under
 /// one idea of whom the server must show to be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
+    /// Of all that follows, made once: connections are looked up by it twice a request.
+    hash: u64,
     pub(super) name: ServerName,
     /// The address, where the name has been resolved.
     pub(super) address: Option<SocketAddr>,
@@ -41,6 +45,56 @@ pub(super) struct Key {
     /// What was said of the client before anything else: then the connection is that client's alone.
     pub(super) said: Option<Arc<[u8]>>,
 }
+
+impl Key {
+    fn new(
+        name: ServerName,
+        address: Option<SocketAddr>,
+        tls: u64,
+        http: HttpVersion,
+        said: Option<Arc<[u8]>>,
+    ) -> Self {
+        // One for the whole process: what clients have said of them must not be chosen so that it collides.
+        static SEED: OnceLock<RandomState> = OnceLock::new();
+        let hash = SEED.get_or_init(RandomState::new).hash_one((&name, address, tls, http, &said));
+        Self { hash, name, address, tls, http, said }
+    }
+
+    /// The same for connections on which this is said of the client before anything else.
+    pub(super) fn with_said(&self, said: &Arc<[u8]>) -> Self {
+        Self::new(self.name.clone(), self.address, self.tls, self.http, Some(Arc::clone(said)))
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes the hash that a [`Key`] already is.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        // A key writes one number and nothing else; whatever else is written still counts.
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+}
+
+/// What is kept by keys.
+pub(super) type ByKey<T> = HashMap<Key, T, BuildHasherDefault<KeyHasher>>;
 
 /// What is counted of a server, apart from what is only read.
 #[derive(Debug, Default)]
@@ -88,13 +142,7 @@ impl Server {
         tls: Option<Arc<ClientTls>>,
         http: HttpVersion,
     ) -> Self {
-        let key = Key {
-            name: settings.name.clone(),
-            address,
-            tls: tls.as_ref().map_or(0, |tls| tls.number()),
-            http,
-            said: None,
-        };
+        let key = Key::new(settings.name.clone(), address, tls.as_ref().map_or(0, |tls| tls.number()), http, None);
         let hash = match address {
             Some(address) => balance::hash(address.to_string().as_bytes()),
             None => balance::hash(settings.name.to_string().as_bytes()),

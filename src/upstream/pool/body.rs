@@ -6,7 +6,7 @@ use crate::upstream::Ticket;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -49,7 +49,7 @@ where
 {
     /// The body of a response that came over this connection; it may pause for `pause`. It keeps the request's place at
     /// the server.
-    pub async fn new(
+    pub fn new(
         incoming: Incoming,
         connection: Pooled<B>,
         pools: Arc<Pools<B>>,
@@ -58,20 +58,14 @@ where
     ) -> Self {
         let mut body = Self { incoming, connection: Some(connection), pools, pause, pausing: None, _ticket: ticket };
         if body.incoming.is_end_stream() {
-            poll_fn(|cx| {
-                body.release(cx);
-                Poll::Ready(())
-            })
-            .await;
+            body.release();
         }
         body
     }
 
-    fn release(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut connection) = self.connection.take()
-            && connection.usable(cx)
-        {
-            self.pools.put(connection);
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pools.give_back(connection);
         }
     }
 
@@ -103,7 +97,7 @@ where
             Poll::Ready(Some(Ok(frame))) => {
                 self.pausing = None;
                 if self.incoming.is_end_stream() {
-                    self.release(cx);
+                    self.release();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -112,7 +106,7 @@ where
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {
-                self.release(cx);
+                self.release();
                 Poll::Ready(None)
             }
             Poll::Pending => {

@@ -4,7 +4,7 @@
 
 use super::{BoxError, MOST_HEAD};
 use crate::upstream::Stream;
-use crate::upstream::server::Key;
+use crate::upstream::server::{ByKey, Key};
 use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{Request, Response, Uri, Version};
 use http_body::Body;
@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ const PONG: Duration = Duration::from_secs(10);
 
 /// The connections.
 pub(super) struct Shared<B> {
-    of: Mutex<HashMap<Key, Of<B>>>,
+    of: Mutex<ByKey<Of<B>>>,
 }
 
 /// Those to one server.
@@ -143,7 +142,7 @@ where
     }
 
     /// Held for a few instructions.
-    fn of(&self) -> MutexGuard<'_, HashMap<Key, Of<B>>> {
+    fn of(&self) -> MutexGuard<'_, ByKey<Of<B>>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
