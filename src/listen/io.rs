@@ -150,7 +150,11 @@ impl ClientIo {
 }
 
 impl Read for ClientIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.before.is_empty() {
             let room = self.before.len().min(buffer.remaining());
             let now = self.before.split_to(room);

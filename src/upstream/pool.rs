@@ -7,6 +7,7 @@
 //! is many requests' at once, and driven by a task of its own.
 
 mod body;
+mod quiet;
 mod shared;
 
 pub use body::{BodyError, PooledBody};
@@ -22,12 +23,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use quiet::Quiet;
 use shared::{Shared, Stream2};
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Idle connections kept for each server and worker.
@@ -54,6 +56,7 @@ enum Wire<B: Body + 'static> {
         sender: SendRequest<B>,
         /// `None` once it has ended.
         driver: Option<Driver<B>>,
+        quiet: Quiet,
     },
     /// One stream of many.
     Two(Stream2<B>),
@@ -183,7 +186,7 @@ where
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| ConnectError::of_http(server, error))?;
-        let wire = Wire::One { sender, driver: Some(Box::new(driver)) };
+        let wire = Wire::One { sender, driver: Some(Box::new(driver)), quiet: Quiet::new() };
         Ok(Self { key: key.clone(), wire, keep: timeouts.idle, reused: false })
     }
 
@@ -198,29 +201,28 @@ where
     /// # Errors
     /// What hyper says; with the request, if none of it was sent.
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        let (sender, driver) = match &mut self.wire {
-            Wire::One { sender, driver } => (sender, driver),
+        let (sender, driver, quiet) = match &mut self.wire {
+            Wire::One { sender, driver, quiet } => (sender, driver, quiet),
             // In a box of its own, since most connections are of the other kind.
             Wire::Two(stream) => return Box::pin(stream.send(request)).await,
         };
         let mut response = pin!(sender.try_send_request(request));
         poll_fn(|cx| {
-            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+            if let Poll::Ready(response) = quiet.poll_other_end(|cx| response.as_mut().poll(cx)) {
                 return Poll::Ready(response);
             }
-            drive(driver, cx);
+            quiet.poll_for(cx, |cx| drive(driver, cx));
             // What the driver has just read is handed over without another wake-up.
-            response.as_mut().poll(cx)
+            quiet.poll_other_end(|cx| response.as_mut().poll(cx))
         })
         .await
     }
 
-    /// Whether another request can be sent over it. Nobody is woken by what comes of this look: the task of the next request
-    /// would be, by that request itself, and be polled once for nothing.
+    /// Whether another request can be sent over it. Nobody is woken by what comes of this look.
     fn usable(&mut self) -> bool {
         match &mut self.wire {
-            Wire::One { sender, driver } => {
-                drive(driver, &mut Context::from_waker(Waker::noop()));
+            Wire::One { sender, driver, quiet } => {
+                quiet.poll_for_nobody(|cx| drive(driver, cx));
                 driver.is_some() && sender.is_ready()
             }
             // What is shared is kept elsewhere.

@@ -70,16 +70,16 @@ where
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+        let incoming = &mut self.incoming;
+        let Some(Pooled { wire: Wire::One { driver, quiet, .. }, .. }) = &mut self.connection else {
+            // Shared ones have a driver of their own, which wakes whoever waits.
+            return Pin::new(incoming).poll_frame(cx);
+        };
+        if let Poll::Ready(frame) = quiet.poll_other_end(|cx| Pin::new(&mut *incoming).poll_frame(cx)) {
             return Poll::Ready(frame);
         }
-        let Some(connection) = &mut self.connection else { return Poll::Pending };
-        match &mut connection.wire {
-            Wire::One { driver, .. } => drive(driver, cx),
-            // It has a driver of its own, which wakes whoever waits.
-            Wire::Two(_) => return Poll::Pending,
-        }
-        Pin::new(&mut self.incoming).poll_frame(cx)
+        quiet.poll_for(cx, |cx| drive(driver, cx));
+        quiet.poll_other_end(|cx| Pin::new(incoming).poll_frame(cx))
     }
 }
 
