@@ -13,12 +13,12 @@ use wicketgate::auth::decision::{
     CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Policy, Verdict, decide,
 };
 use wicketgate::base::clock::Moment;
-use wicketgate::config::{Access, Anonymous, HostPattern, IdentityHeaders, Method as Authentication};
+use wicketgate::config::{Access, Anonymous, HostPattern, IdentityHeaders, Method as Authentication, RoutePath};
 use wicketgate::proxy::headers::forwarded;
 use wicketgate::proxy::headers::identity::IdentityWriter;
 use wicketgate::proxy::headers::strip::Stripper;
 use wicketgate::proxy::path::{RequestTarget, normalise};
-use wicketgate::proxy::router::{Entry, Router};
+use wicketgate::proxy::router::{Asked, Conditions, Entry, Router};
 use wicketgate::telemetry::audit::{Audit, ConnectionFields, Event, Outcome, Record};
 use wicketgate::telemetry::request_id::RequestId;
 
@@ -72,12 +72,16 @@ fn target(bencher: Bencher<'_, '_>, version: Version) {
 fn route(bencher: Bencher<'_, '_>, routes: usize) {
     let entry = |number: usize| Entry {
         host: (!number.is_multiple_of(3)).then(|| HostPattern::Exact("mail.example.org".to_owned())),
-        path: if number < 3 { "/".to_owned() } else { format!("/application/{number}") },
+        path: RoutePath::Prefix(if number < 3 { "/".to_owned() } else { format!("/application/{number}") }),
+        conditions: Conditions::default(),
         listeners: Vec::new(),
         payload: number,
     };
     let router = Router::new(1, (0..routes).map(entry)).unwrap();
-    bencher.bench(|| router.find(black_box(0), black_box(Some("mail.example.org")), black_box("/inbox/42")).copied());
+    let head = head(Version::HTTP_11);
+    let asked = Asked { method: &head.method, headers: &head.headers };
+    let (host, path) = (Some("mail.example.org"), "/inbox/42");
+    bencher.bench(|| router.find(black_box(0), black_box(host), black_box(path), &asked).copied());
 }
 
 #[divan::bench(args = VERSIONS)]

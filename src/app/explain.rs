@@ -11,10 +11,11 @@ use crate::config::{ClientCertificate, Config, Log};
 use crate::proxy::gate::{Route, Target};
 use crate::proxy::headers::identity::ClientCertificate as Shown;
 use crate::proxy::path::RequestTarget;
+use crate::proxy::router::Asked;
 use crate::proxy::service::LocalService;
 use crate::revocation::live::Look;
 use anyhow::{Context, anyhow};
-use http::header::{HOST, HeaderMap, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri, Version};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -35,6 +36,10 @@ pub struct Query<'a> {
     pub host: Option<&'a str>,
     /// The path that is asked for.
     pub path: &'a str,
+    /// The method by which it is asked for.
+    pub method: &'a str,
+    /// Other fields of the head, by which routes may be chosen.
+    pub headers: &'a [(String, String)],
     /// What the client says in the header in which the route has it say whose the request is.
     pub claim: Option<&'a str>,
     /// The client's address; needed where the route asks for it.
@@ -74,7 +79,8 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
         None => config.listeners.iter().enumerate().next(),
     }
     .ok_or_else(|| anyhow!("there is no listener {:?}", query.listener.unwrap_or_default()))?;
-    let target = target(query)?;
+    let (method, fields) = asked(query)?;
+    let target = target(query, &method)?;
     let policy = gate.client_policy(index, target.host()).unwrap_or(&listener.policy);
 
     let mut stages = vec![Stage {
@@ -86,7 +92,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
             policy.trust.as_deref().unwrap_or("-")
         ),
     }];
-    let (route, service) = match gate.find(index, &target) {
+    let (route, service) = match gate.find(index, &target, &Asked { method: &method, headers: &fields }) {
         Ok(found) => found,
         Err(miss) => {
             stages.push(Stage { name: "route", found: miss.to_string() });
@@ -137,8 +143,21 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     Ok(Explanation { stages, verdict, reason, headers })
 }
 
+/// The method and the fields that routes are chosen by.
+fn asked(query: &Query<'_>) -> anyhow::Result<(Method, HeaderMap)> {
+    let method =
+        Method::from_bytes(query.method.as_bytes()).with_context(|| format!("the method {:?}", query.method))?;
+    let mut fields = HeaderMap::new();
+    for (name, value) in query.headers {
+        let wrong = || format!("the header {name:?} with the value {value:?}");
+        let name = HeaderName::from_bytes(name.as_bytes()).with_context(wrong)?;
+        fields.append(name, HeaderValue::from_str(value).with_context(wrong)?);
+    }
+    Ok((method, fields))
+}
+
 /// The request that is asked about, read as one that comes is.
-fn target(query: &Query<'_>) -> anyhow::Result<RequestTarget> {
+fn target(query: &Query<'_>, method: &Method) -> anyhow::Result<RequestTarget> {
     let refused = || {
         let host = query.host.map(|host| format!(" for the host {host:?}")).unwrap_or_default();
         format!("the path {:?}{host} would be refused", query.path)
@@ -150,7 +169,7 @@ fn target(query: &Query<'_>) -> anyhow::Result<RequestTarget> {
     // Only HTTP/1.0 has requests without a host.
     let version = if headers.is_empty() { Version::HTTP_10 } else { Version::HTTP_11 };
     let uri: Uri = query.path.parse().with_context(refused)?;
-    RequestTarget::parse(&Method::GET, version, &uri, &headers).with_context(refused)
+    RequestTarget::parse(method, version, &uri, &headers).with_context(refused)
 }
 
 /// What the application would be told.

@@ -70,6 +70,8 @@ reasons! {
     BadRequest = "bad_request",
     /// No route matches the request.
     NoRoute = "no_route",
+    /// The routes of this host and path are for other methods.
+    MethodNotAllowed = "method_not_allowed",
     /// Head or body is larger than allowed.
     TooLarge = "too_large",
     /// The request is for a host with another policy than the TLS session was made for.

@@ -26,6 +26,12 @@ pub struct Args {
     /// The path that is asked for
     #[arg(long, default_value = "/")]
     path: String,
+    /// The method of the request, where routes are chosen by it
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// A header field of the request, where routes are chosen by it; may be given several times
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
     /// What the client says it is, in the header that the route's `claim` names
     #[arg(long, value_name = "VALUE")]
     claim: Option<String>,
@@ -56,6 +62,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         listener: args.listener.as_deref(),
         host: args.host.as_deref(),
         path: &args.path,
+        method: &args.method,
+        headers: &args.headers,
         claim: args.claim.as_deref(),
         from: args.from,
         at: args.at.unwrap_or_else(Timestamp::now),
@@ -67,6 +75,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     )?;
     print(&if args.json { json(&explanation) } else { text(&explanation) })?;
     Ok(if explanation.verdict == "permit" { Exit::Success } else { Exit::No })
+}
+
+/// A field as curl takes it.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as `Name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn text(explanation: &Explanation) -> String {

@@ -14,12 +14,14 @@ mod enrolment;
 mod basic;
 mod by_account;
 mod fetching;
+mod fields;
 mod foreign;
 mod forwarded;
 mod handover;
 mod identity;
 mod ldap;
 mod listeners;
+mod matching;
 mod plain;
 mod publishing;
 mod peers;
@@ -119,6 +121,7 @@ impl Context<'_> {
             self.unused_trust(raw);
             self.unused_upstreams(raw);
             self.routes_that_nobody_passes(raw);
+            self.guards_of_choice(raw, routes.as_deref().unwrap_or_default());
         }
         Some(Config {
             listeners: listeners?,

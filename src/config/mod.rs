@@ -21,6 +21,7 @@ mod forwarded;
 mod handover;
 mod ldap;
 mod load;
+mod matching;
 pub mod name_template;
 mod peers;
 mod people;
@@ -61,6 +62,7 @@ pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use ldap::{Ldap, LdapAttribute, LdapFilter, LdapForm, LdapServer, LdapValue};
 pub use load::{Loaded, load, parse, schema};
+pub use matching::{HeaderCondition, HeaderWants, PathPattern, Pattern, RoutePath};
 pub use name_template::NameTemplate;
 pub use peers::{Peer, PeerDigest};
 pub use people::{
@@ -258,8 +260,12 @@ pub struct CertificateFiles {
 pub struct Route {
     /// `None` is every host.
     pub host: Option<HostPattern>,
-    /// A path prefix in whole segments, normalised, starting with `/`.
-    pub path: String,
+    /// Which paths.
+    pub path: RoutePath,
+    /// Which methods; empty is all. `HEAD` is among them where `GET` is.
+    pub methods: Vec<String>,
+    /// What must be true of the head besides; one at most for each name, in their order.
+    pub match_headers: Vec<HeaderCondition>,
     /// Names of listeners; empty is all, of which none is without TLS.
     pub listeners: Vec<String>,
     /// The trust set that decides on certificates here; `None` is that of the listener or host.

@@ -30,6 +30,7 @@ mod handover;
 mod ldap;
 mod limits;
 mod listener_tls;
+mod matching;
 mod throttle;
 mod trust;
 mod resolver;
@@ -62,6 +63,7 @@ pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use ldap::Ldap;
 pub(super) use limits::{Limits, Timeouts};
 pub(super) use listener_tls::ListenerTls;
+pub(super) use matching::{HeaderMatch, RoutePath};
 pub(super) use peers::{Peer, PeerDigest};
 pub(super) use preauth::Preauth;
 pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubject};
@@ -344,8 +346,12 @@ pub(super) struct MySqlTls {
 pub(super) struct Route {
     /// `mail.example.org` or `*.example.org`. Default: every host.
     pub(super) host: Field<String>,
-    /// A prefix in whole segments, normalised. Default: `/`.
-    pub(super) path: Field<String>,
+    /// A prefix in whole segments, normalised, or `{exact: …}` or `{pattern: …}`. Default: `/`.
+    pub(super) path: Field<RoutePath>,
+    /// The methods of requests, `GET` with `HEAD`. Default: all.
+    pub(super) methods: Field<Vec<Field<String>>>,
+    /// Header fields of requests and what must be true of them. Default: none.
+    pub(super) match_headers: Field<BTreeMap<String, Field<HeaderMatch>>>,
     /// Names of listeners. Default: all that have TLS.
     pub(super) listeners: Field<Vec<Field<String>>>,
     /// The set of authorities that certificates must come from here, by name. Default: that of the listener or

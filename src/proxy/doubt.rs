@@ -4,6 +4,7 @@
 
 use super::client::AcceptedAs;
 use super::path::RequestTarget;
+use super::router::Asked;
 use super::{Client, Gate};
 use crate::account::Status;
 use crate::auth::authorization::Origin;
@@ -206,6 +207,9 @@ pub(super) struct Terms {
     pub(super) running: Running,
     /// What the client asked for.
     pub(super) target: RequestTarget,
+    /// How, as far as routes are chosen by it.
+    pub(super) method: http::Method,
+    pub(super) headers: http::HeaderMap,
     /// The number of the look that the permit rests on.
     pub(super) number: u64,
     /// The configuration that it was given under.
@@ -257,9 +261,10 @@ impl Terms {
     async fn decide_again(&mut self, client: &Client, gate: &Gate, look: &Look<'_>) -> Found {
         let came_under = &client.connection.policy;
         if gate.epoch != self.epoch {
-            let route = gate
-                .listener(&client.connection, self.target.host())
-                .and_then(|listener| gate.router.find(listener, self.target.host(), self.target.path()).ok());
+            let (host, path) = (self.target.host(), self.target.path());
+            let asked = Asked { method: &self.method, headers: &self.headers };
+            let listener = gate.listener(&client.connection, host);
+            let route = listener.and_then(|listener| gate.router.find(listener, host, path, &asked).ok());
             let Some(route) = route else {
                 return Found::Lost(Reason::NoRoute, "its route is gone".to_owned());
             };

@@ -11,7 +11,7 @@ use super::held::HeldBodies;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
 use super::respell;
-use super::router::{Entry, Miss, Router};
+use super::router::{Asked, BadCondition, Conditions, Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
 use crate::assertion::{self, Issuer};
 use crate::auth::Authenticator;
@@ -32,6 +32,10 @@ use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// Fields in which some applications look for a method that counts in the place of the request's own. Where routes are chosen
+/// by the method they are taken off all requests.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
 /// What requests are served by.
 pub struct Gate {
@@ -111,6 +115,9 @@ pub enum GateError {
     /// A route's path.
     #[error(transparent)]
     Path(#[from] super::router::BadRoutePath),
+    /// What a route asks of requests.
+    #[error(transparent)]
+    Condition(#[from] BadCondition),
     /// A header under which an upstream is to be told something.
     #[error("upstream {upstream}: {source}")]
     Header {
@@ -299,7 +306,7 @@ impl Gate {
             .enumerate()
             .map(|(index, route)| {
                 let missing =
-                    || GateError::Missing { route: route.path.clone(), what: "part", name: index.to_string() };
+                    || GateError::Missing { route: route.path.to_string(), what: "part", name: index.to_string() };
                 let made = made.next().ok_or_else(missing)?;
                 entry(index, route, made, own_credentials(config, route), &upstreams, &services, &parts.listeners)
             })
@@ -312,6 +319,10 @@ impl Gate {
             DigestRealm::FromHeader { header, .. } => Some(header.as_str()),
             DigestRealm::Fixed(_) => None,
         });
+        let asked =
+            config.routes.iter().flat_map(|route| &route.match_headers).map(|condition| condition.name.as_str());
+        let by_method = config.routes.iter().any(|route| !route.methods.is_empty());
+        let overriding = METHOD_OVERRIDES.iter().copied().filter(|_| by_method);
         let respelling = respell::places(&config.routes, &services);
         Ok(Self {
             respelling,
@@ -320,7 +331,9 @@ impl Gate {
             router: Router::new(parts.listeners.len(), entries)?,
             authenticator: parts.authenticator,
             trust: parts.trust,
-            stripper: Arc::new(Stripper::new(told).without_in_trailers(claims.chain(realm))),
+            stripper: Arc::new(
+                Stripper::new(told.chain(overriding)).without_in_trailers(claims.chain(realm).chain(asked)),
+            ),
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             audit: parts.audit,
@@ -347,19 +360,24 @@ impl Gate {
     ///
     /// # Errors
     /// When there is no route, or nothing at a path that is reserved.
-    pub fn find(&self, listener: usize, target: &RequestTarget) -> Result<(&Route, Option<&dyn LocalService>), Miss> {
+    pub fn find(
+        &self,
+        listener: usize,
+        target: &RequestTarget,
+        asked: &Asked<'_>,
+    ) -> Result<(&Route, Option<&dyn LocalService>), Miss> {
         let (host, path) = (target.host(), target.path());
         let is_plain = self.listeners.get(listener).is_some_and(|(_, tls)| tls.is_off());
         match self.services.reserved(path) {
             // Keys and hand-overs are for who is sure whom they talk to.
             Some(_) if is_plain => Err(Miss::NoRoute),
-            None => self.router.find(listener, host, path).map(|route| (route, None)),
+            None => self.router.find(listener, host, path, asked).map(|route| (route, None)),
             Some(None) => Err(Miss::NoRoute),
             Some(Some(reserved)) => {
                 let service = Some(reserved.service.as_ref());
                 match &reserved.own {
                     Some(own) => Ok((own, service)),
-                    None => self.router.find(listener, host, path).map(|route| (route, service)),
+                    None => self.router.find(listener, host, path, asked).map(|route| (route, service)),
                 }
             }
         }
@@ -432,7 +450,7 @@ fn entry(
     listeners: &[(Arc<str>, Arc<ListenerTls>)],
 ) -> Result<Entry<Route>, GateError> {
     let host = route.host.as_ref().map(ToString::to_string).unwrap_or_default();
-    let name = format!("{host}{}", route.path);
+    let name = name(route, &host);
     let missing = |what, missing: &str| GateError::Missing { route: name.clone(), what, name: missing.to_owned() };
     let upstream = |named: &str| upstreams.get(named).map(Arc::clone).ok_or_else(|| missing("upstream", named));
     let target = match &route.target {
@@ -487,5 +505,18 @@ fn entry(
         policy,
         policy_with_need,
     };
-    Ok(Entry { host: route.host.clone(), path: route.path.clone(), listeners: indices, payload })
+    let conditions = Conditions::of(route)?;
+    Ok(Entry { host: route.host.clone(), path: route.path.clone(), conditions, listeners: indices, payload })
+}
+
+/// What a route is called in records: `mail.example.org/app`, and what it asks besides, if it does.
+fn name(route: &config::Route, host: &str) -> String {
+    let mut name = format!("{host}{}", route.path);
+    if !route.methods.is_empty() {
+        name.push_str(&format!(" {}", route.methods.join(",")));
+    }
+    for condition in &route.match_headers {
+        name.push_str(&format!(" {condition}"));
+    }
+    name
 }

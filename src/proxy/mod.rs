@@ -51,7 +51,7 @@ use forward::ForwardError;
 use gate::{Route, RoutedUpstream, Target};
 use headers::origin::Unreadable;
 use held::Room;
-use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
+use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use measure::{Known, Notes};
@@ -60,6 +60,7 @@ use path::RequestTarget;
 use preauth::Preauth;
 use record::About;
 use reply::Refusal;
+use router::{Asked, Miss};
 use service::{Call, LocalService};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -208,12 +209,10 @@ impl Exchange<'_> {
         let Some(listener) = self.gate.listener(&self.client.connection, target.host()) else {
             return Ok(self.refuse(&about, Reason::Misdirected));
         };
-        let (route, service) = match self.gate.find(listener, &target) {
+        let asked = Asked { method: &head.method, headers: &head.headers };
+        let (route, service) = match self.gate.find(listener, &target, &asked) {
             Ok(found) => found,
-            Err(miss) => {
-                let about = About { detail: Some(miss.to_string()), ..about };
-                return Ok(self.refuse(&about, miss.reason()));
-            }
+            Err(miss) => return Ok(self.missed(about, miss)),
         };
         self.notes.routed(route);
         let came_under = &self.client.connection.policy;
@@ -412,6 +411,16 @@ impl Exchange<'_> {
         }
         self.record(about, Outcome::Refuse, Some(reason), Some(refusal.status()), None);
         refusal.response(&about.page.method, &about.page.headers).map(ReplyBody::from)
+    }
+
+    /// Turns away what has no route.
+    fn missed(&self, about: About<'_>, miss: Miss) -> Response<ReplyBody> {
+        let about = About { detail: Some(miss.to_string()), ..about };
+        let mut response = self.refuse(&about, miss.reason());
+        if let Miss::Method { allow } = miss {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
     }
 
     /// Turns away whom the route does not let pass.

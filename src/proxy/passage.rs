@@ -64,6 +64,8 @@ impl Passage<'_> {
             return Err(ForwardError::Loop { upstream: upstream.upstream.name.clone() });
         }
         let running = Running::begin(exchange.client, &exchange.look, self.proof);
+        // A tunnel is decided anew by what it was asked for with, as it came.
+        let came = extensions.get::<OnUpgrade>().map(|_| headers.clone());
         let hop = exchange.gate.stripper.strip_request(&mut headers);
         self.tell(&mut headers);
         via::add(&mut headers, version);
@@ -91,6 +93,8 @@ impl Passage<'_> {
             let terms = Terms {
                 running,
                 target: RequestTarget::clone(target),
+                method: request.method().clone(),
+                headers: without_secrets(came.unwrap_or_default()),
                 number: exchange.look.number(),
                 epoch: exchange.gate.epoch,
                 trust: route.trust(came_under).map(str::to_owned),
@@ -233,6 +237,13 @@ impl Passage<'_> {
         }
         Told { fields, until }
     }
+}
+
+/// What routes are chosen by of a head that is kept for long.
+fn without_secrets(mut headers: HeaderMap) -> HeaderMap {
+    headers.remove(AUTHORIZATION);
+    headers.remove(COOKIE);
+    headers
 }
 
 /// The most specific common name of a certificate's subject; empty if it has none.

@@ -48,6 +48,7 @@ pub fn status(reason: Reason) -> StatusCode {
         Reason::LockedOut | Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Reason::BadRequest => StatusCode::BAD_REQUEST,
         Reason::NoRoute => StatusCode::NOT_FOUND,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Reason::AccountsUnavailable | Reason::UpstreamBusy | Reason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,

@@ -23,7 +23,7 @@ pub(super) struct Place {
 pub(super) fn places(routes: &[Route], services: &Services) -> Vec<Place> {
     let place = |route: &Route| {
         let Target::Service(name) = &route.target else { return None };
-        let prefix = format!("{}/", route.path.trim_end_matches('/'));
+        let prefix = format!("{}/", route.path.prefix()?.trim_end_matches('/'));
         if prefix == "/" && route.host.is_none() {
             return None;
         }

@@ -4,7 +4,7 @@ use super::plain::is_plain;
 use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::values::{check_redirect, check_route_path, parse_host_pattern};
+use crate::config::values::{check_redirect, parse_host_pattern};
 use crate::config::{Anonymous, ClientCertificate, ClientPolicy, Listener, Method, Route, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,8 @@ pub(super) struct Surroundings<'r> {
     /// The names of the listeners without TLS.
     plain: Vec<&'r str>,
     services: BTreeSet<&'r str>,
+    /// The names of header fields in which upstreams are told who the client is, as they are compared.
+    pub(super) told: BTreeSet<String>,
     digest: bool,
     basic: bool,
 }
@@ -33,6 +35,7 @@ impl<'r> Surroundings<'r> {
             upstreams: names(&file.upstreams),
             trust_sets: names(&file.trust),
             services: super::services::configured(file),
+            told: super::fields::told(file),
             digest: file.digest.is_there(),
             basic: file.basic.is_there(),
         }
@@ -54,27 +57,17 @@ impl Context<'_> {
         let surroundings = Surroundings::of(file);
         list.and_then(|list| {
             let mut known = Vec::new();
-            self.items(list, |context, route| {
+            let routes = self.items(list, |context, route| {
                 let checked = context.route(route, &surroundings)?;
-                context.distinct_route(route.place, &checked, &mut known)?;
+                known.push((route.place, checked.clone()));
                 Some(checked)
-            })
+            });
+            let plain = &surroundings.plain;
+            let names: Vec<&str> =
+                surroundings.listeners.keys().filter(|name| !plain.contains(name)).copied().collect();
+            let found = self.routes_that_can_be_found(&known, &names);
+            routes.filter(|_| found.is_some())
         })
-    }
-
-    /// Two routes that are equally specific and share a listener leave open which of them is meant.
-    fn distinct_route(&mut self, place: PlaceId, route: &Route, known: &mut Vec<(Route, usize)>) -> Option<()> {
-        let share = |a: &Route, b: &Route| {
-            let all = a.listeners.is_empty() || b.listeners.is_empty();
-            all || a.listeners.iter().any(|name| b.listeners.contains(name))
-        };
-        let same = |other: &Route| other.host == route.host && other.path == route.path && share(other, route);
-        let first = known.iter().find(|(other, _)| same(other)).map(|(_, line)| *line);
-        known.push((route.clone(), self.places.get(place).span.line));
-        let Some(first) = first else { return Some(()) };
-        let host = route.host.as_ref().map_or_else(|| "every host".to_owned(), ToString::to_string);
-        let message = format!("the route on line {first} has the same host ({host}) and path ({})", route.path);
-        self.error(place, message, "give each route a host and a path of its own, or other `listeners`".to_owned())
     }
 
     fn route(&mut self, route: &At<raw::Route>, surroundings: &Surroundings<'_>) -> Option<Route> {
@@ -84,11 +77,9 @@ impl Context<'_> {
             Field::Faulty => None,
             Field::Given(host) => self.parsed(host, parse_host_pattern).map(Some),
         };
-        let path = match &raw.path {
-            Field::Absent => Some("/".to_owned()),
-            Field::Faulty => None,
-            Field::Given(path) => self.parsed(path, |text| check_route_path(text).map(|()| text.to_owned())),
-        };
+        let path = self.route_path(&raw.path);
+        let methods = self.route_methods(&raw.methods);
+        let match_headers = self.match_headers(&raw.match_headers, &surroundings.told);
         let listeners = self.route_listeners(&raw.listeners, surroundings);
         let trust = match &raw.trust {
             Field::Absent => Some(None),
@@ -106,6 +97,8 @@ impl Context<'_> {
         let route = Route {
             host: host?,
             path: path?,
+            methods: methods?,
+            match_headers: match_headers?,
             listeners: listeners?,
             trust: trust?,
             authenticate: authenticate?,

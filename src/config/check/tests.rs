@@ -1,5 +1,6 @@
 //! What `check` refuses, warns of and makes of a file, as tables.
 
+mod matching;
 mod publishing;
 
 use super::super::fault::{Fault, Faults, Severity};
@@ -1084,7 +1085,7 @@ fn what_is_left_out_gets_its_default() {
     assert_eq!(config.accounts.cache.ttl, Duration::from_secs(60));
     assert_eq!(config.digest, None);
     let route = &config.routes[0];
-    assert_eq!((route.path.as_str(), &route.host), ("/", &None));
+    assert_eq!((&route.path, &route.host), (&RoutePath::Prefix("/".to_owned()), &None));
     assert_eq!((&route.authenticate, &route.anonymous), (&vec![Method::Certificate], &Anonymous::Deny));
     assert_eq!(route.body_limit, None);
     let headers = &config.upstreams["app"].headers;

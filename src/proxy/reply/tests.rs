@@ -27,6 +27,7 @@ fn every_reason_has_the_status_of_the_design() {
             "locked_out" | "rate_limited" => 429,
             "bad_request" => 400,
             "no_route" => 404,
+            "method_not_allowed" => 405,
             "too_large" => 413,
             "misdirected" => 421,
             "accounts_unavailable" | "upstream_busy" | "overloaded" => 503,

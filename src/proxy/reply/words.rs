@@ -213,7 +213,14 @@ pub(super) fn of(reason: Reason, status: StatusCode) -> Words {
             title: "There is nothing here",
             happened: "No page of this site has this address.",
             advice: "Check the address.",
-            administrator: "No route covers this listener, host and path.",
+            administrator: "No route covers this listener, host and path, or those that do ask for other header fields (`match_headers`).",
+            choose_again: false,
+        },
+        Reason::MethodNotAllowed => Words {
+            title: "This cannot be done here",
+            happened: "This address is not for what your browser or program wanted to do with it.",
+            advice: "Go back and try another way.",
+            administrator: "The routes of this host and path have `methods`, and the request's is none of them.",
             choose_again: false,
         },
         Reason::TooLarge => Words {
