@@ -57,6 +57,8 @@ fn produced(page: &str) -> BTreeMap<String, String> {
 /// A gate with everything that is worth a number.
 fn gate_with_everything(upstream: &Upstream, lists: &Origin) -> (Gate, SocketAddr) {
     let mut setup = Setup::before(upstream).account("bob", &["--email", "bob@example.org"]);
+    // Where there is a choice of servers or a limit, there is more to say.
+    setup = setup.upstream("limits", "{ requests: 100 }");
     // The issuer follows in the chain, so that a responder could be asked about the certificate.
     setup.pki.server = setup.pki.people.issue(Leaf::server(&["gate.example.org"]));
     let list = setup.pki.root.revocation_list(&[], far());

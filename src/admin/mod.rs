@@ -7,6 +7,7 @@ pub mod health;
 mod numbers;
 mod process;
 pub mod server;
+mod servers;
 pub mod status;
 
 pub use guard::Guard;

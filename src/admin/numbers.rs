@@ -2,7 +2,7 @@
 //! [`catalogue::ALL`] stands there once, in that order.
 
 use super::process::{Usage, seconds};
-use super::{Admin, Dated, Sources};
+use super::{Admin, Dated, Sources, servers};
 use crate::auth::trust::TrustSet;
 use crate::base::clock::Timestamp;
 use crate::base::hex;
@@ -67,6 +67,7 @@ impl Admin {
         connections(&mut page, &sources);
         requests(&mut page);
         upstreams(&mut page);
+        servers::page(&mut page, &sources);
         accounts(&mut page, &sources, now);
         revocation(&mut page, &sources, at);
         certificates(&mut page, &sources, at);

@@ -4,7 +4,7 @@
 use super::health::{Check, is_ready};
 use super::numbers::{each_route, lists};
 use super::process::{Usage, seconds};
-use super::{Admin, Dated};
+use super::{Admin, Dated, Sources, servers};
 use crate::base::clock::Timestamp;
 use crate::telemetry::metrics::histogram::Snapshot;
 use crate::telemetry::metrics::{
@@ -134,6 +134,47 @@ pub struct Upstream {
     pub failures: u64,
     /// Half took no longer than this, in seconds, about.
     pub median_seconds: f64,
+    /// Requests that wait for a server to be free, where servers have limits.
+    pub waiting: Option<u32>,
+    /// Requests that were sent to another server after one had failed them.
+    pub retries: u64,
+    /// Retries that the budget has left, where there is another server.
+    pub retries_left: Option<u64>,
+    /// Names whose addresses cannot be had.
+    pub unresolved: usize,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+/// A server of an upstream, or all those that only accounts name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// As the configuration names it; `*` stands for those that only accounts name.
+    pub name: String,
+    /// Its address, where the name has been resolved.
+    pub address: Option<String>,
+    /// `up`, `down`, `ejected`, of one server.
+    pub state: Option<String>,
+    /// Whether it is asked only when no other one can be.
+    pub backup: bool,
+    /// Its share in relation to the others'.
+    pub weight: u16,
+    /// Requests under way, where there is a choice of servers or a limit.
+    pub under_way: u32,
+    /// Answers since the start.
+    pub responses: u64,
+    /// Requests that it has failed.
+    pub failures: u64,
+    /// How often it was ejected.
+    pub ejections: u64,
+    /// Active checks that it did not pass.
+    pub checks_failed: u64,
+    /// Open connections to it.
+    pub connections_open: u64,
+    /// Those of them that no request uses.
+    pub connections_idle: u64,
+    /// Half of its answers took no longer than this, in seconds, about.
+    pub median_seconds: f64,
 }
 
 /// Accounts.
@@ -221,7 +262,7 @@ impl Admin {
             requests,
             routes,
             refusals,
-            upstreams: upstreams(),
+            upstreams: upstreams(&sources),
             accounts: Accounts {
                 store: sources.store.clone(),
                 up: !sources.accounts.is_silent(now),
@@ -302,15 +343,22 @@ fn requests() -> (Vec<Route>, Requests, Vec<Refusal>) {
     (routes, Requests { total, under_way, by_status, response_bytes: octets }, refusals)
 }
 
-fn upstreams() -> Vec<Upstream> {
+fn upstreams(sources: &Sources) -> Vec<Upstream> {
+    let gate = sources.gate.load();
     let mut upstreams = Vec::new();
     UPSTREAMS.for_each(|names, numbers| {
         let name = names.first().copied().unwrap_or_default();
+        let upstream = gate.upstreams.iter().map(|routed| &*routed.upstream).find(|upstream| upstream.name == name);
         upstreams.push(Upstream {
             name: name.to_owned(),
             responses: (0..STATUS_CLASSES.len()).map(|class| numbers.responses(class)).sum(),
             failures: UpstreamFailure::ALL.iter().map(|(cause, _)| numbers.failures(*cause)).sum(),
             median_seconds: quantile(&numbers.duration().snapshot(), 0.5),
+            waiting: upstream.and_then(|upstream| upstream.waiting()),
+            retries: numbers.retried.get(),
+            retries_left: upstream.and_then(|upstream| upstream.retries_left()),
+            unresolved: upstream.map_or(0, |upstream| upstream.unresolved()),
+            servers: upstream.map(servers::status).unwrap_or_default(),
         });
     });
     upstreams
@@ -329,7 +377,7 @@ fn certificate(dated: &Dated, at: Timestamp) -> Certificate {
 /// A quantile as Prometheus estimates it: as if what is in a bucket were spread evenly over it. What is longer than the
 /// last bound is taken for that bound.
 #[allow(clippy::cast_precision_loss, reason = "it is an estimate")]
-fn quantile(snapshot: &Snapshot, quantile: f64) -> f64 {
+pub(super) fn quantile(snapshot: &Snapshot, quantile: f64) -> f64 {
     let rank = quantile * snapshot.count as f64;
     let (mut lower, mut below) = (0.0, 0);
     for (upper, count) in &snapshot.buckets {

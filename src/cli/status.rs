@@ -2,7 +2,7 @@
 
 use super::gate::{self, Gate};
 use super::{Exit, Failure, OrFail, print, runtime};
-use crate::admin::status::{Certificate, List, Status};
+use crate::admin::status::{Certificate, List, Server, Status, Upstream};
 use http::Method;
 use std::fmt::Write;
 
@@ -101,6 +101,7 @@ fn tables(page: &mut String, status: &Status) {
         let (name, median) = (short(&upstream.name, 40), milliseconds(upstream.median_seconds));
         let _ = writeln!(page, "{name:<40} {:>10} {:>8} {median:>9}", upstream.responses, upstream.failures);
     }
+    servers(page, &status.upstreams);
     if !status.refusals.is_empty() {
         let _ = writeln!(page, "\n{:<40} {:>10}", "TURNED AWAY FOR", "REQUESTS");
     }
@@ -119,6 +120,46 @@ fn tables(page: &mut String, status: &Status) {
     for Certificate { role, name, subject, remaining_seconds, .. } in status.certificates.iter().take(MOST) {
         let (name, subject) = (short(name, 16), short(subject, 40));
         let _ = writeln!(page, "{role:<12} {name:<16} {subject:<40} {:>16}", remaining(*remaining_seconds));
+    }
+}
+
+/// The servers of all upstreams, those first that get no requests.
+fn servers(page: &mut String, upstreams: &[Upstream]) {
+    let mut rows: Vec<(&str, &Server)> =
+        upstreams.iter().flat_map(|upstream| upstream.servers.iter().map(|server| (&*upstream.name, server))).collect();
+    rows.sort_by_key(|(_, server)| server.state.as_deref() == Some("up"));
+    if !rows.is_empty() {
+        let _ = writeln!(
+            page,
+            "\n{:<32} {:<16} {:<8} {:>8} {:>10} {:>8} {:>7} {:>9} {:>9}",
+            "SERVER", "OF", "STATE", "UNDERWAY", "ANSWERS", "FAILED", "EJECTED", "CONN", "P50"
+        );
+    }
+    for (upstream, server) in rows.into_iter().take(MOST) {
+        let _ = writeln!(
+            page,
+            "{:<32} {:<16} {:<8} {:>8} {:>10} {:>8} {:>7} {:>9} {:>9}",
+            short(&server_name(server), 32),
+            short(upstream, 16),
+            server.state.as_deref().unwrap_or("-"),
+            server.under_way,
+            server.responses,
+            server.failures,
+            server.ejections,
+            format!("{}/{}", server.connections_open.saturating_sub(server.connections_idle), server.connections_open),
+            milliseconds(server.median_seconds)
+        );
+    }
+    for upstream in upstreams.iter().filter(|upstream| upstream.unresolved > 0) {
+        let _ = writeln!(page, "{}: the addresses of {} names cannot be had", upstream.name, upstream.unresolved);
+    }
+}
+
+/// What tells a server from the others of its upstream: its address, where its name has several.
+pub(super) fn server_name(server: &Server) -> String {
+    match &server.address {
+        Some(address) => format!("{} {address}", server.name),
+        None => server.name.clone(),
     }
 }
 

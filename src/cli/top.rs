@@ -2,9 +2,9 @@
 //! terminal knows (ECMA-48). `q` and Ctrl-C end it; with `--once`, or where there is no terminal, it prints and ends.
 
 use super::gate;
-use super::status::{ask, milliseconds, period, short};
+use super::status::{ask, milliseconds, period, server_name, short};
 use super::{Exit, Failure, print, runtime};
-use crate::admin::status::{Route, Status, Upstream};
+use crate::admin::status::{Route, Server, Status, Upstream};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Read, stdin, stdout};
@@ -205,4 +205,38 @@ fn upstreams(text: &mut String, before: &[Upstream], now: &[Upstream], rate: &im
             milliseconds(upstream.median_seconds)
         );
     }
+    servers(text, before, now, rate);
+}
+
+/// The servers of all upstreams: those that get no requests, and then the busiest.
+fn servers(text: &mut String, before: &[Upstream], now: &[Upstream], rate: &impl Fn(u64, u64) -> f64) {
+    let mut rows: Vec<(bool, f64, String)> = Vec::new();
+    for upstream in now {
+        let was = before.iter().find(|was| was.name == upstream.name);
+        for server in &upstream.servers {
+            let is_same = |was: &&Server| was.name == server.name && was.address == server.address;
+            let was = was.and_then(|was| was.servers.iter().find(is_same));
+            let answers = rate(was.map_or(0, |was| was.responses), server.responses);
+            let row = format!(
+                "{:<40} {answers:>9.1} {:>8.1} {:>9} {:<8} {:>8} {}",
+                short(&server_name(server), 40),
+                rate(was.map_or(0, |was| was.failures), server.failures),
+                milliseconds(server.median_seconds),
+                server.state.as_deref().unwrap_or("-"),
+                server.under_way,
+                short(&upstream.name, 16)
+            );
+            rows.push((server.state.as_deref() == Some("up"), answers, row));
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    rows.sort_by(|one, other| one.0.cmp(&other.0).then_with(|| other.1.total_cmp(&one.1)));
+    let _ = writeln!(
+        text,
+        "\n{:<40} {:>9} {:>8} {:>9} {:<8} {:>8} OF",
+        "SERVER", "REQ/S", "FAILED/S", "P50", "STATE", "UNDERWAY"
+    );
+    rows.iter().take(MOST).for_each(|(_, _, row)| text.push_str(&format!("{row}\n")));
 }

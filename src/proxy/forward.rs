@@ -6,8 +6,10 @@
 //! is on its way to the client, there is no second try.
 
 use super::body::{ClientBody, Upload, UploadFault};
+use super::measure::failure;
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
+use crate::telemetry::metrics::UpstreamFailure;
 use crate::upstream::digest::NotLetIn;
 use crate::upstream::pool::{Pooled, PooledBody, Pools, restore};
 use crate::upstream::{Busy, Chosen, ConnectError, Server, Tour, Upstream};
@@ -18,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a request is begun again because a kept connection turned out to be closed, before a new one is
 /// opened for it.
@@ -178,20 +180,21 @@ pub(super) async fn send(
             let mut connection = match pools.connection(&server, &upstream.timeouts, said, stale < MOST_STALE).await {
                 Ok(connection) => connection,
                 Err(source) => {
-                    upstream.failed(&server, &source);
+                    upstream.failed(&server, UpstreamFailure::Connect, &source);
                     last = Some(ForwardError::Connect { upstream: upstream.name.clone(), source });
                     continue 'servers;
                 }
             };
             let copy = if connection.reused() || upstream.has_choice() { copy(&request) } else { None };
             let upload = request.body().upload();
+            let sent = Instant::now();
             let answer = head(&mut connection, request, upload.as_deref(), upstream.timeouts.response).await;
             let mut error = match answer {
                 Some(Ok(response)) => {
-                    let status = response.status().as_u16();
-                    upstream.answered(&server, status);
+                    let status = response.status();
+                    upstream.answered(&server, status, sent.elapsed());
                     if let Some(same) = copy
-                        && upstream.is_retried(status)
+                        && upstream.is_retried(status.as_u16())
                         && tour.may_go_on()
                     {
                         discard(respond(response, connection, upstream, server, pools)?).await;
@@ -214,9 +217,10 @@ pub(super) async fn send(
                 request = unsent;
                 stale += 1;
                 if connection.reused() {
+                    server.numbers().stale.increment();
                     continue;
                 }
-                upstream.failed(&server, &source);
+                upstream.failed(&server, UpstreamFailure::Broken, &source);
                 last = Some(ForwardError::broken(upstream, &server, source));
                 continue 'servers;
             }
@@ -225,12 +229,15 @@ pub(super) async fn send(
             }
             // An answer that is not HTTP is an answer: the server would give it again.
             match copy {
-                Some(same) if connection.reused() && !source.is_parse() && !source.is_user() => request = same,
+                Some(same) if connection.reused() && !source.is_parse() && !source.is_user() => {
+                    server.numbers().stale.increment();
+                    request = same;
+                }
                 copy => break (ForwardError::broken(upstream, &server, source), copy),
             }
             stale += 1;
         };
-        upstream.failed(&server, &error);
+        upstream.failed(&server, failure(&error), &error);
         match copy {
             Some(same) if tour.may_go_on() => request = same,
             _ => return Err(error),

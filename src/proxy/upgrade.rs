@@ -4,9 +4,11 @@
 use super::authorized::Asked;
 use super::body::ClientBody;
 use super::forward::{ForwardError, Head, Way};
+use super::measure::failure;
 use super::tunnel::{Protocol, tunnel};
 use crate::auth::decision::Permit;
 use crate::base::reason::Reason;
+use crate::telemetry::metrics::UpstreamFailure;
 use crate::upstream::{Server, Ticket, Tour, Upstream, open_for_one};
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode, Version};
@@ -16,6 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Sends an upgrade request, with its `Upgrade` and `Connection`, to an upstream. If it switches, what comes and goes is passed on by a task of
 /// its own, until `ended` says why it must end; else its response is an ordinary one.
@@ -75,13 +78,13 @@ async fn ask(
         let stream = match open_for_one(&server, upstream.timeouts.connect, said.map(|said| &**said)).await {
             Ok(stream) => stream,
             Err(source) => {
-                upstream.failed(&server, &source);
+                upstream.failed(&server, UpstreamFailure::Connect, &source);
                 last = Some(ForwardError::Connect { upstream: name(), source });
                 continue;
             }
         };
         let failed = |error: ForwardError| {
-            upstream.failed(&server, &error);
+            upstream.failed(&server, failure(&error), &error);
             error
         };
         let broken = |source| failed(ForwardError::broken(upstream, &server, source));
@@ -89,12 +92,12 @@ async fn ask(
         tokio::spawn(driver.with_upgrades());
         *request.version_mut() = Version::HTTP_11;
         prepare(&server, &mut request);
-        let limit = upstream.timeouts.response;
+        let (limit, sent) = (upstream.timeouts.response, Instant::now());
         let response = tokio::time::timeout(limit, sender.send_request(request))
             .await
             .map_err(|_| failed(ForwardError::TimedOut { upstream: name(), server: server.name().clone(), limit }))?
             .map_err(broken)?;
-        upstream.answered(&server, response.status().as_u16());
+        upstream.answered(&server, response.status(), sent.elapsed());
         return Ok((response, server.ticket()));
     }
 }

@@ -73,6 +73,18 @@ impl Purses {
         self.own().is_some_and(|purse| purse.tokens.fetch_update(Relaxed, Relaxed, pay).is_ok())
     }
 
+    /// How many retries are left to the workers that have had a request, all together; to one, if there was none yet.
+    #[must_use]
+    pub(super) fn left(&self) -> u64 {
+        let in_use = |(number, purse): &(usize, &Purse)| purse.turn.load(Relaxed) != *number;
+        let tokens = self.purses.iter().enumerate().filter(in_use).map(|(_, purse)| purse.tokens.load(Relaxed));
+        let known: Vec<u64> = tokens.map(|tokens| u64::from(tokens / PRICE)).collect();
+        match (&*known, self.purses.first()) {
+            ([], Some(one)) => u64::from(one.tokens.load(Relaxed) / PRICE),
+            (known, _) => known.iter().sum(),
+        }
+    }
+
     fn own(&self) -> Option<&Purse> {
         self.purses.get(number() % PURSES)
     }
@@ -103,6 +115,16 @@ mod tests {
         let purses = Purses::new(50);
         (0..10_000).for_each(|_| _ = purses.request());
         assert_eq!((0..10_000).filter(|_| purses.retry()).count(), RESERVE as usize);
+    }
+
+    #[test]
+    fn what_is_left_is_that_of_the_workers_in_use() {
+        let purses = Purses::new(20);
+        assert_eq!(purses.left(), u64::from(RESERVE));
+        let _ = purses.request();
+        assert!(purses.retry() && purses.retry());
+        assert_eq!(purses.left(), u64::from(RESERVE) - 2);
+        assert_eq!(Purses::new(0).left(), 0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) struct View {
 /// Requests that wait for a server to be free.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: AtomicU32,
+    pub(super) waiting: AtomicU32,
     free: Notify,
 }
 
@@ -146,6 +146,7 @@ impl<'u> Tour<'u> {
         };
         self.left = left;
         if let Some(before) = self.last.replace(Arc::clone(&ticket.server)) {
+            self.upstream.numbers.retried.increment();
             self.before.push(before);
         }
         Ok(Some(Chosen::Counted(ticket)))
@@ -155,7 +156,14 @@ impl<'u> Tour<'u> {
     /// [`Self::next`] may find too busy, and the budget has a retry left, which is taken from it.
     #[must_use]
     pub fn may_go_on(&self) -> bool {
-        self.has_another() && self.upstream.purses.retry()
+        if !self.has_another() {
+            return false;
+        }
+        let paid = self.upstream.purses.retry();
+        if !paid {
+            self.upstream.numbers.over_budget.increment();
+        }
+        paid
     }
 
     fn has_another(&self) -> bool {
@@ -189,7 +197,6 @@ impl<'u> Tour<'u> {
                 }
             };
             if taken {
-                tally.requests.fetch_add(1, Relaxed);
                 return Found::Ticket(Ticket { server: Arc::clone(server), queue: self.upstream.queue.clone() });
             }
         }

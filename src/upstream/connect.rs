@@ -1,8 +1,9 @@
 //! A new connection to a server: to its Unix socket, or to an address of its name, and then TLS if it is spoken to so.
 
+use super::stream::Wire;
 use super::{Server, Stream};
 use crate::config::ServerName;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -67,13 +68,13 @@ async fn open_for(
     said: Option<&[u8]>,
     version_one: bool,
 ) -> Result<Stream, ConnectError> {
-    let name = || server.name().clone();
+    let (name, began) = (|| server.name().clone(), Instant::now());
     let connecting = async {
         let failed = |source| ConnectError::Failed { server: name(), source };
         if let Some(path) = server.name().socket() {
             let mut stream = UnixStream::connect(path).await.map_err(failed)?;
             stream.write_all(said.unwrap_or_default()).await.map_err(failed)?;
-            return Ok(Stream::Unix(stream));
+            return Ok(Wire::Unix(stream));
         }
         let stream = match server.address() {
             Some(address) => TcpStream::connect(address).await,
@@ -85,16 +86,16 @@ async fn open_for(
             stream.write_all(said).await.map_err(failed)?;
         }
         Ok(match server.tls() {
-            None => Stream::Plain(stream),
+            None => Wire::Plain(stream),
             Some(tls) => {
                 let two = server.speaks_two() && !version_one;
                 let stream = tls.connect(server.name(), stream, two).await;
-                Stream::Tls(Box::new(stream.map_err(|why| ConnectError::Tls { server: name(), why })?))
+                Wire::Tls(Box::new(stream.map_err(|why| ConnectError::Tls { server: name(), why })?))
             }
         })
     };
     match tokio::time::timeout(limit, connecting).await {
-        Ok(outcome) => outcome,
+        Ok(wire) => wire.map(|wire| Stream::new(wire, server.numbers().connected(began.elapsed()))),
         Err(_) => Err(ConnectError::TimedOut { server: name(), limit }),
     }
 }

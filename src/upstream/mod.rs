@@ -30,17 +30,20 @@ pub use stream::Stream;
 use crate::config::{
     self, Balance, Balancing, HashKey, HttpVersion, ServerName, UpstreamServer, UpstreamTimeouts, names_status,
 };
+use crate::telemetry::metrics::servers::{HOMES, SERVERS, ServerId};
+use crate::telemetry::metrics::{Series, ServerNumbers, UPSTREAMS, UpstreamFailure, UpstreamNumbers};
 use arc_swap::ArcSwap;
 use balance::{Candidate, Plan};
 use budget::Purses;
 use choice::{Queue, View};
 use digest::Credentials;
 use health::most_ejected;
+use http::StatusCode;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tls::ClientTls;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -68,6 +71,9 @@ pub struct Upstream {
     /// Says that something has changed.
     changed: Arc<Notify>,
     keepers: OnceLock<Vec<AbortHandle>>,
+    numbers: Series<UpstreamNumbers>,
+    /// What is counted of servers that only accounts name, once there is one.
+    homes: OnceLock<Arc<ServerNumbers>>,
 }
 
 /// An entry of `servers`, and what it stands for.
@@ -90,7 +96,9 @@ impl Upstream {
         tls: Option<&Arc<ClientTls>>,
         authorization: Option<Credentials>,
     ) -> Self {
-        let server = |server: &UpstreamServer| Arc::new(Server::new(server, None, tls.cloned(), settings.http));
+        let server = |server: &UpstreamServer| {
+            Arc::new(Server::new(server, None, tls.cloned(), settings.http, numbers(name, server, None)))
+        };
         let members: Vec<Member> = settings
             .servers
             .iter()
@@ -122,6 +130,8 @@ impl Upstream {
             members: Mutex::new(members),
             changed: Arc::default(),
             keepers: OnceLock::new(),
+            numbers: UPSTREAMS.of(&[name]),
+            homes: OnceLock::new(),
         };
         upstream.refresh(Instant::now());
         upstream
@@ -132,7 +142,9 @@ impl Upstream {
     #[must_use]
     pub fn at(&self, server: ServerName) -> Self {
         let settings = UpstreamServer { name: server, weight: 1, backup: false };
-        let server = Arc::new(Server::new(&settings, None, self.tls.clone(), self.http));
+        let homes = || ServerId { upstream: self.name.clone(), server: HOMES.to_owned(), address: None };
+        let numbers = Arc::clone(self.homes.get_or_init(|| SERVERS.of(homes())));
+        let server = Arc::new(Server::new(&settings, None, self.tls.clone(), self.http, numbers));
         let balancing = Balancing { health: None, ..self.balancing.clone() };
         let upstream = Self {
             name: self.name.clone(),
@@ -149,6 +161,8 @@ impl Upstream {
             members: Mutex::new(vec![Member { settings, servers: vec![server], resolved: false, fault: None }]),
             changed: Arc::default(),
             keepers: OnceLock::new(),
+            numbers: self.numbers.clone(),
+            homes: OnceLock::new(),
         };
         upstream.refresh(Instant::now());
         upstream
@@ -205,6 +219,30 @@ impl Upstream {
         self.members().iter().flat_map(|member| &member.servers).map(|server| server.standing()).collect()
     }
 
+    /// What is counted of servers that only accounts name, if one of them was asked.
+    #[must_use]
+    pub fn homes(&self) -> Option<&Arc<ServerNumbers>> {
+        self.homes.get()
+    }
+
+    /// How many of the servers' names cannot be resolved at the moment.
+    #[must_use]
+    pub fn unresolved(&self) -> usize {
+        self.members().iter().filter(|member| member.fault.is_some()).count()
+    }
+
+    /// How many requests wait for a server to be free; `None` where none ever does.
+    #[must_use]
+    pub fn waiting(&self) -> Option<u32> {
+        self.queue.as_ref().map(|queue| queue.waiting.load(Relaxed))
+    }
+
+    /// How many retries the budget has left; `None` where there is nobody to ask again.
+    #[must_use]
+    pub fn retries_left(&self) -> Option<u64> {
+        self.has_choice().then(|| self.purses.left())
+    }
+
     /// Why no request can be served, as far as that is known of each server.
     #[must_use]
     pub fn why_nobody(&self) -> String {
@@ -223,14 +261,16 @@ impl Upstream {
         names_status(&self.balancing.retries.statuses, status)
     }
 
-    /// A server has answered with this status.
-    pub fn answered(&self, server: &Arc<Server>, status: u16) {
+    /// A server has answered with this status, after this time.
+    pub fn answered(&self, server: &Arc<Server>, status: StatusCode, took: Duration) {
+        server.numbers().answered(status, took);
         if self.only.is_some() {
             return;
         }
+        let status = status.as_u16();
         match &self.balancing.ejection {
             Some(ejection) if names_status(&ejection.statuses, status) => {
-                self.failed(server, &format_args!("it answers with status {status}"));
+                self.held_against(server, &format_args!("it answers with status {status}"));
             }
             // Mostly there is nothing to take back, and nothing is written that other cores read.
             _ if server.tally.in_a_row.load(Relaxed) == 0 => {}
@@ -239,8 +279,13 @@ impl Upstream {
     }
 
     /// A server has failed a request.
-    pub fn failed(&self, server: &Arc<Server>, why: &dyn fmt::Display) {
-        server.tally.failures.fetch_add(1, Relaxed);
+    pub fn failed(&self, server: &Arc<Server>, cause: UpstreamFailure, why: &dyn fmt::Display) {
+        server.numbers().failed(cause);
+        self.held_against(server, why);
+    }
+
+    /// Something speaks against a server, which is ejected if that comes often enough.
+    fn held_against(&self, server: &Arc<Server>, why: &dyn fmt::Display) {
         let in_a_row = server.tally.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
         let Some(settings) = self.balancing.ejection.as_ref().filter(|_| self.only.is_none()) else { return };
         let now = Instant::now();
@@ -260,7 +305,7 @@ impl Upstream {
         let period = condition.eject(settings, now);
         drop(condition);
         server.tally.in_a_row.store(0, Relaxed);
-        server.tally.ejections.fetch_add(1, Relaxed);
+        server.numbers().ejections.increment();
         self.renew(&members, now);
         drop(members);
         self.changed.notify_one();
@@ -270,6 +315,8 @@ impl Upstream {
     /// An active check was passed, or not for this reason.
     pub(crate) fn checked(&self, server: &Arc<Server>, outcome: Result<(), String>) {
         let Some(settings) = &self.balancing.health else { return };
+        let counter = if outcome.is_ok() { &server.numbers().passed } else { &server.numbers().missed };
+        counter.increment();
         let now = Instant::now();
         let members = self.members();
         let changed = server.condition().checked(outcome.is_ok(), settings, now);
@@ -336,6 +383,11 @@ impl Drop for Upstream {
     fn drop(&mut self) {
         self.keepers.get().into_iter().flatten().for_each(AbortHandle::abort);
     }
+}
+
+/// The numbers of a server of this upstream.
+fn numbers(upstream: &str, settings: &UpstreamServer, address: Option<SocketAddr>) -> Arc<ServerNumbers> {
+    SERVERS.of(ServerId { upstream: upstream.to_owned(), server: settings.name.to_string(), address })
 }
 
 /// Whether a server can be no more than one: a name may have several addresses.

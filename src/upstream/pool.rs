@@ -17,6 +17,7 @@ use super::connect::{ConnectError, open};
 use super::server::{ByKey, Key};
 use super::{Server, Stream};
 use crate::config::UpstreamTimeouts;
+use crate::telemetry::metrics::ServerNumbers;
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -48,6 +49,8 @@ pub struct Pooled<B: Body + 'static> {
     /// How long it is kept unused.
     keep: Duration,
     reused: bool,
+    /// What is counted of the server.
+    numbers: Arc<ServerNumbers>,
 }
 
 enum Wire<B: Body + 'static> {
@@ -122,6 +125,7 @@ where
         let now = Instant::now();
         loop {
             let mut kept = self.with(|map| map.get_mut(key).and_then(Vec::pop))?;
+            kept.connection.numbers.idle.end();
             if now.saturating_duration_since(kept.since) < kept.connection.keep {
                 kept.connection.reused = true;
                 return Some(kept.connection);
@@ -135,11 +139,14 @@ where
             return;
         }
         let since = Instant::now();
+        connection.numbers.idle.begin();
         self.with(|map| {
             // The server's entry is there after its first connection: no name is cloned for each request.
             if let Some(kept) = map.get_mut(&connection.key) {
                 if kept.len() < MOST_IDLE {
                     kept.push(Idle { connection, since });
+                } else {
+                    connection.numbers.idle.end();
                 }
             } else {
                 map.insert(connection.key.clone(), vec![Idle { connection, since }]);
@@ -151,7 +158,13 @@ where
     pub fn sweep(&self) {
         self.with(|map| {
             map.retain(|_, kept| {
-                kept.retain_mut(|kept| kept.since.elapsed() < kept.connection.keep && kept.connection.usable());
+                kept.retain_mut(|kept| {
+                    let good = kept.since.elapsed() < kept.connection.keep && kept.connection.usable();
+                    if !good {
+                        kept.connection.numbers.idle.end();
+                    }
+                    good
+                });
                 !kept.is_empty()
             });
         });
@@ -187,7 +200,8 @@ where
             .await
             .map_err(|error| ConnectError::of_http(server, error))?;
         let wire = Wire::One { sender, driver: Some(Box::new(driver)), quiet: Quiet::new() };
-        Ok(Self { key: key.clone(), wire, keep: timeouts.idle, reused: false })
+        let numbers = Arc::clone(server.numbers());
+        Ok(Self { key: key.clone(), wire, keep: timeouts.idle, reused: false, numbers })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -267,7 +281,10 @@ where
         timeouts: &UpstreamTimeouts,
         kept: bool,
     ) -> Result<Pooled<B>, ConnectError> {
-        let of = |wire, reused| Pooled { key: key.clone(), wire, keep: timeouts.idle, reused };
+        let of = |wire, reused| {
+            let numbers = Arc::clone(server.numbers());
+            Pooled { key: key.clone(), wire, keep: timeouts.idle, reused, numbers }
+        };
         if kept && let Some(stream) = self.shared.take(key) {
             return Ok(of(Wire::Two(stream), true));
         }

@@ -4,7 +4,7 @@
 //! addresses that it had.
 
 use super::server::Server;
-use super::{Member, Upstream};
+use super::{Member, Upstream, numbers};
 use crate::config;
 use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -146,7 +146,8 @@ impl Upstream {
             if let Some(known) = member.servers.iter().find(|server| server.address() == address) {
                 return Arc::clone(known);
             }
-            let server = Server::new(&member.settings, address, self.tls.clone(), self.http);
+            let numbers = numbers(&self.name, &member.settings, address);
+            let server = Server::new(&member.settings, address, self.tls.clone(), self.http, numbers);
             if appears {
                 server.condition().appears(now);
             }

@@ -5,11 +5,12 @@ use super::balance;
 use super::health::{Condition, State};
 use super::tls::ClientTls;
 use crate::config::{HttpVersion, ServerName, UpstreamServer};
+use crate::telemetry::metrics::ServerNumbers;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::task::AbortHandle;
 
@@ -25,6 +26,7 @@ pub struct Server {
     /// What it is known by in hashing.
     pub(super) hash: u64,
     pub(super) tally: Tally,
+    numbers: Arc<ServerNumbers>,
     pub(super) condition: Mutex<Condition>,
     /// What checks it, as long as it is there.
     pub(super) checker: OnceLock<AbortHandle>,
@@ -96,7 +98,7 @@ impl Hasher for KeyHasher {
 /// What is kept by keys.
 pub(super) type ByKey<T> = HashMap<Key, T, BuildHasherDefault<KeyHasher>>;
 
-/// What is counted of a server, apart from what is only read.
+/// What requests are spread by, apart from what is only read.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Tally {
@@ -104,19 +106,15 @@ pub(super) struct Tally {
     pub(super) active: AtomicU32,
     /// Failures since the last success.
     pub(super) in_a_row: AtomicU32,
-    /// Failures since the start.
-    pub(super) failures: AtomicU64,
-    /// Requests that were sent to it since the start.
-    pub(super) requests: AtomicU64,
-    /// How often it was ejected since the start.
-    pub(super) ejections: AtomicU64,
 }
 
 /// What is known of a server at one time, for status pages and metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Standing {
-    /// The server as the configuration names it, with the address if that is another.
+    /// The server as the configuration names it.
     pub server: String,
+    /// Its address, where the name has been resolved.
+    pub address: Option<SocketAddr>,
     /// Whether it gets requests.
     pub state: State,
     /// Whether it is asked only when no other one can be.
@@ -125,22 +123,19 @@ pub struct Standing {
     pub weight: u16,
     /// Requests under way, where there is a choice of servers or a limit.
     pub active: u32,
-    /// Requests that were sent to it since the start, where they are counted.
-    pub requests: u64,
-    /// Failures since the start.
-    pub failures: u64,
-    /// How often it was ejected since the start.
-    pub ejections: u64,
+    /// What is counted of it.
+    pub numbers: Arc<ServerNumbers>,
 }
 
 impl Server {
-    /// A server that is spoken to in this way.
+    /// A server that is spoken to in this way, and counted so.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         settings: &UpstreamServer,
         address: Option<SocketAddr>,
         tls: Option<Arc<ClientTls>>,
         http: HttpVersion,
+        numbers: Arc<ServerNumbers>,
     ) -> Self {
         let key = Key::new(settings.name.clone(), address, tls.as_ref().map_or(0, |tls| tls.number()), http, None);
         let hash = match address {
@@ -154,6 +149,7 @@ impl Server {
             backup: settings.backup,
             hash,
             tally: Tally::default(),
+            numbers,
             condition: Mutex::default(),
             checker: OnceLock::new(),
         }
@@ -194,18 +190,23 @@ impl Server {
         self.key.http
     }
 
+    /// What is counted of it.
+    #[must_use]
+    pub fn numbers(&self) -> &Arc<ServerNumbers> {
+        &self.numbers
+    }
+
     /// What is known of it.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing {
-            server: self.to_string(),
+            server: self.key.name.to_string(),
+            address: self.key.address,
             state: self.condition().state(),
             backup: self.backup,
             weight: self.weight,
             active: self.tally.active.load(Relaxed),
-            requests: self.tally.requests.load(Relaxed),
-            failures: self.tally.failures.load(Relaxed),
-            ejections: self.tally.ejections.load(Relaxed),
+            numbers: Arc::clone(&self.numbers),
         }
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{Ejection, HealthCheck, Retries, ServerName, UpstreamLimits};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +29,9 @@ fn upstream_of(servers: Vec<UpstreamServer>, balancing: Balancing) -> Upstream {
         },
         assertion: None,
     };
-    Upstream::new("app", &settings, None, None)
+    // Numbers are the process's, and tests run at the same time.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    Upstream::new(&format!("app{}", NUMBER.fetch_add(1, Relaxed)), &settings, None, None)
 }
 
 fn upstream(ports: std::ops::RangeInclusive<u16>) -> Upstream {
@@ -52,7 +55,7 @@ async fn ports(upstream: &Upstream) -> Vec<u16> {
 fn fail(upstream: &Upstream, port: u16, times: u32) {
     let view = upstream.view.load();
     let server = view.servers.iter().find(|server| server.name().port == port).unwrap();
-    (0..times).for_each(|_| upstream.failed(server, &"a test"));
+    (0..times).for_each(|_| upstream.failed(server, UpstreamFailure::Broken, &"a test"));
 }
 
 fn states(upstream: &Upstream) -> Vec<&'static str> {
@@ -94,7 +97,7 @@ async fn one_server_without_options_is_not_counted() {
 async fn a_server_that_fails_requests_is_passed_over_and_never_are_too_many() {
     let upstream = upstream(1..=4);
     fail(&upstream, 2, 4);
-    upstream.answered(&upstream.view.load().servers[1], 200);
+    upstream.answered(&upstream.view.load().servers[1], StatusCode::from_u16(200).unwrap(), SECOND);
     fail(&upstream, 2, 4);
     assert_eq!(states(&upstream), ["up"; 4], "an answer in between begins the count anew");
     fail(&upstream, 2, 1);
@@ -113,9 +116,9 @@ async fn a_server_that_fails_requests_is_passed_over_and_never_are_too_many() {
 async fn statuses_count_as_failures_where_they_are_said_to() {
     let upstream = upstream(1..=2);
     let server = |index: usize| Arc::clone(&upstream.view.load().servers[index]);
-    (0..50).for_each(|_| upstream.answered(&server(0), 500));
+    (0..50).for_each(|_| upstream.answered(&server(0), StatusCode::from_u16(500).unwrap(), SECOND));
     assert_eq!(states(&upstream), ["up", "up"]);
-    (0..5).for_each(|_| upstream.answered(&server(1), 503));
+    (0..5).for_each(|_| upstream.answered(&server(1), StatusCode::from_u16(503).unwrap(), SECOND));
     assert_eq!(states(&upstream), ["up", "ejected"]);
 }
 
@@ -132,7 +135,35 @@ async fn an_ejected_server_comes_back_and_one_failure_ejects_it_again() {
     assert_eq!(states(&upstream), ["up", "up"]);
     fail(&upstream, 1, 1);
     assert_eq!(states(&upstream), ["ejected", "up"]);
-    assert_eq!(upstream.standings()[0].ejections, 2);
+    assert_eq!(upstream.standings()[0].numbers.ejections.get(), 2);
+}
+
+#[tokio::test]
+async fn what_becomes_of_retries_is_counted() {
+    let balancing = Balancing { retries: Retries { budget: 0, ..Retries::default() }, ..Balancing::default() };
+    let upstream = upstream_of((1..=3).map(entry).collect(), balancing);
+    let mut tour = upstream.tour(None);
+    assert!(next(&mut tour).await.is_some());
+    assert!(!tour.may_go_on() && next(&mut tour).await.is_some(), "where nothing was sent, no budget is asked");
+    assert_eq!((upstream.numbers.over_budget.get(), upstream.numbers.retried.get()), (1, 1));
+    assert_eq!(
+        (upstream.retries_left(), upstream_of(vec![entry(1)], Balancing::default()).retries_left()),
+        (Some(0), None)
+    );
+}
+
+#[tokio::test]
+async fn servers_that_only_accounts_name_share_their_numbers() {
+    let like = upstream(1..=1);
+    assert!(like.homes().is_none());
+    let homes: Vec<Upstream> = (2..=3).map(|port| like.at(entry(port).name)).collect();
+    for home in &homes {
+        let mut tour = home.tour(None);
+        let (_, chosen) = next(&mut tour).await.unwrap();
+        home.answered(&chosen, StatusCode::OK, SECOND);
+    }
+    assert_eq!(like.homes().unwrap().all_responses(), 2);
+    assert_eq!(like.standings()[0].numbers.all_responses(), 0);
 }
 
 #[tokio::test]

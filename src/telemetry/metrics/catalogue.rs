@@ -78,6 +78,21 @@ metrics! {
     UPSTREAM_RESPONSES Counter "wicketgate_upstream_responses_total" ["upstream" "status"] "Answers of an upstream, by class of status.";
     UPSTREAM_FAILURES Counter "wicketgate_upstream_failures_total" ["upstream" "cause"] "Requests that got no answer from an upstream.";
 
+    UPSTREAM_SERVERS Gauge "wicketgate_upstream_servers" ["upstream" "state"] "Servers of an upstream, by whether they get requests; unresolved are names whose addresses cannot be had.";
+    UPSTREAM_QUEUE Gauge "wicketgate_upstream_queue" ["upstream"] "Requests that wait for a server to be free, where limits.requests says how many a server may have.";
+    UPSTREAM_RETRIES Counter "wicketgate_upstream_retries_total" ["upstream" "result"] "Requests that a server has failed and another one was asked for (sent), or not because the budget was spent (over_budget).";
+    UPSTREAM_BUDGET Gauge "wicketgate_upstream_retry_budget" ["upstream"] "Retries that the budget allows at this moment, where there is another server.";
+    SERVER_UP Gauge "wicketgate_upstream_server_up" ["upstream" "server" "address"] "Whether a server gets requests: it passes its checks and is not ejected.";
+    SERVER_RESPONSES Counter "wicketgate_upstream_server_responses_total" ["upstream" "server" "address" "status"] "Answers of a server, by class of status.";
+    SERVER_FAILURES Counter "wicketgate_upstream_server_failures_total" ["upstream" "server" "address" "cause"] "Requests that a server has failed, whether another one answered them or not.";
+    SERVER_DURATION Histogram "wicketgate_upstream_server_duration_seconds" ["upstream" "server" "address"] "From sending a request over an open connection to a server to the head of its answer.";
+    SERVER_CONNECT Histogram "wicketgate_upstream_server_connect_duration_seconds" ["upstream" "server" "address"] "How long it takes to connect to a server, TLS included; its count is that of the connections made, those of checks too.";
+    SERVER_CONNECTIONS Gauge "wicketgate_upstream_server_connections" ["upstream" "server" "address" "state"] "Open connections to a server: idle are kept HTTP/1.1 connections that no request uses, busy are all others.";
+    SERVER_STALE Counter "wicketgate_upstream_server_stale_connections_total" ["upstream" "server" "address"] "Kept connections that turned out to be closed when a request was sent over them.";
+    SERVER_ACTIVE Gauge "wicketgate_upstream_server_requests_under_way" ["upstream" "server" "address"] "Requests under way at a server, where there is a choice of servers or a limit.";
+    SERVER_CHECKS Counter "wicketgate_upstream_server_checks_total" ["upstream" "server" "address" "result"] "Active checks of a server.";
+    SERVER_EJECTIONS Counter "wicketgate_upstream_server_ejections_total" ["upstream" "server" "address"] "How often a server was ejected because it failed requests.";
+
     CACHE_ANSWERS Counter "wicketgate_cache_answers_total" ["kind" "result"] "Questions to the cache of accounts: answered from it (hit), by the store (miss), from it in the store's place (stale), or not at all.";
     CACHE_ENTRIES Gauge "wicketgate_cache_entries" ["kind"] "Answers that the cache of accounts holds, about.";
     DATABASE_UP Gauge "wicketgate_database_up" [] "Whether the store of accounts gives answers.";

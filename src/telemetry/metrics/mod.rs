@@ -8,11 +8,13 @@ pub mod catalogue;
 pub mod family;
 pub mod histogram;
 pub mod page;
+pub mod servers;
 pub mod sharded;
 
 pub use family::{Family, Series};
 pub use histogram::Histogram;
 pub use page::Page;
+pub use servers::{SERVERS, ServerNumbers};
 pub use sharded::{Counter, Gauge, Held, Sharded};
 
 use crate::base::reason::Reason;
@@ -364,6 +366,15 @@ impl UpstreamFailure {
         (Self::Busy, "busy"),
         (Self::Loop, "loop"),
     ];
+
+    /// Those of which one server is the cause.
+    pub const OF_SERVERS: [Self; 3] = [Self::Connect, Self::Broken, Self::TimedOut];
+
+    /// Its name as a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(cause, _)| *cause == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// Numbers about an upstream.
@@ -371,11 +382,21 @@ pub struct UpstreamNumbers {
     duration: Histogram,
     responses: Sharded<{ STATUS_CLASSES.len() }>,
     failures: Sharded<{ UpstreamFailure::ALL.len() }>,
+    /// Requests that were sent to another server after one had failed them.
+    pub retried: Counter,
+    /// Requests that were not, because the budget was spent.
+    pub over_budget: Counter,
 }
 
 impl Default for UpstreamNumbers {
     fn default() -> Self {
-        Self { duration: Histogram::new(histogram::LONG), responses: Sharded::new(), failures: Sharded::new() }
+        Self {
+            duration: Histogram::new(histogram::LONG),
+            responses: Sharded::new(),
+            failures: Sharded::new(),
+            retried: Counter::new(),
+            over_budget: Counter::new(),
+        }
     }
 }
 
