@@ -106,6 +106,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             routes,
             audit: Arc::clone(&parts.audit),
             held: Arc::clone(&parts.held),
+            allowances: Arc::clone(&parts.allowances),
             access: parts.access.clone(),
             assertions: parts.assertions.clone(),
             services: services(config, parts, sessions)?,

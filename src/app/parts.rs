@@ -11,6 +11,7 @@ use crate::auth::{basic, digest};
 use crate::base::secret::Secret;
 use crate::ca::publish::Shelf;
 use crate::config::Config;
+use crate::proxy::allowance::Allowances;
 use crate::proxy::held::HeldBodies;
 use crate::revocation::live::Live;
 use crate::telemetry::access::AccessLog;
@@ -41,6 +42,8 @@ pub(super) struct Parts {
     pub(super) audit: Arc<Audit>,
     /// Goes on over reloads: what is held under the old configuration is held.
     pub(super) held: Arc<HeldBodies>,
+    /// Goes on over reloads: whoever has used up an allowance that stays as it is has used it up.
+    pub(super) allowances: Arc<Allowances>,
     /// Where each request gets a line, if anywhere.
     pub(super) access: Option<Arc<AccessLog>>,
     /// Whether the process is about to end.
@@ -72,6 +75,7 @@ impl Parts {
             names: upstreams::names(config)?,
             audit: build::audit(&config.log)?,
             held: Arc::default(),
+            allowances: Allowances::new(),
             access: build::access(&config.log)?,
             draining,
             shelf: Arc::default(),

@@ -20,6 +20,7 @@ mod forwarded;
 mod handover;
 mod identity;
 mod ldap;
+mod limits;
 mod listeners;
 mod matching;
 mod plain;
@@ -43,14 +44,11 @@ use super::raw;
 use super::read::{At, Field, PlaceId, Places, short};
 use super::tree::key_path;
 use super::values::check_log_level;
-use super::{Config, Limits, Log, Timeouts};
+use super::{Config, Log, Timeouts};
 use crate::base::secret::{Secret, SecretSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// What bodies that are held may take at least: as much as the largest of them.
-const LEAST_HELD: u64 = 16 * 1024 * 1024;
 
 /// Checks a file and adds to the faults that it has already. `None` only if there is an error among them.
 pub(super) fn check(
@@ -153,34 +151,6 @@ impl Context<'_> {
         let idle = self.period(&raw.idle, 75);
         let drain = self.period_or_zero(&raw.drain, 30);
         Some(Timeouts { handshake: handshake?, request_head: request_head?, idle: idle?, drain: drain? })
-    }
-
-    fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
-        let absent = raw::Limits::default();
-        let raw = raw.unwrap_or(&absent);
-        let connections = self.count(&raw.connections, 20_000);
-        let connections_per_address = self.count(&raw.connections_per_address, 200);
-        let headers = self.count(&raw.headers, 100);
-        // Hyper reads heads into a buffer that cannot be smaller than 8 KiB.
-        let head = match raw.head.given() {
-            None => (!raw.head.is_there()).then_some(32 * 1024),
-            Some(At { value: raw::Size(size), .. }) if (8 * 1024..=1024 * 1024).contains(size) => {
-                usize::try_from(*size).ok()
-            }
-            Some(At { place, .. }) => self.error(*place, "the size of a request head is from 8KiB to 1MiB", None),
-        };
-        let held_bodies = match raw.held_bodies.given() {
-            None => (!raw.held_bodies.is_there()).then_some(64 * 1024 * 1024),
-            Some(At { value: raw::Size(size), .. }) if *size >= LEAST_HELD => Some(*size),
-            Some(At { place, .. }) => self.error(*place, "it is 16MiB at least: one body may be as large", None),
-        };
-        Some(Limits {
-            held_bodies: held_bodies?,
-            connections: connections?,
-            connections_per_address: connections_per_address?,
-            head: head?,
-            headers: headers?,
-        })
     }
 
     fn log(&mut self, raw: Option<&raw::Log>) -> Option<Log> {

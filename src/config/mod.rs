@@ -20,6 +20,7 @@ mod foreign;
 mod forwarded;
 mod handover;
 mod ldap;
+mod limits;
 mod load;
 mod matching;
 pub mod name_template;
@@ -61,6 +62,7 @@ pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use ldap::{Ldap, LdapAttribute, LdapFilter, LdapForm, LdapServer, LdapValue};
+pub use limits::{CountedBy, Limits, Rate, RequestLimits};
 pub use load::{Loaded, load, parse, schema};
 pub use matching::{HeaderCondition, HeaderWants, PathPattern, Pattern, RoutePath};
 pub use name_template::NameTemplate;
@@ -284,6 +286,8 @@ pub struct Route {
     pub target: Target,
     /// The largest request body in octets; `None` is no limit.
     pub body_limit: Option<u64>,
+    /// How many requests one client may make here.
+    pub request_limits: Option<RequestLimits>,
 }
 
 impl Route {
@@ -489,21 +493,6 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long open requests may take to end at shutdown.
     pub drain: Duration,
-}
-
-/// How much a client may send and hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Open connections in all.
-    pub connections: usize,
-    /// Open connections of one address (IPv6: of one /64).
-    pub connections_per_address: usize,
-    /// The size of a request head in octets.
-    pub head: usize,
-    /// The number of header fields.
-    pub headers: usize,
-    /// How many octets of request bodies are held whole, all together.
-    pub held_bodies: u64,
 }
 
 /// Logs.

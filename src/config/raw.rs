@@ -61,7 +61,7 @@ pub(super) use foreign::{
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use ldap::Ldap;
-pub(super) use limits::{Limits, Timeouts};
+pub(super) use limits::{AddressRequests, Limits, Rate, RouteLimits, Timeouts};
 pub(super) use listener_tls::ListenerTls;
 pub(super) use matching::{HeaderMatch, RoutePath};
 pub(super) use peers::{Peer, PeerDigest};
@@ -448,14 +448,6 @@ pub(super) struct Respond {
     pub(super) status: Field<u16>,
     /// The body, plain text. Default: empty.
     pub(super) body: Field<String>,
-}
-
-/// Limits of a route.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RouteLimits {
-    /// The largest request body. Default: no limit.
-    pub(super) body: Field<Size>,
 }
 
 /// The header fields in which the application is told who the client is; `off` or `null` for none.

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Longer durations are refused, so that adding one to a point in time cannot overflow.
 const MAX_DURATION: Duration = Duration::from_secs(3650 * 24 * 3600);
 
+/// More requests than this in a second, a minute or an hour are not told apart from any number.
+const MOST_RATE: u32 = 1_000_000;
+
 /// The memory in octets that the cache of accounts has for one answer of ordinary size, of each kind of answers.
 const ORDINARY_ANSWER: u64 = 2 << 10;
 
@@ -64,6 +67,23 @@ pub(super) fn parse_capacity(text: &str) -> Result<u64, String> {
         );
     }
     Ok(answers)
+}
+
+/// `50/s`, `600/m`, `1000/h`: how many, from 1 to a million, in which time.
+pub(super) fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
+    let wrong = || format!("`{}` is not a rate: write `50/s`, `600/m` or `1000/h`", short(text));
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+    let per = match unit {
+        "/s" => 1,
+        "/m" => 60,
+        "/h" => 3600,
+        _ => return Err(wrong()),
+    };
+    match u32::try_from(number) {
+        Ok(0) => Err("at a rate of 0 nothing would pass: write a number from 1, or leave the key out".to_owned()),
+        Ok(requests @ ..=MOST_RATE) => Ok((requests, Duration::from_secs(per))),
+        _ => Err(format!("a rate is at most {MOST_RATE}: leave the key out for no limit")),
+    }
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {

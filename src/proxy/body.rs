@@ -1,6 +1,7 @@
 //! Bodies on their way through: the client's, counted and watched, and the gate's answers. They are
 //! streamed; nothing is held but the piece that is on its way, and what credentials cover until they are verified.
 
+use super::allowance::Taken;
 use super::client::Serving;
 use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
@@ -284,7 +285,7 @@ impl Body for ClientBody {
 pub struct ReplyBody {
     source: Source,
     /// Kept until the last octet is on its way.
-    serving: Option<(Serving, Notes)>,
+    serving: Option<(Serving, Notes, Taken)>,
     /// The same, for what was let through.
     running: Option<Running>,
 }
@@ -300,8 +301,8 @@ enum Source {
 
 impl ReplyBody {
     /// Counts the request as being served for as long as the body lives.
-    pub(super) fn serve(&mut self, serving: Serving, notes: Notes) {
-        self.serving = Some((serving, notes));
+    pub(super) fn serve(&mut self, serving: Serving, notes: Notes, taken: Taken) {
+        self.serving = Some((serving, notes, taken));
     }
 
     /// Has something to lose for as long as the body lives.
@@ -333,7 +334,7 @@ impl Body for ReplyBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some((serving, _)) = &mut self.serving {
+        if let Some((serving, ..)) = &mut self.serving {
             serving.asked();
         }
         let frame = match &mut self.source {
@@ -341,7 +342,7 @@ impl Body for ReplyBody {
             Source::Pooled(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Source::Single(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
-        if let (Some((serving, notes)), Poll::Ready(Some(Ok(frame)))) = (&mut self.serving, &frame) {
+        if let (Some((serving, notes, _)), Poll::Ready(Some(Ok(frame)))) = (&mut self.serving, &frame) {
             serving.handed();
             notes.handed(frame.data_ref().map_or(0, Bytes::len));
         }

@@ -1,6 +1,7 @@
 //! Everything that one configuration gives to requests. It never changes: a reload makes another one, and
 //! requests that began under the old one keep it until they end.
 
+use super::allowance::{Allowance, Allowances};
 use super::authorized::MOST_HELD;
 use super::by_account::ByAccount;
 use super::headers::identity::{BasicLogin, IdentityWriter};
@@ -59,6 +60,10 @@ pub struct Gate {
     pub audit: Arc<Audit>,
     /// The memory of bodies that are held whole.
     pub held: Arc<HeldBodies>,
+    /// What clients have used of their allowances.
+    pub allowances: Arc<Allowances>,
+    /// What each address may do, whatever it asks for.
+    pub per_address: Option<Allowance>,
     /// Where each request gets a line, if anywhere.
     pub access: Option<Arc<AccessLog>>,
     services: Services,
@@ -90,6 +95,8 @@ pub struct GateParts {
     pub audit: Arc<Audit>,
     /// The memory of bodies that are held whole, under whatever configuration.
     pub held: Arc<HeldBodies>,
+    /// What clients have used of their allowances, under whatever configuration.
+    pub allowances: Arc<Allowances>,
     /// Where each request gets a line, if anywhere.
     pub access: Option<Arc<AccessLog>>,
     /// Who signs assertions; there if an upstream gets any.
@@ -151,6 +158,8 @@ pub struct Route {
     pub target: Target,
     /// The largest request body in octets.
     pub body_limit: Option<u64>,
+    /// How many requests each client may make.
+    pub allowance: Option<Allowance>,
     /// How a request must say whose it is.
     pub claim: Option<Arc<claim::Rule>>,
     /// What is not passed on of what clients send in `Authorization`.
@@ -241,6 +250,7 @@ impl Route {
             name,
             target: Target::Service(service),
             body_limit: None,
+            allowance: None,
             claim: None,
             own_credentials: OwnCredentials::default(),
             trust: None,
@@ -308,9 +318,12 @@ impl Gate {
                 let missing =
                     || GateError::Missing { route: route.path.to_string(), what: "part", name: index.to_string() };
                 let made = made.next().ok_or_else(missing)?;
-                entry(index, route, made, own_credentials(config, route), &upstreams, &services, &parts.listeners)
+                let mut entry =
+                    entry(index, route, made, own_credentials(config, route), &upstreams, &services, &parts.listeners)?;
+                entry.payload.allowance = allowance(&config.routes, index);
+                Ok(entry)
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, GateError>>()?;
         let told = config.upstreams.values().flat_map(|upstream| {
             upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
         });
@@ -338,6 +351,8 @@ impl Gate {
             limits: config.limits.clone(),
             audit: parts.audit,
             held: parts.held,
+            allowances: parts.allowances,
+            per_address: config.limits.requests_per_address.as_ref().map(|limits| Allowance::new("", limits)),
             access: parts.access,
             services,
             forwarded: config
@@ -440,6 +455,17 @@ fn own_credentials(config: &Config, route: &config::Route) -> OwnCredentials {
     }
 }
 
+/// What each client may do on the route of this index. It is the same one in another configuration if its host, path,
+/// listeners and limits are, and as many others like it stand before it.
+fn allowance(routes: &[config::Route], index: usize) -> Option<Allowance> {
+    let route = routes.get(index)?;
+    let place = |route: &config::Route| (route.host.clone(), route.path.clone(), route.listeners.clone());
+    let limits = route.request_limits.as_ref()?;
+    let alike = |other: &&config::Route| place(other) == place(route) && other.request_limits == route.request_limits;
+    let before = routes.iter().take(index).filter(alike).count();
+    Some(Allowance::new((place(route), before), limits))
+}
+
 fn entry(
     index: usize,
     route: &config::Route,
@@ -499,6 +525,7 @@ fn entry(
         name: name.clone(),
         target,
         body_limit: route.body_limit,
+        allowance: None,
         claim: made.claim,
         own_credentials,
         trust: route.trust.clone(),

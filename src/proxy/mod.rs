@@ -1,6 +1,7 @@
 //! One request, from its head to its answer, top to bottom: read the target, route it, gather evidence,
 //! decide, forward or reply. Each step consumes what the one before made and never calls back.
 
+pub mod allowance;
 mod authorized;
 pub mod body;
 pub mod by_account;
@@ -36,14 +37,16 @@ use crate::account::Status;
 use crate::auth::Standing;
 use crate::auth::authorization::{Denied, Origin};
 use crate::auth::decision::{CertificateEvidence, ClaimEvidence, Evidence, Finding, Permit, Verdict, decide, denied};
+use crate::base::address::AddressPrefix;
 use crate::base::clock::Moment;
 use crate::base::reason::Reason;
-use crate::config::OnRejected;
+use crate::config::{CountedBy, OnRejected};
 use crate::identity::claim::Claim;
 use crate::revocation::live::{Live, Look};
 use crate::telemetry::audit::Outcome;
 use crate::telemetry::request_id::RequestId;
 use crate::upstream::pool::Pools;
+use allowance::{Allowance, Exceeded, Taken, Whose};
 use arc_swap::ArcSwap;
 use body::{ClientBody, Received, ReplyBody, UploadFault};
 use client::Serving;
@@ -118,6 +121,8 @@ struct Exchange<'a> {
     origin: Result<Option<SocketAddr>, Unreadable>,
     /// What is counted of it.
     notes: Notes,
+    /// What it holds of its client's allowances until it ends.
+    taken: Taken,
 }
 
 /// What the stages before admission have made of a request.
@@ -164,11 +169,11 @@ pub async fn handle(
     let (id, at) = (RequestId::random(), Moment::now());
     let told = gate.access.as_ref().map(|log| Known { log, client: &client, id, at, origin: origin.ok().flatten() });
     let notes = Notes::begin(&request, told);
-    let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes };
+    let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken: Taken::default() };
     let mut response = exchange.run(&worker, request).await?;
-    let mut notes = exchange.notes;
+    let Exchange { mut notes, taken, .. } = exchange;
     notes.answered(response.status());
-    response.body_mut().serve(serving, notes);
+    response.body_mut().serve(serving, notes, taken);
     Ok(response)
 }
 
@@ -191,6 +196,12 @@ impl Exchange<'_> {
             let about =
                 About { raw_target: Some(head.uri.path()), detail: Some(unreadable.to_string()), ..About::of(&page) };
             return Ok(self.refuse(&about, Reason::BadRequest));
+        }
+        if let Some(allowance) = &self.gate.per_address
+            && let Err(exceeded) = self.take(allowance, None).map(|slot| self.taken.hold_of_address(slot))
+        {
+            let about = About { raw_target: Some(head.uri.path()), ..About::of(&page) };
+            return Ok(self.too_many(&about, "limits.requests_per_address", exceeded));
         }
         let target = match RequestTarget::parse(&head.method, head.version, &head.uri, &head.headers) {
             Ok(target) => target,
@@ -220,6 +231,12 @@ impl Exchange<'_> {
         if let Err(denied) = policy.authorization.judge_address(address) {
             // Where nobody may pass, nobody is made out.
             return Ok(self.deny(&About { route: Some(route), ..about }, &denied));
+        }
+        if let Some(allowance) = route.allowance.as_ref().filter(|allowance| allowance.by == CountedBy::Address)
+            && let Err(exceeded) = self.take(allowance, None).map(|slot| self.taken.hold_of_route(slot))
+        {
+            // Before anything is asked of anybody.
+            return Ok(self.too_many(&About { route: Some(route), ..about }, "the route's limits", exceeded));
         }
         let claim = route.claim.as_ref().map(|rule| {
             let values = headers::claim::values(&head.headers, rule.header());
@@ -298,6 +315,18 @@ impl Exchange<'_> {
         self.origin().unwrap_or(self.client.connection.peer).ip()
     }
 
+    /// Takes one request of an allowance: of the account's if there is one, else of the address's unless that is not
+    /// counted.
+    fn take(&self, allowance: &Allowance, username: Option<&str>) -> Result<Option<allowance::Slot>, Exceeded> {
+        let address = self.address();
+        let whose = match username {
+            Some(username) => Whose::Account(username),
+            None if self.gate.limits.exempts(address) => return Ok(None),
+            None => Whose::Address(AddressPrefix::of(address)),
+        };
+        self.gate.allowances.take(allowance, whose, self.notes.began)
+    }
+
     /// Where bodies of the request may be held.
     fn room(&self) -> Room<'_> {
         self.gate.held.room(self.gate.limits.held_bodies, self.address())
@@ -326,6 +355,11 @@ impl Exchange<'_> {
         let Routed { target, route, service, standing, .. } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
         let username = permit.identity().map(|identity| identity.account.username.as_str());
+        if let Some(allowance) = route.allowance.as_ref().filter(|allowance| allowance.by == CountedBy::Account)
+            && let Err(exceeded) = self.take(allowance, username).map(|slot| self.taken.hold_of_route(slot))
+        {
+            return self.too_many(about, "the route's limits", exceeded);
+        }
         self.notes.permitted(permit.identity().map(|identity| identity.method), username);
         let origin = self.origin().map(|origin| origin.ip());
         if self.client.first_admission(standing, route.index, username, origin) {
@@ -406,7 +440,8 @@ impl Exchange<'_> {
         if matches!(reason, Reason::AccountsUnavailable | Reason::UpstreamBusy | Reason::Overloaded) {
             refusal = refusal.with_retry_after(RETRY_AFTER);
         }
-        if let Some(wait) = about.credentials.and_then(|credentials| credentials.retry_after) {
+        let held_back = about.credentials.and_then(|credentials| credentials.retry_after);
+        if let Some(wait) = about.retry_after.or(held_back) {
             refusal = refusal.with_retry_after(wait);
         }
         self.record(about, Outcome::Refuse, Some(reason), Some(refusal.status()), None);
@@ -421,6 +456,13 @@ impl Exchange<'_> {
             response.headers_mut().insert(ALLOW, allow);
         }
         response
+    }
+
+    /// Turns away one request more than its client may make.
+    fn too_many(&self, about: &About<'_>, limit: &str, exceeded: Exceeded) -> Response<ReplyBody> {
+        let detail = Some(format!("{limit}: {exceeded}"));
+        let about = About { detail, retry_after: Some(exceeded.retry_after()), ..about.clone() };
+        self.refuse(&about, Reason::RateLimited)
     }
 
     /// Turns away whom the route does not let pass.

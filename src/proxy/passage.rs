@@ -103,7 +103,13 @@ impl Passage<'_> {
                 identity: permit.identity().cloned(),
                 address: exchange.address(),
             };
-            let ended = no_longer_permitted(Arc::clone(&worker.gate), terms);
+            // What it holds of the client's allowances it holds as long as the tunnel.
+            let (ended, taken) = (no_longer_permitted(Arc::clone(&worker.gate), terms), exchange.taken.clone());
+            let ended = async move {
+                let reason = ended.await;
+                drop(taken);
+                reason
+            };
             let asked = Instant::now();
             let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended)).await;
             return Ok(passed_back(self.counted(asked, response)?));

@@ -10,6 +10,7 @@ use crate::telemetry::audit::{Event, Outcome, Record};
 use crate::telemetry::metrics::Verdict;
 use http::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far a request got, for its record.
 #[derive(Clone)]
@@ -23,12 +24,23 @@ pub(super) struct About<'a> {
     pub(super) credentials: Option<&'a CredentialFinding>,
     /// What there is to say beyond what the certificate and the credentials say.
     pub(super) detail: Option<String>,
+    /// When it is worth trying again, where that is known.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl<'a> About<'a> {
     /// A request of which no more is known.
     pub(super) fn of(page: &'a Page) -> Self {
-        Self { page, raw_target: None, target: None, route: None, standing: None, credentials: None, detail: None }
+        Self {
+            page,
+            raw_target: None,
+            target: None,
+            route: None,
+            standing: None,
+            credentials: None,
+            detail: None,
+            retry_after: None,
+        }
     }
 }
 

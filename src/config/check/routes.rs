@@ -94,6 +94,7 @@ impl Context<'_> {
         let target = self.required(&raw.upstream, *place, "upstream");
         let target = target.and_then(|target| self.target(target, surroundings));
         let body_limit = self.body_limit(raw.limits.value());
+        let request_limits = self.route_requests(raw.limits.value());
         let route = Route {
             host: host?,
             path: path?,
@@ -108,6 +109,7 @@ impl Context<'_> {
             claim: claim?,
             target: target?,
             body_limit: body_limit?,
+            request_limits: request_limits?,
         };
         self.fit_for_plain(*place, raw, route, &surroundings.plain)
     }

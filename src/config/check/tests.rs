@@ -7,6 +7,7 @@ use super::super::fault::{Fault, Faults, Severity};
 use super::super::*;
 use crate::base::secret::{Secret, SecretSource};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -770,6 +771,14 @@ fn a_faulty_route_is_refused() {
             (route("upstream: {respond: {status: 99}}"), "routes[1].upstream.respond.status", "from 200 to 599"),
             (route("upstream: {respond: {status: 99999}}"), "routes[1].upstream.respond.status", "whole number"),
             (route("upstream: {service: oscp}"), "routes[1].upstream.service", "there is no service `oscp`"),
+            (route("upstream: app, limits: {rate: 0/s}"), "routes[1].limits.rate", "rate of 0"),
+            (route("upstream: app, limits: {rate: 5/d}"), "routes[1].limits.rate", "write `50/s`"),
+            (route("upstream: app, limits: {rate: 5000000/s}"), "routes[1].limits.rate", "at most 1000000"),
+            (route("upstream: app, limits: {rate: 5/s, burst: 0}"), "routes[1].limits.burst", "limit of 0"),
+            (route("upstream: app, limits: {burst: 5}"), "routes[1].limits.burst", "without `rate`"),
+            (route("upstream: app, limits: {concurrency: 0}"), "routes[1].limits.concurrency", "limit of 0"),
+            (route("upstream: app, limits: {body: 1KiB, by: address}"), "routes[1].limits.by", "without `rate`"),
+            (route("upstream: app, limits: {rate: 5/s, by: name}"), "routes[1].limits.by", "not one of"),
             (route("upstream: app, host: a/b"), "routes[1].host", "not a host name"),
             (route("upstream: app, host: '*'"), "routes[1].host", "every host"),
             (route("upstream: app, listeners: [gaurded]"), "routes[1].listeners[0]", "no listener `gaurded`"),
@@ -884,7 +893,6 @@ fn a_faulty_route_is_refused() {
             ),
             (route("upstream: app, limits: {body: 0}"), "routes[1].limits.body", "limit of 0"),
             (route("upstream: app, limits: {body: 1KB}"), "routes[1].limits.body", "not a size"),
-            (route("upstream: app, limits: {rate: 50/s}"), "routes[1].limits.rate", "not a key"),
             ("routes: [{path: /a/, upstream: app}]".to_owned(), "routes[0].path", "write `/a`"),
             ("routes: [{path: /a/../b, upstream: app}]".to_owned(), "routes[0].path", "resolved"),
             ("routes: [{upstream: app}, {path: /, upstream: app}]".to_owned(), "routes[1]", "same host (every host)"),
@@ -950,6 +958,19 @@ fn a_faulty_upstream_or_limit_is_refused() {
             ("limits: {head: 4KiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
             ("limits: {head: 2MiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
             ("limits: {headers: 0}".to_owned(), "limits.headers", "limit of 0"),
+            ("limits: {requests_per_address: {}}".to_owned(), "limits.requests_per_address", "limits nothing"),
+            (
+                "limits: {requests_per_address: {burst: 5}}".to_owned(),
+                "limits.requests_per_address.burst",
+                "without `rate`",
+            ),
+            (
+                "limits: {requests_per_address: {rate: 5}}".to_owned(),
+                "limits.requests_per_address.rate",
+                "write `50/s`",
+            ),
+            ("limits: {requests_per_address: {by: address}}".to_owned(), "limits.requests_per_address.by", "not a key"),
+            ("limits: {exempt: [10.0.0.1/8]}".to_owned(), "limits.exempt[0]", "bits are set"),
             ("log: {level: infoo}".to_owned(), "log.level", "did you mean `info`?"),
             ("log: {format: xml}".to_owned(), "log.format", "not one of"),
             ("log: {audit: ''}".to_owned(), "log.audit", "path of a file"),
@@ -1087,13 +1108,15 @@ fn what_is_left_out_gets_its_default() {
     let route = &config.routes[0];
     assert_eq!((&route.path, &route.host), (&RoutePath::Prefix("/".to_owned()), &None));
     assert_eq!((&route.authenticate, &route.anonymous), (&vec![Method::Certificate], &Anonymous::Deny));
-    assert_eq!(route.body_limit, None);
+    assert_eq!((route.body_limit, route.request_limits), (None, None));
     let headers = &config.upstreams["app"].headers;
     assert_eq!(headers.user.as_deref(), Some("Remote-User"));
     assert_eq!(headers.groups.as_deref(), Some("Remote-Groups"));
     assert!(!headers.client_cert && !headers.xfcc);
     assert_eq!(config.timeouts.idle, Duration::from_secs(75));
     assert_eq!((config.limits.connections, config.limits.head), (20_000, 32 * 1024));
+    assert_eq!(config.limits.requests_per_address, None);
+    assert!(config.limits.exempts("127.1.2.3".parse().unwrap()) && !config.limits.exempts("10.0.0.1".parse().unwrap()));
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "info"));
 }
 
@@ -1201,17 +1224,24 @@ accounts:
   cache: {ttl: 0s, negative_ttl: 1s, capacity: 7}
 digest: {realm: example.org, algorithms: [MD5], nonce: {secret: {env: NONCE}, lifetime: 1m}}
 routes:
-  - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB}}
+  - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB, rate: 600/m, concurrency: 8}}
   - {host: '*.example.org', anonymous: {redirect: /login}, upstream: {redirect: 'https://example.org/'}}
-  - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}}
+  - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}, limits: {rate: 2/h, burst: 20, by: address}}
   - {path: /staff, allow: {groups: [staff, admins], issuers: [staff.pem]}, deny: {methods: [certificate], addresses: [192.0.2.7]}, claim: {header: From, match: 'sip:{email}'}, upstream: app}
 upstreams:
   app:
     servers: [http://10.0.0.5:8080, http://10.0.0.6]
     timeouts: {connect: 500ms}
     headers: {user: X-User, email: null, name: off, client_cert: rfc9440, xfcc: on}
+limits: {requests_per_address: {concurrency: 30}, exempt: []}
 log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     );
+    let limits = |rate, concurrency, by| RequestLimits { rate, concurrency: NonZeroU32::new(concurrency), by };
+    let rate = |requests, seconds, burst| Some(Rate { requests, per: Duration::from_secs(seconds), burst });
+    assert_eq!(config.routes[0].request_limits, Some(limits(rate(600, 60, 600), 8, CountedBy::Account)));
+    assert_eq!(config.routes[2].request_limits, Some(limits(rate(2, 3600, 20), 0, CountedBy::Address)));
+    assert_eq!(config.limits.requests_per_address, Some(limits(None, 30, CountedBy::Address)));
+    assert_eq!(config.limits.exempt, []);
     assert_eq!(config.identity[0].lookup, LookupKind::Alias);
     assert_eq!(config.identity[0].issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);
     assert_eq!(config.identity[0].if_unknown, IfUnknown::Next);

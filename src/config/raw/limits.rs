@@ -1,9 +1,12 @@
-//! The keys of `timeouts` and `limits`.
+//! The keys of `timeouts` and `limits`, and those of the limits of a route.
 
 use super::{Duration, Size};
+use crate::config::limits::CountedBy;
 use crate::config::read::Field;
-use schemars::JsonSchema;
+use crate::config::values::parse_rate;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// How long each phase of a connection may take.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,4 +36,68 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) headers: Field<u64>,
     /// Memory for request bodies that are held whole, all together; one address has an eighth. Default: `64MiB`.
     pub(in crate::config) held_bodies: Field<Size>,
+    /// How many requests one address (IPv6: one /64) may make, whatever it asks for. Default: no limit.
+    pub(in crate::config) requests_per_address: Field<AddressRequests>,
+    /// Ranges of addresses whose requests are not counted by address. Default: `[127.0.0.0/8, "::1"]`.
+    pub(in crate::config) exempt: Field<Vec<Field<String>>>,
+}
+
+/// How many requests one address may make; at least one of `rate` and `concurrency`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct AddressRequests {
+    /// How many in which time. Default: any number.
+    pub(in crate::config) rate: Field<Rate>,
+    /// How many of them may come at once. Default: the number of the rate.
+    pub(in crate::config) burst: Field<u64>,
+    /// How many may be under way at once. Default: any number.
+    pub(in crate::config) concurrency: Field<u64>,
+}
+
+/// Limits of a route.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct RouteLimits {
+    /// The largest request body. Default: no limit.
+    pub(in crate::config) body: Field<Size>,
+    /// How many requests one client may make in which time. Default: any number.
+    pub(in crate::config) rate: Field<Rate>,
+    /// How many of them may come at once. Default: the number of the rate.
+    pub(in crate::config) burst: Field<u64>,
+    /// How many requests of one client may be under way at once. Default: any number.
+    pub(in crate::config) concurrency: Field<u64>,
+    /// What one client is. Default: `account`.
+    pub(in crate::config) by: Field<CountedBy>,
+}
+
+/// A number of requests in a time: `50/s`, `600/m`, `1000/h`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(in crate::config) struct Rate {
+    /// How many.
+    pub(in crate::config) requests: u32,
+    /// In which time.
+    pub(in crate::config) per: std::time::Duration,
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_rate(&text).map(|(requests, per)| Self { requests, per })
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of requests in a second, a minute or an hour: `50/s`, `600/m`, `1000/h`.",
+            "type": "string",
+            "pattern": "^[0-9]+/(s|m|h)$",
+        })
+    }
 }
