@@ -459,7 +459,7 @@ fn own_credentials(config: &Config, route: &config::Route) -> OwnCredentials {
 /// listeners and limits are, and as many others like it stand before it.
 fn allowance(routes: &[config::Route], index: usize) -> Option<Allowance> {
     let route = routes.get(index)?;
-    let place = |route: &config::Route| (route.host.clone(), route.path.clone(), route.listeners.clone());
+    let place = |route: &config::Route| (route.host.clone(), route.path.to_string(), route.listeners.clone());
     let limits = route.request_limits.as_ref()?;
     let alike = |other: &&config::Route| place(other) == place(route) && other.request_limits == route.request_limits;
     let before = routes.iter().take(index).filter(alike).count();
