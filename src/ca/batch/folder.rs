@@ -5,7 +5,8 @@ use super::staged::{self, Item};
 use super::{BatchError, Kind};
 use crate::base::hex;
 use crate::ca::files::{self, Access};
-use rustix::fs::FlockOperation;
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -128,12 +129,10 @@ impl Folder {
 
     /// Lays the files of a part down, reports them, and forgets the part. It may have been begun before.
     pub(super) fn publish(&mut self, number: u64, items: &[&Item]) -> Result<(), BatchError> {
-        let mut lines = Vec::new();
-        for item in items.iter().filter(|item| !self.done.contains(&item.username)) {
-            let name = file_name(&item.username, self.kind);
-            lay(&self.path.join(&name), &item.file)?;
-            lines.extend(line(item, &name).into_bytes());
-        }
+        let new: Vec<&Item> = items.iter().copied().filter(|item| !self.done.contains(&item.username)).collect();
+        self.lay_all(&new)?;
+        let lines = new.iter().map(|item| line(item, &file_name(&item.username, self.kind)));
+        let lines = lines.collect::<String>().into_bytes();
         let report = self.path.join(REPORT);
         let unwritten = |source| BatchError::Folder { path: report.clone(), source };
         self.report.write_all(&lines).map_err(unwritten)?;
@@ -143,6 +142,19 @@ impl Folder {
         std::fs::remove_file(self.part(number)).map_err(unwritten)?;
         self.done.extend(items.iter().map(|item| item.username.clone()));
         Ok(())
+    }
+
+    /// Lays files down on all cores: what they cost is the system's work.
+    fn lay_all(&self, items: &[&Item]) -> Result<(), BatchError> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = items.len().div_ceil(cores).max(1);
+        let lay_some = |items: &[&Item]| {
+            items.iter().try_for_each(|item| lay(&self.path.join(file_name(&item.username, self.kind)), &item.file))
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = items.chunks(share).map(|items| scope.spawn(move || lay_some(items))).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(BatchError::Thread)))
+        })
     }
 
     /// Writes down who got nothing and why, in the place of what an earlier run wrote.
@@ -164,21 +176,24 @@ fn lay(path: &Path, content: &[u8]) -> Result<(), BatchError> {
     let failed = |source| BatchError::Folder { path: path.to_owned(), source };
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    match std::fs::read(path) {
-        Ok(found) if found == content => return Ok(()),
-        Ok(_) => return Err(BatchError::InTheWay(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    // What an earlier run left half written goes; nobody else writes in this folder, and a link is not followed.
+    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let new =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(no_link).open(&temporary);
+    new.and_then(|mut file| file.write_all(content)).map_err(failed)?;
+    match rustix::fs::renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(()),
+        Err(Errno::EXIST) => {}
+        // A file system that cannot do both in one step.
+        Err(Errno::INVAL) if matches!(path.try_exists(), Ok(false)) => {
+            return std::fs::rename(&temporary, path).map_err(failed);
+        }
+        Err(Errno::INVAL) => {}
+        Err(error) => return Err(failed(error.into())),
     }
-    // What an earlier run left half written; nobody else writes in this folder.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed)?;
-    file.write_all(content).map_err(failed)?;
-    std::fs::rename(&temporary, path).map_err(failed)
+    let found = std::fs::read(path).map_err(failed)?;
+    std::fs::remove_file(&temporary).map_err(failed)?;
+    if found == content { Ok(()) } else { Err(BatchError::InTheWay(path.to_owned())) }
 }
 
 /// The user names in the lines of a report; a line that was cut off goes.
