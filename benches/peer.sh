@@ -80,5 +80,5 @@ peer_haproxy_logging() {
   mkdir -p "$d"
   # Its lines go to the driver's log of its output.
   sed -e "s#^  nbthread 1#&\n  log stdout format raw local0 info#; s#^  mode http#&\n  log global\n  option httplog#; s#127.0.0.1:9102#127.0.0.1:$PORT#" "$RUN/haproxy/$1.cfg" > "$d/$1.cfg"
-  CMD=(haproxy -db -q -f "$d/$1.cfg")
+  CMD=(haproxy -db -f "$d/$1.cfg")
 }
