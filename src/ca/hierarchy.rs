@@ -16,7 +16,9 @@ use crate::ca::key::sealed::{self, SealError};
 use crate::ca::key::token::{self, Token};
 use crate::ca::key::{KeyAlgorithm, KeyError, SigningKey, SoftwareKey};
 use crate::ca::pem::{self, PemError};
-use crate::ca::profile::{Subject, Unacceptable, Validity};
+use crate::ca::profile::apply::intermediate;
+use crate::ca::profile::{BACKDATING, Subject, Unacceptable, Validity};
+use crate::config;
 use der::{Decode, Encode};
 use rustls_pki_types::CertificateDer;
 use std::io;
@@ -39,10 +41,10 @@ pub struct Plan {
     pub algorithm: KeyAlgorithm,
     /// The names that the intermediate may certify.
     pub permitted: Permitted,
-    /// How long the root is valid.
+    /// How long the root is valid; the intermediate's validity at least.
     pub root_lifetime: Duration,
-    /// How long the intermediate is valid, and the root at least.
-    pub intermediate_lifetime: Duration,
+    /// What the intermediate holds besides its name, and how long it is valid.
+    pub intermediate: config::Profile,
 }
 
 /// How an intermediate is renewed.
@@ -134,14 +136,18 @@ pub fn init_with(
     let root_key = SoftwareKey::generate_of(plan.algorithm)?;
     let root_sealed = sealed::seal(&root_key.to_pkcs8()?, passphrase)?;
     let (key, sealed) = new_key(token, 1, plan.algorithm, passphrase)?;
-    let root_validity = Validity::starting(now, plan.root_lifetime.max(plan.intermediate_lifetime));
+    let rules = &plan.intermediate;
+    let root_validity = Validity {
+        not_before: now.minus(rules.backdate.max(BACKDATING)),
+        not_after: now.plus(plan.root_lifetime.max(rules.validity)),
+    };
     let root = Authority::root(Box::new(root_key), &plan.subject("Root"), root_validity)?;
     let certificate = root.subordinate(
+        &intermediate(rules, Some(0)),
         key.public_key(),
         plan.subject("Authority 1").name()?,
-        Some(0),
         plan.permitted.extension()?,
-        Validity { not_after: now.plus(plan.intermediate_lifetime), ..root_validity },
+        Validity { not_before: now.minus(rules.backdate), not_after: now.plus(rules.validity) },
     )?;
     let made = [
         Piece::private(ROOT_KEY, root_sealed),
@@ -170,8 +176,9 @@ fn new_key(
     Ok((token.make(&label, algorithm)?, token::reference(&label)))
 }
 
-/// Puts a new intermediate, or a new certificate of the one that issues now, below the root. `lifetime` is cut to
-/// what is left of the root's. `permitted` are the names that it may certify; without it they stay what they are.
+/// Puts a new intermediate, or a new certificate of the one that issues now, below the root. It holds what `rules` say,
+/// and is valid for as long, but no longer than the root. `permitted` are the names that it may certify; without it they
+/// stay what they are.
 ///
 /// # Errors
 /// When the passphrase is short, the root's clock has gone back, or a file cannot be written; the folder is as it
@@ -181,7 +188,7 @@ pub fn renew(
     root: &Authority,
     renewal: &Renewal,
     permitted: Option<&Permitted>,
-    lifetime: Duration,
+    rules: &config::Profile,
     now: Timestamp,
 ) -> Result<Directory, HierarchyError> {
     let current = directory.current()?;
@@ -190,9 +197,10 @@ pub fn renew(
         Some(permitted) => permitted.extension()?,
         None => before.constraints.clone(),
     };
-    let mut validity = Validity::starting(now, lifetime);
-    validity.not_before = validity.not_before.max(root.validity().not_before);
-    validity.not_after = validity.not_after.min(root.validity().not_after);
+    let validity = Validity {
+        not_before: now.minus(rules.backdate).max(root.validity().not_before),
+        not_after: now.plus(rules.validity).min(root.validity().not_after),
+    };
     match renewal {
         Renewal::RollOver { algorithm, common_name, passphrase } => {
             let number = current.number.saturating_add(1);
@@ -203,7 +211,7 @@ pub fn renew(
             };
             // A root that issues itself may have any path length; what stands below it issues to people.
             let path_length = if before.is_root { Some(0) } else { before.path_length };
-            let certificate = root.subordinate(key.public_key(), name, path_length, constraints, validity)?;
+            let certificate = root.subordinate(&intermediate(rules, path_length), key.public_key(), name, constraints, validity)?;
             add(directory, number, &sealed, certificate)?;
         }
         Renewal::SameKey if before.is_root => return Err(HierarchyError::RootIssues),
@@ -212,7 +220,7 @@ pub fn renew(
                 return Err(HierarchyError::NotLonger { until: before.not_after });
             }
             let (key, name) = (&before.public_key, before.name.clone());
-            let certificate = root.subordinate(key, name, before.path_length, constraints, validity)?;
+            let certificate = root.subordinate(&intermediate(rules, before.path_length), key, name, constraints, validity)?;
             let path = directory.path().join(certificates_name(current.number));
             certificates(&path, std::iter::once(&certificate).chain(&current.certificates))?;
             if let Err(error) = bundle(directory.path()) {

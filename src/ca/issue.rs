@@ -185,23 +185,21 @@ impl Authority {
         Self::open(key, certificate, self.chain())
     }
 
-    /// A certificate that makes a key an authority below this one by this name. `path_length` is as in
-    /// [`Authority::intermediate`].
+    /// A certificate that makes a key an authority below this one by this name.
     ///
     /// # Errors
     /// As [`Authority::certify`].
     pub(super) fn subordinate(
         &self,
+        profile: &Profile,
         public_key: &[u8],
         name: Name,
-        path_length: Option<u8>,
         constraints: Option<NameConstraints>,
         validity: Validity,
     ) -> Result<CertificateDer<'static>, IssueError> {
-        let profile = Profile::authority(path_length);
-        self.may_certify(&profile, validity)?;
+        self.may_certify(profile, validity)?;
         let template = Template {
-            profile: &profile,
+            profile,
             subject: name,
             alternative_names: None,
             constraints,

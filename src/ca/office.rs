@@ -16,6 +16,7 @@ use crate::ca::password::Password;
 use crate::ca::pkcs12::{self, Contents, Encryption, Form, Pkcs12Error};
 use crate::ca::profile::AlternativeName;
 use crate::ca::profile::apply::{self, Bearer, Content, ProfileError};
+use crate::ca::publish::name_places;
 use crate::ca::register::{Entry, OnRecord, Question, Recorded, Register, RegisterError, Replace};
 use crate::ca::request::{Request, RequestError};
 use crate::ca::weak::{Compromised, PublicKey, WeakKey};
@@ -218,7 +219,11 @@ impl Office {
             OneValidPer::Profile => Replace::SameProfile,
             OneValidPer::Account => Replace::All,
         };
-        let profiles = rules.profiles.clone();
+        let mut profiles = rules.profiles.clone();
+        if let (Some(url), Ok(name)) = (&rules.publish.url, authority.name_der()) {
+            let issuer = CertificateKey::new(&name, authority.public_key(), &[1]).issuer;
+            name_places(profiles.values_mut(), url, &issuer);
+        }
         let chain = authority.chain();
         let above = chain.iter().filter_map(|above| facts::parse(above).ok());
         let own = facts::sha256(authority.public_key());

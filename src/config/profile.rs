@@ -48,18 +48,22 @@ pub struct Profile {
     pub hosts: Vec<String>,
     /// The certificate policies.
     pub policies: Vec<ObjectIdentifier>,
-    /// Where revocation lists are (cRLDistributionPoints).
-    pub crl: Vec<String>,
-    /// Where OCSP answers are (authorityInfoAccess).
-    pub ocsp: Vec<String>,
-    /// Where the issuer's certificate is (authorityInfoAccess).
-    pub issuer: Vec<String>,
+    /// Where revocation lists are (cRLDistributionPoints); `None` is where the authority publishes its own, if it says
+    /// where that is.
+    pub crl: Option<Vec<String>>,
+    /// Where OCSP answers are (authorityInfoAccess); likewise.
+    pub ocsp: Option<Vec<String>>,
+    /// Where the issuer's certificate is (authorityInfoAccess); likewise.
+    pub issuer: Option<Vec<String>>,
     /// Whether it makes an authority.
     pub is_authority: bool,
 }
 
+/// The name of the profile that the authority's own intermediates are made by.
+pub const INTERMEDIATE: &str = "intermediate";
+
 /// The names of the profiles that are there without a configuration.
-pub const BUILT_IN: [&str; 5] = ["client", "client-short", "server", "smime", "intermediate"];
+pub const BUILT_IN: [&str; 5] = ["client", "client-short", "server", "smime", INTERMEDIATE];
 
 const DAY: u64 = 24 * 3600;
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
@@ -100,16 +104,22 @@ impl Profile {
                 email: EmailName::Required,
                 ..client()
             },
-            "intermediate" => Self {
-                validity: Duration::from_secs(5 * 365 * DAY),
-                key_usage: vec![KeyUse::KeyCertSign, KeyUse::CrlSign],
-                extended_key_usage: Vec::new(),
-                email: EmailName::None,
-                is_authority: true,
-                ..client()
-            },
+            INTERMEDIATE => Self::intermediate(),
             _ => return None,
         })
+    }
+
+    /// An authority below another: what is built in as `intermediate`.
+    #[must_use]
+    pub fn intermediate() -> Self {
+        Self {
+            validity: Duration::from_secs(5 * 365 * DAY),
+            key_usage: vec![KeyUse::KeyCertSign, KeyUse::CrlSign],
+            extended_key_usage: Vec::new(),
+            email: EmailName::None,
+            is_authority: true,
+            ..Self::client(INTERMEDIATE)
+        }
     }
 
     /// Somebody who logs in. The common name is the user name: a gate that reads accounts from common names must not
@@ -128,9 +138,9 @@ impl Profile {
             names: Vec::new(),
             hosts: Vec::new(),
             policies: Vec::new(),
-            crl: Vec::new(),
-            ocsp: Vec::new(),
-            issuer: Vec::new(),
+            crl: None,
+            ocsp: None,
+            issuer: None,
             is_authority: false,
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// What the authority publishes of its certificates, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Publishing {
-    /// Below which URL everybody finds it: `http://pki.example.org`. Without it, nothing that is published says where
-    /// something else is.
+    /// Below which URL everybody finds it: `http://pki.example.org`. Certificates say so,
+    /// and lists where the deltas are.
     pub url: Option<String>,
     /// Revocation lists.
     pub crl: PublishedLists,

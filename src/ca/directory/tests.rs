@@ -28,7 +28,7 @@ fn authority() -> (tempfile::TempDir, Directory) {
         algorithm: KeyAlgorithm::EcdsaP256,
         permitted: Permitted::default(),
         root_lifetime: DAY * 3650,
-        intermediate_lifetime: DAY * 1825,
+        intermediate: crate::config::Profile::intermediate(),
     };
     let made = init(&folder.path().join("authority"), &plan, &passphrase().read("").unwrap(), NOW).unwrap();
     (folder, made)

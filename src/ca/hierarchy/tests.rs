@@ -20,8 +20,12 @@ fn plan() -> Plan {
         algorithm: KeyAlgorithm::EcdsaP256,
         permitted: Permitted::parse(&["example.org".into()], &[]).unwrap(),
         root_lifetime: DAY * 3650,
-        intermediate_lifetime: DAY * 1825,
+        intermediate: rules(DAY * 1825),
     }
+}
+
+fn rules(validity: Duration) -> config::Profile {
+    config::Profile { validity, ..config::Profile::intermediate() }
 }
 
 fn clock() -> Clock {
@@ -92,7 +96,7 @@ fn what_cannot_be_made_whole_is_not_made() {
 fn a_roll_over_keeps_what_was_there_and_its_constraints() {
     let folder = tempfile::tempdir().unwrap();
     let before = init(&folder.path().join("authority"), &plan(), &passphrase(), NOW).unwrap();
-    let after = renew(&before, &root(&before), &roll_over(), None, DAY * 900, NOW).unwrap();
+    let after = renew(&before, &root(&before), &roll_over(), None, &rules(DAY * 900), NOW).unwrap();
     let names: Vec<_> = after.intermediates().iter().map(|one| (one.number, name(one.certificate()))).collect();
     let expected = |number| (number, format!("CN=Example Authority {number},O=Example\\, Inc."));
     assert_eq!(names, [expected(2), expected(1)]);
@@ -111,7 +115,7 @@ fn a_roll_over_keeps_what_was_there_and_its_constraints() {
     assert_eq!(bundle.len(), 2);
     assert_eq!(bundle.first(), Some(after.current().unwrap().certificate()));
     let other = Permitted::parse(&[], &["example.net".into()]).unwrap();
-    let wider = renew(&after, &root(&after), &roll_over(), Some(&other), DAY, NOW).unwrap();
+    let wider = renew(&after, &root(&after), &roll_over(), Some(&other), &rules(DAY), NOW).unwrap();
     let constraints = Former::read(wider.current().unwrap().certificate()).unwrap().constraints;
     assert_eq!(constraints, other.extension().unwrap());
 }
@@ -120,9 +124,9 @@ fn a_roll_over_keeps_what_was_there_and_its_constraints() {
 fn a_renewal_with_the_same_key_has_the_same_name_and_lasts_longer() {
     let folder = tempfile::tempdir().unwrap();
     let before = init(&folder.path().join("authority"), &plan(), &passphrase(), NOW).unwrap();
-    let shorter = renew(&before, &root(&before), &Renewal::SameKey, None, DAY, NOW);
+    let shorter = renew(&before, &root(&before), &Renewal::SameKey, None, &rules(DAY), NOW);
     assert!(matches!(shorter, Err(HierarchyError::NotLonger { .. })));
-    let renewed = renew(&before, &root(&before), &Renewal::SameKey, None, DAY * 9000, NOW).unwrap();
+    let renewed = renew(&before, &root(&before), &Renewal::SameKey, None, &rules(DAY * 9000), NOW).unwrap();
     let [one] = renewed.intermediates() else { panic!("{:?}", renewed.intermediates()) };
     let [new, old] = &one.certificates[..] else { panic!() };
     let (new, old) = (Former::read(new).unwrap(), Former::read(old).unwrap());
@@ -160,7 +164,7 @@ fn a_renewal_that_cannot_be_finished_leaves_what_was_there() {
     std::fs::remove_file(before.path().join(BUNDLE)).unwrap();
     std::fs::create_dir(before.path().join(BUNDLE)).unwrap();
     for renewal in [roll_over(), Renewal::SameKey] {
-        let refused = renew(&before, &root(&before), &renewal, None, DAY * 9000, NOW);
+        let refused = renew(&before, &root(&before), &renewal, None, &rules(DAY * 9000), NOW);
         assert!(matches!(refused, Err(HierarchyError::Write(_))), "{refused:?}");
         let after = Directory::open(before.path()).unwrap();
         assert_eq!(after.intermediates(), before.intermediates());

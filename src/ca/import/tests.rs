@@ -45,7 +45,7 @@ fn a_root_that_issues_itself_is_taken_over_and_makes_room_for_an_intermediate() 
     assert_eq!((issuing.certificate(), issuing.chain()), (made.root(), Vec::new()));
     let above = made.root_authority(&given, &clock).unwrap().unwrap();
     let renewal = Renewal::RollOver { algorithm: Default::default(), common_name: None, passphrase: passphrase() };
-    let renewed = renew(&made, &above, &renewal, None, DAY * 300, NOW).unwrap();
+    let renewed = renew(&made, &above, &renewal, None, &crate::config::Profile::intermediate(), NOW).unwrap();
     let issuing = renewed.issuing(&given, &clock).unwrap();
     assert_eq!(issuing.name(), "CN=Old 2");
     assert_eq!(issuing.chain().len(), 1);

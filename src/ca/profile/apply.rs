@@ -134,6 +134,22 @@ pub fn attributes(rules: &config::Profile) -> Vec<&str> {
     asked
 }
 
+/// What an intermediate of the authority itself holds, by the rules for intermediates. Its name comes from whoever makes
+/// the authority, and its keys sign certificates and revocation lists in any case.
+#[must_use]
+pub fn intermediate(rules: &config::Profile, path_length: Option<u8>) -> Profile {
+    let base = Profile::authority(path_length);
+    Profile {
+        name: Cow::Owned(rules.name.clone()),
+        // What only some kinds of keys can serve is nothing that an authority's does.
+        key_usage: base.key_usage | key_usage(&rules.key_usage, KeyKind::Ed25519),
+        extended_key_usage: rules.extended_key_usage.clone(),
+        policies: rules.policies.clone(),
+        links: Links::of(rules),
+        ..base
+    }
+}
+
 fn validate(rules: &config::Profile, bearer: Bearer<'_>, key: &PublicKey) -> Result<(), ProfileError> {
     if let Some(account) = bearer.account.filter(|account| account.status != Status::Active) {
         return Err(ProfileError::Inactive { username: account.username.clone(), status: account.status });
@@ -204,7 +220,7 @@ fn make(
         key_usage: key_usage(&rules.key_usage, key.kind()),
         extended_key_usage: rules.extended_key_usage.clone(),
         policies: rules.policies.clone(),
-        links: Links { crl: rules.crl.clone(), ocsp: rules.ocsp.clone(), issuer: rules.issuer.clone() },
+        links: Links::of(rules),
     };
     let validity = Validity {
         not_before: now.minus(rules.backdate).max(issuer.not_before),

@@ -1,7 +1,8 @@
 //! The extensions that tell others what they need to judge a certificate: policies (RFC 5280, section 4.2.1.4), where
 //! revocation lists are (4.2.1.13), and where OCSP answers and the issuer's certificate are (4.2.2.1).
 
-use super::Profile;
+use super::{Links, Profile};
+use crate::config;
 use der::asn1::Ia5String;
 use x509_cert::der::oid::db::rfc5280::{ID_AD_CA_ISSUERS, ID_AD_OCSP};
 use x509_cert::ext::pkix::certpolicy::PolicyInformation;
@@ -10,6 +11,14 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, CertificatePolicies, CrlDistributionPoints};
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
+
+impl Links {
+    /// Those that a profile names.
+    pub(super) fn of(rules: &config::Profile) -> Self {
+        let urls = |named: &Option<Vec<String>>| named.clone().unwrap_or_default();
+        Self { crl: urls(&rules.crl), ocsp: urls(&rules.ocsp), issuer: urls(&rules.issuer) }
+    }
+}
 
 impl Profile {
     /// The extensions besides those that every certificate has.

@@ -16,6 +16,7 @@ pub use publisher::{PublishError, Publisher};
 pub use shelf::Shelf;
 
 use crate::base::hex;
+use crate::config;
 
 /// The name of an authority in URLs: sixteen hexadecimal digits of what the database knows it by, so that two
 /// authorities of one name (one before and one after its key was rolled) have different ones.
@@ -40,6 +41,20 @@ pub fn delta_url(base: &str, issuer: &[u8; 32]) -> String {
 #[must_use]
 pub fn certificate_url(base: &str, issuer: &[u8; 32]) -> String {
     format!("{}/certificates/{}.der", base.trim_end_matches('/'), slug(issuer))
+}
+
+/// Has the profiles that name no places of their own name those below this URL, where what the issuer says of its
+/// certificates is published.
+pub fn name_places<'p>(
+    profiles: impl IntoIterator<Item = &'p mut config::Profile>,
+    base: &str,
+    issuer: &[u8; 32],
+) {
+    for profile in profiles {
+        profile.crl.get_or_insert_with(|| vec![list_url(base, issuer)]);
+        profile.ocsp.get_or_insert_with(|| vec![responder_url(base)]);
+        profile.issuer.get_or_insert_with(|| vec![certificate_url(base, issuer)]);
+    }
 }
 
 /// The URL of the responder.

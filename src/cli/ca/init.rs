@@ -1,7 +1,7 @@
 //! `wicketgate ca init`: makes the authority that the configuration names.
 
 use super::Common;
-use super::open::{new_passphrase, section, token};
+use super::open::{intermediate, new_passphrase, section, token};
 use super::shown::{Shown, refused};
 use crate::base::clock::Timestamp;
 use crate::ca::constraints::Permitted;
@@ -36,9 +36,10 @@ pub(super) struct Args {
     /// How long the root is valid
     #[arg(long, value_name = "DURATION", default_value = "3650d", value_parser = parse_duration)]
     root_validity: Duration,
-    /// How long the intermediate is valid
-    #[arg(long, value_name = "DURATION", default_value = "1825d", value_parser = parse_duration)]
-    validity: Duration,
+    /// How long the intermediate is valid; by default what the profile `intermediate` says, which is 1825d unless the
+    /// configuration says otherwise
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    validity: Option<Duration>,
 }
 
 /// Makes the authority, and prints what it is and what to do next.
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         algorithm: args.algorithm,
         permitted: permitted.map_err(Failure::bad)?,
         root_lifetime: args.root_validity,
-        intermediate_lifetime: args.validity,
+        intermediate: intermediate(section, args.validity),
     };
     // Nobody shall be asked for a passphrase that is not needed.
     if section.directory.symlink_metadata().is_ok() {

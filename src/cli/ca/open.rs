@@ -11,6 +11,7 @@ use crate::ca::key::sealed::SealError;
 use crate::ca::key::token::Token;
 use crate::ca::passphrase::{Ask, Passphrase};
 use crate::cli::{Failure, OrFail};
+use crate::config::profile::INTERMEDIATE;
 use crate::config::{self, Config};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -40,6 +41,13 @@ pub fn directory(section: &config::Authority) -> Result<Directory, Failure> {
 #[must_use]
 pub fn token(section: &config::Authority) -> Option<Token> {
     section.token.clone().map(Token::new)
+}
+
+/// The rules that the authority's own intermediates are made by; `validity` takes the place of theirs.
+#[must_use]
+pub(super) fn intermediate(section: &config::Authority, validity: Option<Duration>) -> config::Profile {
+    let rules = section.profiles.get(INTERMEDIATE).cloned().unwrap_or_else(config::Profile::intermediate);
+    config::Profile { validity: validity.unwrap_or(rules.validity), ..rules }
 }
 
 /// The intermediate that issues now, its key opened.

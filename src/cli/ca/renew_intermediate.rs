@@ -3,7 +3,7 @@
 
 use super::Common;
 use super::audit::record;
-use super::open::{clock, directory, opened, passphrase, read, section};
+use super::open::{clock, directory, intermediate, opened, passphrase, read, section};
 use super::shown::{Shown, refused};
 use crate::base::clock::Timestamp;
 use crate::ca::constraints::Permitted;
@@ -42,9 +42,9 @@ pub(super) struct Args {
     /// Let the new intermediate certify all names
     #[arg(long, conflicts_with_all = ["permit_email", "permit_dns"])]
     permit_all: bool,
-    /// How long it is valid, and the root at most
-    #[arg(long, value_name = "DURATION", default_value = "1825d", value_parser = parse_duration)]
-    validity: Duration,
+    /// How long it is valid, and the root at most; by default what the profile `intermediate` says
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    validity: Option<Duration>,
 }
 
 /// Renews, and prints what there is then.
@@ -77,11 +77,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Renewal::RollOver { algorithm: args.algorithm, common_name: args.name.clone(), passphrase: secret }
     };
+    let rules = intermediate(section, args.validity);
     let what = if args.same_key { "another certificate for the same key" } else { "another key" };
     let entry = Entry::new(Act::RenewIntermediate, &whoever_runs_this());
     record(&config, &section.directory, Entry { detail: Some(what.to_owned()), ..entry })?;
     let now = Timestamp::now();
-    let after = hierarchy::renew(&before, &root, &renewal, permitted.as_ref(), args.validity, now);
+    let after = hierarchy::renew(&before, &root, &renewal, permitted.as_ref(), &rules, now);
     let after = after.map_err(|error| {
         let entry = Entry::new(Act::Fail, &whoever_runs_this());
         // Where that cannot be written either, the folder shows that nothing was done.

@@ -19,9 +19,9 @@ pub(super) struct Args {
     /// The portal's user
     #[arg(long, value_name = "NAME", default_value = "wicketgate_portal")]
     portal_user: String,
-    /// The authority's user
-    #[arg(long, value_name = "NAME", default_value = "wicketgate_authority")]
-    authority_user: String,
+    /// The authority's user; without it that of `authority.mysql`, or else `wicketgate_authority`
+    #[arg(long, value_name = "NAME")]
+    authority_user: Option<String>,
     /// A user for `wicketgate account`, if it is to have one of its own
     #[arg(long, value_name = "NAME")]
     accounts_user: Option<String>,
@@ -46,6 +46,9 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The authority's user, unless something else is said.
+const AUTHORITY: &str = "wicketgate_authority";
+
 /// Prints the statements.
 ///
 /// # Errors
@@ -63,7 +66,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             return Err(Failure::new("granting", format!("{text:?}"), why, "correct it").bad());
         }
     }
-    let users = args.users(settings);
+    let authority = config.authority.as_ref().and_then(|authority| authority.mysql.as_ref());
+    let users = args.users(settings, authority.map(|user| user.user.as_str()));
     if args.json {
         let users: Vec<_> = users
             .iter()
@@ -89,17 +93,20 @@ struct User {
 
 impl Args {
     fn texts(&self) -> impl Iterator<Item = &String> {
-        let optional = [&self.gate_user, &self.accounts_user, &self.issuer, &self.subject];
-        [&self.portal_user, &self.authority_user, &self.host].into_iter().chain(optional.into_iter().flatten())
+        let optional =
+            [&self.gate_user, &self.authority_user, &self.accounts_user, &self.issuer, &self.subject];
+        [&self.portal_user, &self.host].into_iter().chain(optional.into_iter().flatten())
     }
 
-    fn users(&self, settings: &MySql) -> Vec<User> {
-        let gate = self.gate_user.as_ref().unwrap_or(&settings.user);
+    /// The users. `authority` is who the authority is by the configuration.
+    fn users(&self, settings: &MySql, authority: Option<&str>) -> Vec<User> {
+        let gate = self.gate_user.as_deref().unwrap_or(&settings.user);
+        let authority = self.authority_user.as_deref().or(authority).unwrap_or(AUTHORITY);
         let roles = [
             (Role::Gate, Some(gate)),
-            (Role::Portal, Some(&self.portal_user)),
-            (Role::Authority, Some(&self.authority_user)),
-            (Role::Accounts, self.accounts_user.as_ref()),
+            (Role::Portal, Some(self.portal_user.as_str())),
+            (Role::Authority, Some(authority)),
+            (Role::Accounts, self.accounts_user.as_deref()),
         ];
         roles.into_iter().filter_map(|(role, name)| Some(self.user(role, name?, settings))).collect()
     }

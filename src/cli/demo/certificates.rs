@@ -151,7 +151,10 @@ impl House<'_> {
             algorithm: KeyAlgorithm::default(),
             permitted: crate::ca::constraints::Permitted::default(),
             root_lifetime: AUTHORITY_BACKDATING.saturating_add(ROOT_LIFETIME),
-            intermediate_lifetime: AUTHORITY_BACKDATING.saturating_add(INTERMEDIATE_LIFETIME),
+            intermediate: config::Profile {
+                validity: AUTHORITY_BACKDATING.saturating_add(INTERMEDIATE_LIFETIME),
+                ..config::Profile::intermediate()
+            },
         };
         let secret = passphrase.read("the passphrase")?;
         let made = hierarchy::init(path, &plan, &secret, now.minus(AUTHORITY_BACKDATING))?;

@@ -55,6 +55,10 @@ impl Context<'_> {
             }
         };
         let base = Profile { name: name.to_owned(), ..base? };
+        if let (Field::Given(at), profile::INTERMEDIATE, false) = (&raw.extends, name, base.is_authority) {
+            let help = "leave `extends` out, or give the profile another name".to_owned();
+            return self.error(at.place, "the authority's own intermediates are made by this profile", help);
+        }
         let validity = self.span(&raw.validity, base.validity, LONGEST, "ten years");
         let backdate = self.span(&raw.backdate, base.backdate, FURTHEST, "seven days");
         let keys = self.distinct(&raw.keys, &base.keys);
@@ -74,9 +78,9 @@ impl Context<'_> {
             self.list_or(&raw.extended_key_usage, &base.extended_key_usage, profile::extended_key_usage);
         let policies = self.list_or(&raw.policies, &base.policies, policy);
         let hosts = self.list_or(&raw.hosts, &base.hosts, host_pattern);
-        let crl = self.list_or(&raw.crl, &base.crl, http_url);
-        let ocsp = self.list_or(&raw.ocsp, &base.ocsp, http_url);
-        let issuer = self.list_or(&raw.issuer, &base.issuer, http_url);
+        let crl = self.urls(&raw.crl);
+        let ocsp = self.urls(&raw.ocsp);
+        let issuer = self.urls(&raw.issuer);
         let (key, keys, key_usage) = (key?, keys?, key_usage?);
         if let (Field::Given(at), false) = (&raw.key, keys.contains(&key)) {
             return self.error(at.place, "`keys` does not have this kind of key", "add it there".to_owned());
@@ -87,6 +91,13 @@ impl Context<'_> {
         {
             let help = "write `extends: intermediate` for an authority".to_owned();
             return self.error(at.place, "only an authority's key signs certificates and lists", help);
+        }
+        let lacks = |bit| !key_usage.contains(&bit);
+        if let (Field::Given(at), true) = (&raw.key_usage, base.is_authority)
+            && (lacks(KeyUse::KeyCertSign) || lacks(KeyUse::CrlSign))
+        {
+            let help = "add key_cert_sign and crl_sign".to_owned();
+            return self.error(at.place, "an authority's key signs certificates and revocation lists", help);
         }
         let (email, names) = names?;
         let subject = subject?;
@@ -183,6 +194,14 @@ impl Context<'_> {
             names.extend(templates?.into_iter().map(|template| (kind, template)));
         }
         Some((email?, names))
+    }
+
+    /// URLs that stand in certificates; `None` if nothing is said of them, which is another thing than none.
+    fn urls(&mut self, list: &Field<Vec<Field<String>>>) -> Option<Option<Vec<String>>> {
+        match list {
+            Field::Absent => Some(None),
+            given => self.list_or(given, &[], http_url).map(Some),
+        }
     }
 
     fn list_or<T: Clone>(

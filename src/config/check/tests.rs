@@ -448,6 +448,16 @@ fn a_faulty_profile_is_refused() {
             (profile("hosts: ['*.*.org']"), &path(".hosts[0]"), "host name"),
             (profile("crl: ['https://ca.example.org/crl']"), &path(".crl[0]"), "plain http"),
             (
+                profile("extends: intermediate, key_usage: [key_cert_sign]"),
+                &path(".key_usage"),
+                "certificates and revocation lists",
+            ),
+            (
+                "authority: {directory: a, profiles: {intermediate: {extends: client}}}".to_owned(),
+                "authority.profiles.intermediate.extends",
+                "own intermediates",
+            ),
+            (
                 "authority: {directory: a, one_valid_per: person}".to_owned(),
                 "authority.one_valid_per",
                 "not one of the words",
@@ -463,6 +473,11 @@ fn a_faulty_profile_is_refused() {
         (client.validity.as_secs(), client.backdate.as_secs(), client.extended_key_usage.len()),
         (86_400, 300, 1)
     );
+    // To say nothing of a place is another thing than to say that there is none.
+    let places = config(&profile("crl: [], ocsp: ['http://o.example.org/']")).authority.unwrap();
+    let places = &places.profiles["p"];
+    assert_eq!((places.crl.as_deref(), places.issuer.as_deref()), (Some(&[][..]), None));
+    assert_eq!(places.ocsp.as_deref(), Some(&["http://o.example.org/".to_owned()][..]));
     let rsa = config(&profile("keys: [rsa-3072]")).authority.unwrap();
     assert_eq!(rsa.profiles["p"].key.to_string(), "rsa-3072", "a key is made that is certified");
 }

@@ -33,11 +33,11 @@ pub(in crate::config) struct Profile {
     pub(in crate::config) hosts: Field<Vec<Field<String>>>,
     /// The certificate policies: object identifiers.
     pub(in crate::config) policies: Field<Vec<Field<String>>>,
-    /// Where revocation lists are: URLs.
+    /// Where revocation lists are: URLs. Default: below `authority.publish.url`.
     pub(in crate::config) crl: Field<Vec<Field<String>>>,
-    /// Where OCSP answers are: URLs.
+    /// Where OCSP answers are: URLs. Default: below `authority.publish.url`.
     pub(in crate::config) ocsp: Field<Vec<Field<String>>>,
-    /// Where the issuer's certificate is: URLs.
+    /// Where the issuer's certificate is: URLs. Default: below `authority.publish.url`.
     pub(in crate::config) issuer: Field<Vec<Field<String>>>,
 }
 

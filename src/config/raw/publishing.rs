@@ -9,7 +9,8 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Publishing {
-    /// Below which `http://` URL everybody finds it. Default: nothing that is published says where something else is.
+    /// Below which `http://` URL everybody finds it. It stands in certificates that
+    /// are issued from then on. Default: nothing says where anything is.
     pub(in crate::config) url: Field<String>,
     /// When revocation lists are made.
     pub(in crate::config) crl: Field<PublishedLists>,

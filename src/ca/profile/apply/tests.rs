@@ -69,9 +69,9 @@ fn everything_that_a_profile_says_stands_in_the_certificate() {
             (NameKind::Dns, template("{username}.people.example.org")),
         ],
         policies: vec![ObjectIdentifier::new_unwrap("1.3.6.1.4.1.99999.1")],
-        crl: vec!["http://ca.example.org/list.crl".to_owned()],
-        ocsp: vec!["http://ca.example.org/ocsp".to_owned()],
-        issuer: vec!["http://ca.example.org/ca.der".to_owned()],
+        crl: Some(vec!["http://ca.example.org/list.crl".to_owned()]),
+        ocsp: Some(vec!["http://ca.example.org/ocsp".to_owned()]),
+        issuer: Some(vec!["http://ca.example.org/ca.der".to_owned()]),
         ..rules("smime")
     };
     assert_eq!(attributes(&rules), ["employeeNumber", "ou"]);
