@@ -5,6 +5,7 @@
 mod common;
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -80,17 +81,25 @@ fn text(octets: &[u8]) -> String {
 fn what_the_authority_did_is_verified_and_what_was_changed_shows() {
     let world = World::new();
     let (code, said) = world.verify(&[]);
-    assert_eq!((code, &said["sound"], &said["last"], &said["confirmed"]), (0, &true.into(), &2.into(), &1.into()));
-    let record: Value = serde_json::from_str(&world.lines()[1]).unwrap();
-    assert_eq!(record["act"], "renew_intermediate");
+    assert_eq!((code, &said["sound"], &said["last"], &said["confirmed"]), (0, &true.into(), &4.into(), &1.into()));
+    let records: Vec<Value> = world.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acts: Vec<&str> = records.iter().map(|record| record["act"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["begin", "issue", "issue", "renew_intermediate"]);
+    let subjects: Vec<&str> = records[1..].iter().map(|record| record["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["CN=Example Root", "CN=Example Authority 1", "CN=Example Authority 2"]);
+    let record = &records[3];
+    let newest = world.path().join("authority/intermediates/2.pem");
+    let hash = Command::new("openssl").args(["x509", "-noout", "-sha256", "-fingerprint", "-in"]).arg(newest).output();
+    let hash = text(&hash.unwrap().stdout).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
+    assert_eq!(record["fingerprint"], hash);
     assert!(record["by"].as_str().unwrap().starts_with("uid "), "{record}");
     let head = world.good(&["audit", "head"]);
     world.good(&["renew-intermediate"]);
     world.good(&["audit", "rotate"]);
     world.good(&["renew-intermediate"]);
     let (code, said) = world.verify(&["--head", head.trim()]);
-    assert_eq!((code, &said["last"]), (0, &6.into()), "{said}");
-    assert!(world.good(&["audit", "verify"]).contains("records 1 to 6, one chain"));
+    assert_eq!((code, &said["last"]), (0, &8.into()), "{said}");
+    assert!(world.good(&["audit", "verify"]).contains("records 1 to 8, one chain"));
     let intact = world.lines();
     // The last record cut off, its text changed, all since the rotation gone.
     world.put(&intact[..1]);
@@ -103,11 +112,11 @@ fn what_the_authority_did_is_verified_and_what_was_changed_shows() {
     assert_eq!((code, &said["line"]), (1, &2.into()), "{said}");
     world.put(&intact);
     assert_eq!(world.verify(&[]).0, 0);
-    let closed = world.path().join("authority/private/history.jsonl.4");
+    let closed = world.path().join("authority/private/history.jsonl.6");
     std::fs::rename(&closed, world.path().join("elsewhere")).unwrap();
     // The database knows the head of what is missing.
     let (code, said) = world.verify(&["--without-database"]);
-    assert!(code == 1 && said["why"].as_str().unwrap().contains("begins with record 5"), "{said}");
+    assert!(code == 1 && said["why"].as_str().unwrap().contains("begins with record 7"), "{said}");
 }
 
 #[test]
@@ -117,14 +126,14 @@ fn what_is_issued_and_revoked_stands_in_it_and_is_refused_where_it_cannot() {
     world.good(&["issue", "ann", "--out", "ann.p12"]);
     world.good(&["revoke", "--account", "ann", "--reason", "keyCompromise"]);
     let (code, said) = world.verify(&[]);
-    assert_eq!((code, &said["last"], &said["confirmed"]), (0, &4.into(), &3.into()), "{said}");
+    assert_eq!((code, &said["last"], &said["confirmed"]), (0, &6.into(), &3.into()), "{said}");
     let records: Vec<Value> = world.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&records[2]["act"], &records[3]["act"]), (&"issue".into(), &"revoke".into()));
-    assert_eq!((&records[2]["account"], &records[2]["profile"]), (&"ann".into(), &"client".into()));
-    assert_eq!(records[3]["reason"], "keyCompromise");
-    assert_eq!(records[2]["serial"], records[3]["serial"]);
+    assert_eq!((&records[4]["act"], &records[5]["act"]), (&"issue".into(), &"revoke".into()));
+    assert_eq!((&records[4]["account"], &records[4]["profile"]), (&"ann".into(), &"client".into()));
+    assert_eq!(records[5]["reason"], "keyCompromise");
+    assert_eq!(records[4]["serial"], records[5]["serial"]);
     let listed = world.good(&["list", "--json"]);
-    assert!(listed.contains(records[2]["serial"].as_str().unwrap()), "{listed}");
+    assert!(listed.contains(records[4]["serial"].as_str().unwrap()), "{listed}");
     // Without it nothing is issued or revoked.
     std::fs::rename(world.file(), world.path().join("elsewhere")).unwrap();
     for words in [&["issue", "ann", "--out", "other.p12"][..], &["revoke", "--account", "ann"]] {
@@ -133,6 +142,171 @@ fn what_is_issued_and_revoked_stands_in_it_and_is_refused_where_it_cannot() {
     }
     assert!(!world.path().join("other.p12").exists());
     assert_eq!(world.good(&["list", "--json"]), listed, "nothing has changed");
+}
+
+/// What the history says that was done since a line: acts, and how often each.
+fn acts(world: &World, from: usize) -> BTreeMap<String, usize> {
+    let mut acts = BTreeMap::new();
+    for line in world.lines().iter().skip(from) {
+        let record: Value = serde_json::from_str(line).unwrap();
+        *acts.entry(record["act"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    acts
+}
+
+#[test]
+fn every_act_is_a_record_and_every_record_that_is_tampered_with_shows() {
+    let world = World::new();
+    let (ca, wicketgate) = (
+        |words: &str| world.good(&words.split(' ').collect::<Vec<_>>()),
+        |words: &str| {
+            world.wicketgate(&words.split(' ').collect::<Vec<_>>());
+        },
+    );
+    for name in ["ann", "ben", "carla"] {
+        wicketgate(&format!("account add {name} --email {name}@example.org"));
+    }
+    let request =
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout c.key -out c.csr -subj /CN=carla";
+    let made = Command::new("openssl").args(request.split(' ')).current_dir(world.path()).output().unwrap();
+    assert!(made.status.success());
+    let mut before = world.lines().len();
+    for (act, expected) in [
+        ("issue ann --out ann.p12", &[("issue", 1)][..]),
+        ("sign carla --csr c.csr --out c.pem", &[("issue", 1)]),
+        ("issue --all --out out", &[("issue", 3)]),
+        ("renew --account ann --out renewed.p12", &[("renew", 1)]),
+        ("revoke --account ann --hold", &[("revoke", 3)]),
+        ("revoke --account ann --unhold", &[("release", 3)]),
+        ("revoke c.pem --reason keyCompromise", &[("revoke", 1)]),
+        ("crl --delta --out list.crl", &[("sign_list", 2)]),
+        ("crl --root --out root.crl", &[("sign_list", 1)]),
+        ("export --root-key --output root.key", &[("export_root_key", 1)]),
+        ("renew-intermediate --root-key root.key", &[("renew_intermediate", 1)]),
+        ("audit rotate", &[("continue", 1)]),
+    ] {
+        ca(act);
+        if act == "audit rotate" {
+            before = 0;
+        }
+        let expected = expected.iter().map(|(act, times)| ((*act).to_owned(), *times)).collect();
+        assert_eq!(acts(&world, before), expected, "{act}");
+        before = world.lines().len();
+    }
+    // An account that is removed loses its certificates, and that is told as well.
+    wicketgate("account remove ben");
+    assert_eq!(acts(&world, before), [("revoke".to_owned(), 1)].into());
+    let last: Value = serde_json::from_str(world.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["account"], &last["reason"]), (&"ben".into(), &"cessationOfOperation".into()));
+    // A list that is published can be told from one that somebody else has signed.
+    ca("crl --out newest.crl");
+    let last: Value = serde_json::from_str(world.lines().last().unwrap()).unwrap();
+    let hash = Command::new("sha256sum").arg(world.path().join("newest.crl")).output().unwrap();
+    assert!(text(&hash.stdout).starts_with(last["fingerprint"].as_str().unwrap()), "{last}");
+    assert_eq!(world.verify(&[]).0, 0);
+
+    // Whatever is done to the file from then on shows.
+    for _ in 0..3 {
+        ca("crl --out newest.crl");
+    }
+    let intact = world.lines();
+    let mut tampered: Vec<(String, Vec<String>)> = Vec::new();
+    for at in 0..intact.len() {
+        let without = intact.iter().enumerate().filter(|(line, _)| *line != at).map(|(_, line)| line.clone());
+        tampered.push((format!("line {at} removed"), without.collect()));
+        tampered.push((format!("cut off before line {at}"), intact[..at].to_vec()));
+        let mut changed = intact.clone();
+        changed[at] = changed[at].replacen("uid ", "uid 7", 1);
+        tampered.push((format!("line {at} changed"), changed));
+        let mut twice = intact.clone();
+        twice.insert(at, intact[at].clone());
+        tampered.push((format!("line {at} twice"), twice));
+        if at > 0 {
+            let mut swapped = intact.clone();
+            swapped.swap(at - 1, at);
+            tampered.push((format!("line {at} moved"), swapped));
+        }
+    }
+    for (what, lines) in tampered {
+        world.put(&lines);
+        assert_eq!(world.ca(&["audit", "verify"]).status.code(), Some(1), "{what}");
+    }
+    world.put(&intact);
+    assert_eq!(world.verify(&[]).0, 0);
+}
+
+#[test]
+fn an_authority_that_runs_records_its_lists_and_signers_and_what_est_asks_for() {
+    let upstream = common::upstream::Upstream::start();
+    let gate = common::setup::Setup::before(&upstream).with_authority("users: [root], est: {}").start();
+    let folder = gate.folder();
+    common::pki::write_private(&folder.join("password"), "password\n");
+    gate.wicketgate(&["account", "password", "alice", "--file", folder.join("password").to_str().unwrap()]);
+    let authority = common::authority::Authority::beside(&gate);
+    let records = || -> Vec<Value> {
+        let text = std::fs::read_to_string(folder.join("authority/private/history.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let first = |act: &str| records().into_iter().find(|record| record["act"] == act);
+    let signer = common::eventually("an OCSP signer", || first("delegate_ocsp"));
+    let list = common::eventually("a list", || first("sign_list"));
+    assert!(list["number"].as_u64().unwrap() >= 1 && list["fingerprint"].is_string(), "{list}");
+    // The signer is on record as every certificate is.
+    let shown = gate.wicketgate(&["ca", "show", signer["serial"].as_str().unwrap(), "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["profile"], &shown["account"]), (&"ocsp".into(), &Value::Null), "{shown}");
+    let listed = gate.wicketgate(&["ca", "list"]);
+    assert!(listed.contains(" ocsp ") && listed.contains(" intermediate "), "{listed}");
+    assert!(!gate.wicketgate(&["ca", "list", "--expiring", "30d"]).contains(" ocsp "), "it is replaced by itself");
+    let pem = gate.wicketgate(&["ca", "show", signer["serial"].as_str().unwrap(), "--pem"]);
+    std::fs::write(folder.join("signer.pem"), pem).unwrap();
+    let said = common::authority::shell(folder, "openssl x509 -in signer.pem -noout -ext extendedKeyUsage");
+    assert!(said.contains("OCSP Signing"), "{said}");
+
+    common::authority::request(folder, "asked", "-subj /CN=alice");
+    let body = format!("@{}", folder.join("asked.b64").display());
+    let media_type = "Content-Type: application/pkcs10";
+    let options = ["--user", "alice:password", "-H", media_type, "--data-binary", &body];
+    let enrolled = gate.curl("/.well-known/est/simpleenroll", &options);
+    assert_eq!(enrolled.status, 200, "{enrolled:?}");
+    let told = records().into_iter().find(|record| record["account"] == "alice").unwrap();
+    assert_eq!(told["act"], "issue");
+    assert!(told["by"].as_str().unwrap().contains("alice"), "{told}");
+    assert_eq!(authority.stop(), Some(0));
+    gate.wicketgate(&["ca", "audit", "verify"]);
+}
+
+#[test]
+fn who_writes_the_database_cannot_make_a_revocation_or_a_certificate_be_forgotten_unseen() {
+    let world = World::new();
+    for name in ["ann", "ben"] {
+        world.wicketgate(&["account", "add", name, "--email", &format!("{name}@example.org")]);
+        world.good(&["issue", name, "--out", &format!("{name}.p12")]);
+    }
+    world.good(&["revoke", "--account", "ann", "--reason", "keyCompromise"]);
+    assert!(world.good(&["audit", "compare"]).contains("the register says the same of 2 certificates"));
+    let database = rusqlite::Connection::open(world.path().join("accounts.db")).unwrap();
+    let compared = || {
+        let output = world.ca(&["audit", "compare", "--json"]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), said["differences"].clone())
+    };
+    database
+        .execute_batch("DELETE FROM revocations; UPDATE certificates SET revoked_at = NULL, reason = NULL")
+        .unwrap();
+    let (code, said) = compared();
+    assert_eq!((code, said.as_array().unwrap().len()), (1, 1), "{said}");
+    assert_eq!(said[0]["what"], "it was revoked, and counts again");
+    world.good(&["revoke", "--account", "ann", "--reason", "keyCompromise"]);
+    assert_eq!(compared().0, 0);
+    database
+        .execute_batch("DELETE FROM certificate_contents; DELETE FROM certificates WHERE username = 'ben'")
+        .unwrap();
+    let (code, said) = compared();
+    assert_eq!((code, &said[0]["what"]), (1, &"it was issued, and is not on record".into()), "{said}");
+    // A history that is not sound says nothing.
+    world.put(&world.lines()[..3]);
+    assert_eq!(world.ca(&["audit", "compare"]).status.code(), Some(1));
 }
 
 #[test]
@@ -148,7 +322,7 @@ fn a_history_in_the_place_of_another_shows() {
     let (code, said) = world.verify(&[]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(said["other_histories"][0]["history"], identity, "the database goes on knowing the old one");
-    assert_eq!(said["other_histories"][0]["last"], 2);
+    assert_eq!(said["other_histories"][0]["last"], 4);
     assert!(!world.ca(&["audit", "begin"]).status.success());
 }
 

@@ -6,14 +6,16 @@ use super::{Signals, Told};
 use crate::account::{self, Directory as Accounts};
 use crate::base::clock::Timestamp;
 use crate::ca::directory::Directory;
+use crate::ca::hierarchy;
 use crate::ca::history::recorder::Recorder;
+use crate::ca::history::whoever_runs_this;
 use crate::ca::issue::Authority;
 use crate::ca::key::clocked::Clock;
 use crate::ca::ldap;
 use crate::ca::office::{Office, Parts, People};
 use crate::ca::passphrase::Passphrase;
 use crate::ca::publish::Publisher;
-use crate::ca::register::Register;
+use crate::ca::register::{Register, Replace};
 use crate::ca::server::admission::Admission;
 use crate::ca::server::socket::{Peers, Socket, user_number};
 use crate::ca::server::{desk, serve};
@@ -69,6 +71,7 @@ async fn work(config: &Config, until_input_ends: bool) -> anyhow::Result<()> {
     let authorities = tokio::task::block_in_place(|| opened(&directory, settings))?;
     let database = database(config).await?;
     let office = office(authorities.first(), &database, settings)?;
+    office.register().record_all(hierarchy::entries(&directory)?, Replace::None, Timestamp::now()).await?;
     if let Some(est) = &process.est {
         profiles_for_people(&office, est)?;
     }
@@ -198,7 +201,9 @@ fn publisher(
     let own = authority.certificate().clone();
     let above: Vec<CertificateDer<'static>> =
         authority.chain().into_iter().filter(|one| *one != own).chain([directory.root().clone()]).collect();
-    Ok(Publisher::new(database.clone(), authority, &above, settings.publish.clone())?)
+    let history = Recorder::of(&settings.directory, database.clone());
+    let publisher = Publisher::new(database.clone(), authority, &above, settings.publish.clone())?;
+    Ok(publisher.recording(history, &whoever_runs_this()))
 }
 
 /// Comes when a flag is raised, or nobody can raise it any more.

@@ -2,6 +2,7 @@
 //! whole or not at all, and a key is on the disk before the certificate that names it. The intermediate that was
 //! there before stays: what it issued counts until it ends, and so do its revocation lists.
 
+use crate::account::{CertificateKey, IssuedCertificate};
 use crate::base::clock::{Moment, Timestamp};
 use crate::base::hex;
 use crate::base::secret::Secret;
@@ -10,15 +11,19 @@ use crate::ca::directory::{
     BUNDLE, Directory, DirectoryError, INTERMEDIATES, PRIVATE, ROOT, ROOT_KEY, certificates_name, key_name,
 };
 use crate::ca::files::{Access, WriteError, write};
-use crate::ca::history::{self, HistoryError};
-use crate::ca::issue::{Authority, IssueError};
+use crate::ca::history::{self, Act, Entry, HistoryError};
+use crate::ca::issue::{Authority, IssueError, encoding};
 use crate::ca::key::sealed::{self, SealError};
 use crate::ca::key::token::{self, Token};
 use crate::ca::key::{KeyAlgorithm, KeyError, SigningKey, SoftwareKey};
 use crate::ca::pem::{self, PemError};
 use crate::ca::profile::apply::intermediate;
 use crate::ca::profile::{BACKDATING, Subject, Unacceptable, Validity};
+use crate::ca::register;
+use crate::certificate::facts;
+use crate::certificate::fields::Fields;
 use crate::config;
+use crate::config::profile::INTERMEDIATE;
 use der::{Decode, Encode};
 use rustls_pki_types::CertificateDer;
 use std::io;
@@ -152,12 +157,54 @@ pub fn init_with(
     let made = [
         Piece::private(ROOT_KEY, root_sealed),
         Piece::private(&key_name(1), sealed),
-        Piece::history(now)?,
+        Piece::history(now, &[issued(&root, root.certificate(), "root")?, issued(&root, &certificate, &rules.name)?])?,
         Piece::certificates(ROOT, [root.certificate()])?,
         Piece::certificates(&certificates_name(1), [&certificate])?,
         Piece::certificates(BUNDLE, [&certificate])?,
     ];
     Ok(create(path, &made)?.with_token(token.cloned()))
+}
+
+/// The record of a certificate that the root has issued.
+fn issued(root: &Authority, certificate: &CertificateDer<'_>, profile: &str) -> Result<Entry, IssueError> {
+    let facts = facts::parse(certificate).map_err(encoding("the certificate"))?;
+    let issuer = CertificateKey::new(&root.name_der()?, root.public_key(), &facts.serial).issuer;
+    let entry = Entry::about(Act::Issue, &history::whoever_runs_this(), &issuer, &facts);
+    Ok(Entry { profile: Some(profile.to_owned()), ..entry })
+}
+
+/// What is to be on record of the intermediates that the root of a folder has issued, all of their certificates: so that
+/// one can be looked up and revoked as any other. Of imported ones, others may be the issuers of those.
+///
+/// # Errors
+/// When a certificate cannot be read.
+pub fn entries(directory: &Directory) -> Result<Vec<register::Entry>, IssueError> {
+    const WHAT: &str = "the certificate of an intermediate";
+    let root = Fields::read(directory.root()).map_err(encoding(WHAT))?;
+    let issuer_name = facts::parse(directory.root()).map_err(encoding(WHAT))?.subject.text;
+    let mut entries = Vec::new();
+    for certificate in directory.intermediates().iter().flat_map(|intermediate| &intermediate.certificates) {
+        let (fields, facts) =
+            (Fields::read(certificate).map_err(encoding(WHAT))?, facts::parse(certificate).map_err(encoding(WHAT))?);
+        if fields.issuer != root.subject || certificate == directory.root() {
+            continue;
+        }
+        entries.push(register::Entry {
+            certificate: IssuedCertificate {
+                key: CertificateKey::new(root.subject, root.public_key, &facts.serial),
+                issuer_name: issuer_name.clone(),
+                username: None,
+                subject: facts.subject.text,
+                not_before: facts.not_before,
+                not_after: facts.not_after,
+                fingerprint: facts.fingerprint,
+                profile: INTERMEDIATE.to_owned(),
+            },
+            spki: Some(facts.spki_sha256),
+            der: Some(certificate.to_vec()),
+        });
+    }
+    Ok(entries)
 }
 
 /// A new key for an intermediate, and what lies in the folder of it.
@@ -176,13 +223,23 @@ fn new_key(
     Ok((token.make(&label, algorithm)?, token::reference(&label)))
 }
 
-/// Puts a new intermediate, or a new certificate of the one that issues now, below the root. It holds what `rules` say,
-/// and is valid for as long, but no longer than the root. `permitted` are the names that it may certify; without it they
-/// stay what they are.
+/// A certificate for an intermediate that the root has signed, and that does not count yet.
+pub struct Signed {
+    certificate: CertificateDer<'static>,
+    /// The number of the intermediate that it is for.
+    number: u32,
+    /// What lies in the folder of a new key; `None` if the key is there already.
+    sealed: Option<String>,
+    /// The former certificates of the same key, the newest first.
+    former: Vec<CertificateDer<'static>>,
+    record: Entry,
+}
+
+/// Puts a new intermediate, or a new certificate of the one that issues now, below the root; as [`sign`] and
+/// [`Signed::put`].
 ///
 /// # Errors
-/// When the passphrase is short, the root's clock has gone back, or a file cannot be written; the folder is as it
-/// was then.
+/// As of these.
 pub fn renew(
     directory: &Directory,
     root: &Authority,
@@ -191,6 +248,23 @@ pub fn renew(
     rules: &config::Profile,
     now: Timestamp,
 ) -> Result<Directory, HierarchyError> {
+    sign(directory, root, renewal, permitted, rules, now)?.put(directory)
+}
+
+/// Signs a certificate for a new intermediate, or another one for the intermediate that issues now. It holds what
+/// `rules` say, and is valid for as long, but no longer than the root. `permitted` are the names that it may certify;
+/// without it they stay what they are.
+///
+/// # Errors
+/// When the passphrase is short, the root's clock has gone back, or the renewal would be none.
+pub fn sign(
+    directory: &Directory,
+    root: &Authority,
+    renewal: &Renewal,
+    permitted: Option<&Permitted>,
+    rules: &config::Profile,
+    now: Timestamp,
+) -> Result<Signed, HierarchyError> {
     let current = directory.current()?;
     let before = Former::read(current.certificate())?;
     let constraints = match permitted {
@@ -201,7 +275,7 @@ pub fn renew(
         not_before: now.minus(rules.backdate).max(root.validity().not_before),
         not_after: now.plus(rules.validity).min(root.validity().not_after),
     };
-    match renewal {
+    let (certificate, number, sealed, former) = match renewal {
         Renewal::RollOver { algorithm, common_name, passphrase } => {
             let number = current.number.saturating_add(1);
             let (key, sealed) = new_key(directory.token(), number, *algorithm, passphrase)?;
@@ -211,8 +285,9 @@ pub fn renew(
             };
             // A root that issues itself may have any path length; what stands below it issues to people.
             let path_length = if before.is_root { Some(0) } else { before.path_length };
-            let certificate = root.subordinate(&intermediate(rules, path_length), key.public_key(), name, constraints, validity)?;
-            add(directory, number, &sealed, certificate)?;
+            let profile = intermediate(rules, path_length);
+            let certificate = root.subordinate(&profile, key.public_key(), name, constraints, validity)?;
+            (certificate, number, Some(sealed), Vec::new())
         }
         Renewal::SameKey if before.is_root => return Err(HierarchyError::RootIssues),
         Renewal::SameKey => {
@@ -220,17 +295,47 @@ pub fn renew(
                 return Err(HierarchyError::NotLonger { until: before.not_after });
             }
             let (key, name) = (&before.public_key, before.name.clone());
-            let certificate = root.subordinate(&intermediate(rules, before.path_length), key, name, constraints, validity)?;
-            let path = directory.path().join(certificates_name(current.number));
-            certificates(&path, std::iter::once(&certificate).chain(&current.certificates))?;
-            if let Err(error) = bundle(directory.path()) {
-                // As above.
-                let _ = certificates(&path, &current.certificates);
-                return Err(error);
+            let profile = intermediate(rules, before.path_length);
+            let certificate = root.subordinate(&profile, key, name, constraints, validity)?;
+            (certificate, current.number, None, current.certificates.clone())
+        }
+    };
+    let what = if sealed.is_some() { "another key" } else { "another certificate for the same key" };
+    let record = Entry {
+        act: Act::RenewIntermediate,
+        detail: Some(what.to_owned()),
+        ..issued(root, &certificate, &rules.name)?
+    };
+    Ok(Signed { certificate, number, sealed, former, record })
+}
+
+impl Signed {
+    /// The record of it, which is to be in the history before it counts.
+    #[must_use]
+    pub fn record(&self) -> &Entry {
+        &self.record
+    }
+
+    /// Puts it into the folder: from now on it counts.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the folder is as it was then.
+    pub fn put(self, directory: &Directory) -> Result<Directory, HierarchyError> {
+        let Self { certificate, number, sealed, former, .. } = self;
+        match sealed {
+            Some(sealed) => add(directory, number, &sealed, certificate)?,
+            None => {
+                let path = directory.path().join(certificates_name(number));
+                certificates(&path, std::iter::once(&certificate).chain(&former))?;
+                if let Err(error) = bundle(directory.path()) {
+                    // The error that counts is the one that is returned.
+                    let _ = certificates(&path, &former);
+                    return Err(error);
+                }
             }
         }
+        Ok(Directory::open(directory.path())?.with_token(directory.token().cloned()))
     }
-    Ok(Directory::open(directory.path())?.with_token(directory.token().cloned()))
 }
 
 /// Adds an intermediate: its key first, so that no certificate is ever without one.
@@ -353,11 +458,11 @@ impl Piece {
         Self { name: Path::new(PRIVATE).join(name), content, access: Access::Private }
     }
 
-    /// The beginning of the history of what the authority does.
-    pub(super) fn history(now: Timestamp) -> Result<Self, HistoryError> {
-        let (line, _) = history::first_line(Moment::from(now), &history::whoever_runs_this())?;
+    /// The beginning of the history of what the authority does, with what was done in making it.
+    pub(super) fn history(now: Timestamp, done: &[Entry]) -> Result<Self, HistoryError> {
+        let lines = history::first_lines(Moment::from(now), &history::whoever_runs_this(), done)?;
         // It is JSON.
-        Ok(Self::private(history::FILE, String::from_utf8(line).unwrap_or_default()))
+        Ok(Self::private(history::FILE, String::from_utf8(lines).unwrap_or_default()))
     }
 
     /// A file of certificates.

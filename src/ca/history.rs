@@ -8,6 +8,7 @@
 //! a second record that says so. Several processes write at once, one after another under a lock on the file. What is
 //! recorded of requests to the gate is `telemetry::audit`'s business.
 
+pub mod compare;
 pub mod heads;
 mod line;
 pub mod recorder;
@@ -148,8 +149,15 @@ impl End {
     }
 }
 
-/// The first line of a new history, for a folder that is being made.
-pub(super) fn first_line(at: Moment, by: &str) -> Result<(Vec<u8>, Recorded), HistoryError> {
+/// The first lines of a new history, for a folder that is being made: its beginning, and what was done by then.
+pub(super) fn first_lines(at: Moment, by: &str, done: &[Entry]) -> Result<Vec<u8>, HistoryError> {
+    let (mut octets, begun) = first_line(at, by)?;
+    let end = End { length: 0, identity: begun.history, head: begun.head, torn: Vec::new() };
+    octets.extend(end.continued(at, done)?.0);
+    Ok(octets)
+}
+
+fn first_line(at: Moment, by: &str) -> Result<(Vec<u8>, Recorded), HistoryError> {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| HistoryError::Random)?;
     let history = hex::encode(&random);

@@ -4,6 +4,7 @@
 mod export;
 mod import;
 mod password;
+mod removal;
 
 use super::{Exit, Failure, configuration, print, runtime};
 use crate::account::{self, Account, Directory, Edit, Lookup, Registry, RegistryError, Status, Unavailable};
@@ -251,9 +252,15 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Action::Password(args) => password::run(args),
         Action::Import(args) => import::run(args),
         Action::Export(args) => export::run(args),
-        Action::Remove(Named { username, common }) => with_registry(common, async |registry| {
-            let removed = registry.remove(username, Timestamp::now()).await;
-            removed.map_err(|error| refused("removing the account", username, &error))?;
+        Action::Remove(Named { username, common }) => with_configuration(&common.config, async |registry, config| {
+            let now = Timestamp::now();
+            let told = removal::tell(config, username, now).await?;
+            if let Err(error) = registry.remove(username, now).await {
+                if let Some(told) = told {
+                    told.retract(&error.to_string(), now).await;
+                }
+                return Err(refused("removing the account", username, &error));
+            }
             print(&if common.json {
                 format!("{:#}\n", json!({ "removed": username }))
             } else {

@@ -62,6 +62,10 @@ pub struct Profile {
 /// The name of the profile that the authority's own intermediates are made by.
 pub const INTERMEDIATE: &str = "intermediate";
 
+/// Under which name the certificates of OCSP signers are on record. No profile has it: they are made by the authority
+/// for itself.
+pub const OCSP_SIGNERS: &str = "ocsp";
+
 /// The names of the profiles that are there without a configuration.
 pub const BUILT_IN: [&str; 5] = ["client", "client-short", "server", "smime", INTERMEDIATE];
 

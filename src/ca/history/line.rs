@@ -4,6 +4,7 @@
 use super::{HistoryError, LONGEST_LINE, sha256};
 use crate::base::clock::{Moment, Timestamp};
 use crate::base::hex;
+use crate::certificate::facts::CertificateFacts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +24,7 @@ pub enum Act {
     Import,
     /// The key of the root was taken away.
     ExportRootKey,
-    /// The intermediate was made anew.
+    /// The intermediate was made anew: the certificate that is spoken of takes over.
     RenewIntermediate,
     /// A certificate was issued.
     Issue,
@@ -110,6 +111,20 @@ impl Entry {
             reason: None,
             number: None,
             detail: None,
+        }
+    }
+
+    /// An act with what is to say of the certificate that it is about. `issuer` is what the database knows its issuer
+    /// by.
+    #[must_use]
+    pub fn about(act: Act, by: &str, issuer: &[u8; 32], certificate: &CertificateFacts) -> Self {
+        Self {
+            issuer: Some(issuer.to_vec()),
+            serial: Some(certificate.serial.clone()),
+            fingerprint: Some(certificate.fingerprint.to_vec()),
+            subject: Some(certificate.subject.text.clone()),
+            not_after: Some(certificate.not_after),
+            ..Self::new(act, by)
         }
     }
 

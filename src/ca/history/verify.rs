@@ -270,7 +270,10 @@ fn wrong((path, line): (PathBuf, u64), wrong: Wrong) -> VerifyError {
 
 /// Hands over each line without its end, and whether it has one. A line that is too long is handed over in part, which
 /// is no record.
-fn each_line(path: &Path, mut use_it: impl FnMut(&[u8], bool) -> Result<(), VerifyError>) -> Result<(), VerifyError> {
+pub(super) fn each_line(
+    path: &Path,
+    mut use_it: impl FnMut(&[u8], bool) -> Result<(), VerifyError>,
+) -> Result<(), VerifyError> {
     let failed = |source| VerifyError::Io { path: path.to_owned(), source };
     let mut reader = BufReader::new(File::open(path).map_err(failed)?);
     let mut line = Vec::new();

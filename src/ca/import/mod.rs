@@ -129,6 +129,12 @@ impl Import {
         &self.issuer.2
     }
 
+    /// Its own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.chain.first().map(|own| own.as_ref()).unwrap_or_default()
+    }
+
     /// How the register knows it.
     #[must_use]
     pub fn issuer(&self) -> [u8; 32] {
@@ -208,7 +214,7 @@ impl Import {
         };
         let mut pieces = vec![
             Piece::private(&key_name(1), sealed.clone()),
-            Piece::history(now).map_err(HierarchyError::from)?,
+            Piece::history(now, &[]).map_err(HierarchyError::from)?,
             certificates(&certificates_name(1), std::slice::from_ref(own))?,
         ];
         if !below_root.is_empty() {

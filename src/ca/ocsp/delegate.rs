@@ -3,14 +3,17 @@
 //! key, which may be slow or far away, signs once a day. Nobody is asked whether the delegate is revoked
 //! (id-pkix-ocsp-nocheck, section 4.2.2.2.1): that it runs out soon is what limits the harm of a lost one.
 
+use crate::account::{CertificateKey, IssuedCertificate};
 use crate::base::clock::Timestamp;
 use crate::base::hex;
 use crate::ca::encode::{self, NULL, bit_string, element, extension, identifier, octet_string, sequence, unsigned};
 use crate::ca::issue::{Authority, IssueError, encoding};
 use crate::ca::key::{KeyError, SigningKey, SoftwareKey};
 use crate::ca::profile::BACKDATING;
+use crate::ca::register::Entry;
 use crate::certificate::der::{SET, constructed, primitive};
-use crate::certificate::facts::sha256;
+use crate::certificate::facts::{self, sha256};
+use crate::config::profile::OCSP_SIGNERS;
 use crate::revocation::ocsp::HashAlgorithm;
 use crate::revocation::ocsp::request::key_octets;
 use der::Encode;
@@ -112,6 +115,25 @@ impl Delegate {
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// What is recorded of it: a certificate of no account, by a profile that nobody else has.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read, which was just made.
+    pub fn entry(&self, authority: &Authority) -> Result<Entry, IssueError> {
+        let facts = facts::parse(&self.certificate).map_err(encoding("the certificate of an OCSP signer"))?;
+        let certificate = IssuedCertificate {
+            key: CertificateKey::new(&authority.name_der()?, authority.public_key(), &facts.serial),
+            issuer_name: authority.name(),
+            username: None,
+            subject: facts.subject.text,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            fingerprint: facts.fingerprint,
+            profile: OCSP_SIGNERS.to_owned(),
+        };
+        Ok(Entry { certificate, spki: Some(facts.spki_sha256), der: Some(self.certificate.to_vec()) })
     }
 
     pub(super) fn key(&self) -> &dyn SigningKey {

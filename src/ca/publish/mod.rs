@@ -11,6 +11,7 @@ pub mod publisher;
 pub mod service;
 pub mod shelf;
 pub mod tables;
+mod told;
 
 pub use publisher::{PublishError, Publisher};
 pub use shelf::Shelf;
@@ -45,11 +46,7 @@ pub fn certificate_url(base: &str, issuer: &[u8; 32]) -> String {
 
 /// Has the profiles that name no places of their own name those below this URL, where what the issuer says of its
 /// certificates is published.
-pub fn name_places<'p>(
-    profiles: impl IntoIterator<Item = &'p mut config::Profile>,
-    base: &str,
-    issuer: &[u8; 32],
-) {
+pub fn name_places<'p>(profiles: impl IntoIterator<Item = &'p mut config::Profile>, base: &str, issuer: &[u8; 32]) {
     for profile in profiles {
         profile.crl.get_or_insert_with(|| vec![list_url(base, issuer)]);
         profile.ocsp.get_or_insert_with(|| vec![responder_url(base)]);

@@ -5,12 +5,14 @@
 
 use super::delta_url;
 use super::tables::{self, AnswersError, BATCH, Kind, Signing, StoredIssuer, StoredList};
+use super::told::Told;
 use crate::account::CertificateKey;
 use crate::base::clock::Timestamp;
 use crate::ca::crl::{self, CrlReason, Edition, Form, Revoked};
+use crate::ca::history::recorder::{RecordError, Recorder};
 use crate::ca::issue::{Authority, IssueError};
 use crate::ca::ocsp::{Delegate, Issuer};
-use crate::ca::register::{Listed, Register, RegisterError, Standing};
+use crate::ca::register::{Listed, Register, RegisterError, Replace, Standing};
 use crate::certificate::der::DerError;
 use crate::config::Publishing;
 use crate::revocation::crl::{Limits, Origin, read};
@@ -58,6 +60,9 @@ pub enum PublishError {
     /// The authority's own key is not DER.
     #[error("the public key of the authority cannot be read: {0}")]
     Key(#[from] DerError),
+    /// The history does not take what was signed, which is therefore not published.
+    #[error("the history of the authority cannot be written: {0}")]
+    NotRecorded(#[from] RecordError),
     /// The work of making a list was broken off.
     #[error("making a revocation list was broken off")]
     Broken,
@@ -72,6 +77,7 @@ pub struct Publisher {
     register: Register,
     authority: Arc<Authority>,
     settings: Publishing,
+    told: Option<Told>,
     issuer: [u8; 32],
     names: Issuer,
     above: Vec<u8>,
@@ -140,7 +146,15 @@ impl Publisher {
             database,
             authority,
             settings,
+            told: None,
         })
+    }
+
+    /// Has all that it signs with the authority's key written down in this history before it is published. `by` is who
+    /// runs it.
+    #[must_use]
+    pub fn recording(self, history: Recorder, by: &str) -> Self {
+        Self { told: Some(Told::new(history, self.issuer, by)), ..self }
     }
 
     /// As the database knows the authority: [`CertificateKey::issuer`].
@@ -298,6 +312,11 @@ impl Publisher {
         let authority = Arc::clone(&self.authority);
         let made = tokio::task::spawn_blocking(move || Delegate::new(&authority, now, validity * DELEGATE_LIVES));
         let delegate = Arc::new(made.await.map_err(|_| PublishError::Broken)??);
+        let entry = delegate.entry(&self.authority)?;
+        if let Some(told) = &self.told {
+            told.of_delegate(&entry.certificate, now).await?;
+        }
+        self.register.record(&entry, Replace::None, now).await?;
         let stored = tables::put_signer(&self.database, Arc::clone(&delegate)).await;
         stored.map_err(self.store("publishing the certificate of an OCSP signer"))?;
         tracing::info!(authority = self.authority.name(), not_after = %delegate.not_after(), "OCSP signer made");
@@ -329,6 +348,9 @@ impl Publisher {
         };
         let made = tokio::task::spawn_blocking(move || work.make()).await;
         let (full, delta) = made.map_err(|_| PublishError::Broken)??;
+        if let Some(told) = &self.told {
+            told.of_lists(&full, delta.as_ref(), now).await?;
+        }
         let mut lists = vec![(Kind::Full, full.clone())];
         lists.extend(delta.clone().map(|delta| (Kind::Delta, delta)));
         let renews = settings.delta && base.as_ref().is_none_or(|base| now >= base.this_update.plus(settings.every));

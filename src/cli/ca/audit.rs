@@ -1,6 +1,8 @@
 //! `wicketgate ca audit …`: verifies the history of the authority's acts, begins and rotates it, and tells its head for
 //! those who keep one where nobody who looks after the authority can change it.
 
+mod compare;
+
 use super::Common;
 use super::open::section;
 use crate::base::clock::Moment;
@@ -26,6 +28,8 @@ pub(super) struct Args {
 enum Action {
     /// Say whether the history is as it was written, and if not, which line is the first that is not
     Verify(Verify),
+    /// Say whether the register still has what the history says was issued, and still revokes what it says was revoked
+    Compare(Common),
     /// Print the number and the hash of the last record, to be kept elsewhere and given to `verify --head`
     Head(Common),
     /// Close the file and go on in a new one, so that the old one can be put away
@@ -53,6 +57,7 @@ struct Verify {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.action {
         Action::Verify(args) => verifying(args),
+        Action::Compare(args) => compare::run(args),
         Action::Head(args) => telling(args),
         Action::Rotate(args) => rotating(args),
         Action::Begin(args) => beginning(args),
@@ -65,6 +70,9 @@ fn history(args: &Common) -> Result<(Config, PathBuf), Failure> {
     let path = History::of(&section(&config)?.directory);
     Ok((config, path))
 }
+
+/// How many records there are before anything is done that the database knows of: those of `ca init`.
+const AT_FIRST: u64 = 3;
 
 const WITHOUT_DATABASE: &str =
     "look at the reason; --without-database verifies the chain alone, which shows no tail that was cut off";
@@ -84,7 +92,7 @@ fn verifying(args: &Verify) -> Result<Exit, Failure> {
     let unknown = !args.without_database && kept.is_empty();
     let verified = verify(&files, kept.into_iter().chain(args.head.iter().copied()));
     match verified {
-        Ok(sound) if unknown && sound.last > 1 => forgotten(&path, &sound, &others, args.common.json),
+        Ok(sound) if unknown && sound.last > AT_FIRST => forgotten(&path, &sound, &others, args.common.json),
         verified => answer(&verified, &others, args.common.json),
     }
 }

@@ -7,10 +7,14 @@ use crate::account::CertificateKey;
 use crate::base::clock::Timestamp;
 use crate::ca::directory::Directory;
 use crate::ca::files::{Access, write};
+use crate::ca::hierarchy;
+use crate::ca::history::recorder::Recorder;
+use crate::ca::history::whoever_runs_this;
 use crate::ca::issue::Authority;
 use crate::ca::pem;
 use crate::ca::publish::Publisher;
 use crate::ca::publish::tables::{self, Kind, StoredList};
+use crate::ca::register::{Register, Replace};
 use crate::certificate::fields::Fields;
 use crate::cli::{Exit, Failure, OrFail, configuration, print, runtime};
 use crate::config::{self, PublishedLists, Publishing, parse_duration};
@@ -106,7 +110,7 @@ fn signed(
         settings.crl.delta |= args.delta;
         (issuing(section, directory)?, vec![directory.root().clone()], settings)
     };
-    let lists = runtime()?.block_on(publish(store, authority, &above, settings))?;
+    let lists = runtime()?.block_on(publish(directory, store, authority, &above, settings))?;
     if args.delta {
         lists.delta.ok_or_else(|| Failure::new(WHAT, store, "there is no delta list", "look at the log"))
     } else {
@@ -127,14 +131,19 @@ fn root(args: &Args, section: &config::Authority, directory: &Directory) -> Resu
 }
 
 async fn publish(
+    directory: &Directory,
     store: &config::Store,
     authority: Authority,
     above: &[CertificateDer<'static>],
     settings: Publishing,
 ) -> Result<crate::ca::publish::publisher::Lists, Failure> {
     let database = Database::open(store, Handle::current(), Deadlines::default()).await.or_fail(WHAT, store, RIGHTS)?;
-    let publisher = Publisher::new(database, Arc::new(authority), above, settings);
-    let lists = publisher.or_fail(WHAT, store, RIGHTS)?.publish_lists(Timestamp::now()).await;
+    let history = Recorder::of(directory.path(), database.clone());
+    let entries = hierarchy::entries(directory).or_fail(WHAT, store, RIGHTS)?;
+    let recorded = Register::new(database.clone()).record_all(entries, Replace::None, Timestamp::now()).await;
+    recorded.or_fail(WHAT, store, RIGHTS)?;
+    let publisher = Publisher::new(database, Arc::new(authority), above, settings).or_fail(WHAT, store, RIGHTS)?;
+    let lists = publisher.recording(history, &whoever_runs_this()).publish_lists(Timestamp::now()).await;
     let lists = lists.or_fail(WHAT, store, RIGHTS)?;
     if !lists.is_published {
         let why = format!("somebody else has published a list with a greater number than {}", lists.full.number);

@@ -98,10 +98,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         ImportError::Hierarchy(error) => refused(&section.directory, &error),
         other => Failure::new("making the authority", section.directory.display(), other, "look at the reason"),
     })?;
-    let entry = Entry::new(Act::Import, &whoever_runs_this());
-    audit::record(&config, &section.directory, Entry { subject: Some(import.name().to_string()), ..entry })?;
     let shown = Shown::of(&made)?;
     let counts = (recorded, issued.revoked.len(), issued.missing.len());
+    let what = format!("with {} certificates, {} of them revoked; {} are missing", counts.0, counts.1, counts.2);
+    let told = Entry {
+        subject: Some(import.name().to_string()),
+        fingerprint: Some(facts::sha256(import.certificate()).to_vec()),
+        issuer: Some(import.issuer().to_vec()),
+        number,
+        detail: Some(what),
+        ..Entry::new(Act::Import, &whoever_runs_this())
+    };
+    audit::record(&config, &section.directory, told)?;
     if args.common.json {
         let mut value = shown.as_json();
         if let Some(value) = value.as_object_mut() {

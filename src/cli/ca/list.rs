@@ -8,6 +8,7 @@ use crate::ca::pem;
 use crate::ca::register::{Listing, OnRecord, Register};
 use crate::cli::{Exit, Failure, OrFail, print};
 use crate::config::parse_duration;
+use crate::config::profile::OCSP_SIGNERS;
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 use std::time::Duration;
@@ -57,7 +58,10 @@ pub(super) fn list(args: &List) -> Result<Exit, Failure> {
         let found = register.list_all(&listing).await;
         let mut found = found.map_err(|error| refused_by_register("listing certificates", "the register", &error))?;
         found.retain(|found| {
-            args.profile.as_ref().is_none_or(|profile| found.certificate.profile == *profile)
+            let profile = &found.certificate.profile;
+            // OCSP signers run out every few days, and are replaced without anybody's doing.
+            let is_ones_own = args.expiring.is_none() || profile != OCSP_SIGNERS;
+            args.profile.as_ref().map_or(is_ones_own, |asked| profile == asked)
                 && (!args.revoked || found.revoked.is_some())
                 && (args.expiring.is_none() || found.revoked.is_none())
         });

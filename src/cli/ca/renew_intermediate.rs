@@ -8,7 +8,7 @@ use super::shown::{Shown, refused};
 use crate::base::clock::Timestamp;
 use crate::ca::constraints::Permitted;
 use crate::ca::hierarchy::{self, Renewal};
-use crate::ca::history::{Act, Entry, whoever_runs_this};
+use crate::ca::history::{Act, Entry};
 use crate::ca::key::KeyAlgorithm;
 use crate::ca::passphrase::Passphrase;
 use crate::cli::{Exit, Failure, OrFail, configuration, print};
@@ -78,15 +78,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Renewal::RollOver { algorithm: args.algorithm, common_name: args.name.clone(), passphrase: secret }
     };
     let rules = intermediate(section, args.validity);
-    let what = if args.same_key { "another certificate for the same key" } else { "another key" };
-    let entry = Entry::new(Act::RenewIntermediate, &whoever_runs_this());
-    record(&config, &section.directory, Entry { detail: Some(what.to_owned()), ..entry })?;
     let now = Timestamp::now();
-    let after = hierarchy::renew(&before, &root, &renewal, permitted.as_ref(), &rules, now);
-    let after = after.map_err(|error| {
-        let entry = Entry::new(Act::Fail, &whoever_runs_this());
+    let signed = hierarchy::sign(&before, &root, &renewal, permitted.as_ref(), &rules, now);
+    let signed = signed.map_err(|error| refused(&section.directory, &error))?;
+    let told = signed.record().clone();
+    record(&config, &section.directory, told.clone())?;
+    let after = signed.put(&before).map_err(|error| {
+        let failed = Entry { act: Act::Fail, reason: Some(error.to_string()), ..told };
         // Where that cannot be written either, the folder shows that nothing was done.
-        let _ = record(&config, &section.directory, Entry { reason: Some(error.to_string()), ..entry });
+        let _ = record(&config, &section.directory, failed);
         refused(&section.directory, &error)
     })?;
     let shown = Shown::of(&after)?;

@@ -93,8 +93,7 @@ struct User {
 
 impl Args {
     fn texts(&self) -> impl Iterator<Item = &String> {
-        let optional =
-            [&self.gate_user, &self.authority_user, &self.accounts_user, &self.issuer, &self.subject];
+        let optional = [&self.gate_user, &self.authority_user, &self.accounts_user, &self.issuer, &self.subject];
         [&self.portal_user, &self.host].into_iter().chain(optional.into_iter().flatten())
     }
 

@@ -12,16 +12,18 @@ use crate::base::secret::Secret;
 use crate::ca::directory::{self, DirectoryError};
 use crate::ca::files::{Access, WriteError, write};
 use crate::ca::hierarchy::{self, HierarchyError, Plan};
+use crate::ca::history::recorder::Recorder;
 use crate::ca::issue::{Authority, IssueError};
 use crate::ca::key::clocked::Clock;
 use crate::ca::key::{KeyAlgorithm, KeyError, SigningKey, SoftwareKey};
-use crate::ca::office::recorder::{Deed, Unrecorded};
+use crate::ca::office::recorder::Deed;
+use crate::ca::office::revoke::{RevokeError, Revoker};
 use crate::ca::office::{Office, OfficeError, Order, Parts};
 use crate::ca::passphrase::{Passphrase, PassphraseError};
 use crate::ca::pem::{self, PemError};
 use crate::ca::pkcs12::{self, Contents, Encryption, Pkcs12Error};
 use crate::ca::profile::{AlternativeName, Profile, Subject, Validity};
-use crate::ca::register::{Entry, Question, Reason, Register, RegisterError, Replace};
+use crate::ca::register::{Entry, Question, Reason, Register, RegisterError};
 use crate::ca::weak::Compromised;
 use crate::certificate::facts::{self, AlternativeNames, CertificateFacts};
 use crate::certificate::pem::{certificates, private_key};
@@ -72,6 +74,8 @@ pub(super) enum CertificatesError {
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error(transparent)]
+    Revoke(#[from] RevokeError),
+    #[error(transparent)]
     Account(#[from] RegistryError),
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -109,10 +113,15 @@ impl House<'_> {
         for person in PEOPLE {
             let key = self.person(&office, person).await?;
             if let (Case::CertificateRevoked, Some(key)) = (person.case, key) {
-                office.register().revoke(&key, self.now, Reason::KeyCompromise).await?;
+                self.revoke(&office, &key).await?;
             }
         }
         Ok(())
+    }
+
+    /// Nothing is done that does not stand in the authority's history.
+    fn recorder(&self) -> Arc<Recorder> {
+        Arc::new(Recorder::of(&self.settings.directory, self.database.clone()))
     }
 
     fn office(&self, authority: Authority) -> Office {
@@ -121,7 +130,7 @@ impl House<'_> {
             register: Register::new(self.database.clone()),
             accounts: Arc::new(Store::new(self.database.clone())),
             people: None,
-            recorder: Arc::new(Unrecorded),
+            recorder: self.recorder(),
             compromised: Compromised::default(),
         };
         Office::new(parts, self.settings)
@@ -295,7 +304,19 @@ impl House<'_> {
         };
         let der = stored.chain.first().map(|own| own.to_vec());
         let entry = Entry { certificate, spki: Some(facts.spki_sha256), der };
-        office.register().record(&entry, Replace::None, self.now).await?;
+        for outcome in office.enter_all(&[entry], Deed::Issue, BY, self.now).await? {
+            outcome.map_err(RegisterError::from)?;
+        }
+        Ok(())
+    }
+
+    /// Revokes a certificate, unless it is.
+    async fn revoke(&self, office: &Office, key: &CertificateKey) -> Result<(), CertificatesError> {
+        let found = office.register().find(&Question::Key(key.clone())).await?;
+        if found.iter().all(|found| found.revoked.is_none()) {
+            let revoker = Revoker::new(office.register().clone(), self.recorder());
+            revoker.revoke(key, Reason::KeyCompromise, BY, self.now).await?;
+        }
         Ok(())
     }
 }

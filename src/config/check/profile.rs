@@ -46,6 +46,10 @@ impl Context<'_> {
     }
 
     fn profile(&mut self, name: &str, At { place, value: raw }: &At<raw::Profile>) -> Option<Profile> {
+        if name == profile::OCSP_SIGNERS {
+            let help = "give the profile another name".to_owned();
+            return self.error(*place, "the authority's own OCSP signers are on record under this name", help);
+        }
         let base = match &raw.extends {
             Field::Faulty => return None,
             Field::Absent => Profile::built_in(name).or_else(|| Profile::built_in("client")),

@@ -448,6 +448,11 @@ fn a_faulty_profile_is_refused() {
             (profile("hosts: ['*.*.org']"), &path(".hosts[0]"), "host name"),
             (profile("crl: ['https://ca.example.org/crl']"), &path(".crl[0]"), "plain http"),
             (
+                "authority: {directory: a, profiles: {ocsp: {validity: 1d}}}".to_owned(),
+                "authority.profiles.ocsp",
+                "own OCSP signers",
+            ),
+            (
                 profile("extends: intermediate, key_usage: [key_cert_sign]"),
                 &path(".key_usage"),
                 "certificates and revocation lists",
