@@ -300,6 +300,26 @@ fn a_request_is_signed_if_it_asks_for_what_its_bearer_may_have() {
     bench.request("lost", "-key ca.key -subj /CN=ann");
     bench.write("compromised", &format!("{lost}\n"));
     bench.refused("ca sign ann --csr lost.csr", "is on the list of compromised keys");
+    // The same key by a line of Debian's openssl-blacklist, made as its page in the manual makes one.
+    let modulus = bench.openssl("rsa -in ca.key -noout -modulus");
+    bench.write("modulus", &modulus);
+    let output = Command::new("sha1sum").arg(bench.path("modulus")).output().unwrap();
+    let debian = String::from_utf8(output.stdout).unwrap()[20..40].to_owned();
+    bench.write("compromised", &format!("# blacklist.RSA-2048\n{debian}\n"));
+    bench.refused("ca sign ann --csr lost.csr", "is on the list of compromised keys");
+    bench.write("compromised", "4711\n");
+    bench.refused("ca sign ann --csr lost.csr", "line 1 of");
+    bench.write("compromised", "");
+    // Thousands of extensions: more octets than are read, and more extensions than are looked at.
+    for (count, why) in [(3000, "the request is larger than 64 KiB"), (500, "too many")] {
+        let mut params = rcgen::CertificateParams::default();
+        params.custom_extensions = (0..count)
+            .map(|number| rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, number], vec![0x05; 8]))
+            .collect();
+        let key = rcgen::KeyPair::generate().unwrap();
+        bench.write("many.csr", &params.serialize_request(&key).unwrap().pem().unwrap());
+        bench.refused("ca sign ann --csr many.csr", why);
+    }
     let before = bench.on_record();
     assert_eq!(before, 5, "refusals leave nothing on record");
 }

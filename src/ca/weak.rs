@@ -8,6 +8,7 @@ mod roca;
 use crate::base::hex;
 use crate::certificate::der::{self, Reader};
 use crate::certificate::facts::sha256;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -224,9 +225,17 @@ fn remainder(number: &[u8], by: u32) -> u32 {
     number.iter().fold(0, |rest, octet| (rest << 8 | u32::from(*octet)) % by.max(1))
 }
 
-/// Keys that are known to be in others' hands: SHA-256 of each SubjectPublicKeyInfo.
+/// How many octets of a hash stand in the lists of Debian's package openssl-blacklist.
+const DEBIAN_OCTETS: usize = 10;
+
+/// Keys that are known to be in others' hands.
 #[derive(Debug, Clone, Default)]
-pub struct Compromised(Vec<[u8; 32]>);
+pub struct Compromised {
+    /// SHA-256 of each SubjectPublicKeyInfo, in order.
+    keys: Vec<[u8; 32]>,
+    /// The end of the SHA-1 of each RSA modulus as `openssl rsa -modulus` writes it, in order.
+    moduli: Vec<[u8; DEBIAN_OCTETS]>,
+}
 
 /// A list of compromised keys cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -240,7 +249,10 @@ pub enum ListError {
         source: io::Error,
     },
     /// A line is not what it should be.
-    #[error("line {line} of {path} is not the SHA-256 of a public key: 64 hexadecimal digits")]
+    #[error(
+        "line {line} of {path} is neither the SHA-256 of a public key, 64 hexadecimal digits, nor a line of Debian's \
+         openssl-blacklist, 20 of them"
+    )]
     Line {
         /// The file.
         path: PathBuf,
@@ -250,18 +262,21 @@ pub enum ListError {
 }
 
 impl Compromised {
-    /// Reads lists: one hash in hexadecimal a line, empty lines and those that begin with `#` passed over.
+    /// Reads lists: one hash in hexadecimal a line, empty lines and those that begin with `#` passed over. 64 digits are
+    /// the SHA-256 of a SubjectPublicKeyInfo, 20 are a line of Debian's openssl-blacklist.
     ///
     /// # Errors
     /// When one cannot be read, is larger than 256 MiB, or has another line.
     pub fn read(files: &[PathBuf]) -> Result<Self, ListError> {
-        let mut hashes = Vec::new();
+        let mut all = Self::default();
         for path in files {
-            read_list(path, &mut hashes)?;
+            all.read_list(path)?;
         }
-        hashes.sort_unstable();
-        hashes.dedup();
-        Ok(Self(hashes))
+        all.keys.sort_unstable();
+        all.keys.dedup();
+        all.moduli.sort_unstable();
+        all.moduli.dedup();
+        Ok(all)
     }
 
     /// Refuses a key that is on the list.
@@ -269,28 +284,40 @@ impl Compromised {
     /// # Errors
     /// [`WeakKey::Compromised`] when it is.
     pub fn check(&self, key: &PublicKey) -> Result<(), WeakKey> {
-        match self.0.binary_search(&key.hash) {
-            Ok(_) => Err(WeakKey::Compromised(hex::encode(&key.hash))),
-            Err(_) => Ok(()),
+        let listed = self.keys.binary_search(&key.hash).is_ok()
+            || modulus_hash(&key.spki).is_some_and(|hash| self.moduli.binary_search(&hash).is_ok());
+        if listed { Err(WeakKey::Compromised(hex::encode(&key.hash))) } else { Ok(()) }
+    }
+
+    fn read_list(&mut self, path: &Path) -> Result<(), ListError> {
+        let unreadable = |source| ListError::Unreadable { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > LARGEST_LIST {
+            return Err(unreadable(io::Error::other("it is larger than 256 MiB")));
         }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        for (line, text) in text.lines().enumerate() {
+            let text = text.trim();
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let hash = hex::decode(text).unwrap_or_default();
+            match (hash.as_slice().try_into(), hash.as_slice().try_into()) {
+                (Ok(key), _) => self.keys.push(key),
+                (_, Ok(modulus)) => self.moduli.push(modulus),
+                _ => return Err(ListError::Line { path: path.to_owned(), line: line + 1 }),
+            }
+        }
+        Ok(())
     }
 }
 
-fn read_list(path: &Path, hashes: &mut Vec<[u8; 32]>) -> Result<(), ListError> {
-    let unreadable = |source| ListError::Unreadable { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(unreadable)?.len() > LARGEST_LIST {
-        return Err(unreadable(io::Error::other("it is larger than 256 MiB")));
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    for (line, text) in text.lines().enumerate() {
-        let text = text.trim();
-        if text.is_empty() || text.starts_with('#') {
-            continue;
-        }
-        let hash = hex::decode(text).and_then(|hash| hash.try_into().ok());
-        hashes.push(hash.ok_or_else(|| ListError::Line { path: path.to_owned(), line: line + 1 })?);
-    }
-    Ok(())
+/// What Debian's openssl-blacklist knows an RSA key by: the last ten octets of the SHA-1 of `Modulus=`, its modulus in
+/// hexadecimal and a line end. `None` of other keys.
+fn modulus_hash(spki: &[u8]) -> Option<[u8; DEBIAN_OCTETS]> {
+    let [RSA_ENCRYPTION, _, key] = fields(spki).ok()? else { return None };
+    let modulus = positive(&mut Reader::new(der::single(key, der::SEQUENCE).ok()?)).ok()?;
+    let text = format!("Modulus={}\n", hex::encode(modulus).to_ascii_uppercase());
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref().last_chunk().copied()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which keys are refused, and by which name.
 
 use super::*;
-use crate::ca::key::{SigningKey, SoftwareKey};
+use crate::ca::key::{KeyAlgorithm, SigningKey, SoftwareKey};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 
@@ -109,6 +109,14 @@ fn a_key_on_the_list_is_refused() {
     let other = PublicKey::read(SoftwareKey::generate().unwrap().public_key()).unwrap();
     assert_eq!(list.check(&other), Ok(()));
     assert_eq!(Compromised::default().check(&key), Ok(()));
+    // Debian's lists know RSA keys by their moduli, and say nothing of others.
+    let rsa = PublicKey::read(SoftwareKey::generate_of(KeyAlgorithm::Rsa2048).unwrap().public_key()).unwrap();
+    let hash = hex::encode(&modulus_hash(rsa.spki()).unwrap());
+    assert_eq!((hash.len(), modulus_hash(key.spki())), (20, None));
+    std::fs::write(&path, format!("# blacklist.RSA-2048\n{}\n{hash}\n", "00".repeat(10))).unwrap();
+    let debian = Compromised::read(std::slice::from_ref(&path)).unwrap();
+    assert!(matches!(debian.check(&rsa), Err(WeakKey::Compromised(_))));
+    assert_eq!(debian.check(&key), Ok(()));
     std::fs::write(&path, "00".repeat(32) + "\nabcd\n").unwrap();
     let error = Compromised::read(&[path]).unwrap_err();
     assert!(error.to_string().contains("line 2"), "{error}");
