@@ -30,6 +30,9 @@ NEEDED=(
   systemd-analyze:systemd
   slapd:slapd
   ldapsearch:ldap-utils
+  samba:samba,samba-ad-provision,samba-dsdb-modules,python3-samba,winbind
+  ldbsearch:ldb-tools
+  gnutls-cli:gnutls-bin
   firefox-esr:firefox-esr
   certtool:gnutls-bin
   keytool:default-jre-headless
