@@ -192,6 +192,111 @@ fn two_do_not_fill_one_folder_and_a_damaged_part_stops_it() {
     assert_eq!(bench.on_record().len(), 600, "and nobody has got two by that");
 }
 
+/// A moment, whichever: from as long as a start takes to some parts later.
+fn moment() -> Duration {
+    let mut octets = [0; 2];
+    aws_lc_rs::rand::fill(&mut octets).unwrap();
+    Duration::from_millis(100 + u64::from(u16::from_be_bytes(octets)) % 2900)
+}
+
+/// The serial numbers of certificates that the history says were issued to somebody.
+fn told(bench: &Bench) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(bench.path("authority/private/history.jsonl")).unwrap();
+    let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let issued = records.filter(|record| record["act"] == "issue" && record["account"].is_string());
+    issued.map(|record| record["serial"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The serial number in a file of a folder.
+fn serial_in(folder: &Path, file: &str, password: &str) -> String {
+    use wicketgate::base::secret::Secret;
+    let octets = std::fs::read(folder.join(file)).unwrap();
+    let leaf = if file.ends_with(".p12") {
+        wicketgate::ca::pkcs12::open(&octets, &Secret::from(password)).unwrap().certificates.swap_remove(0)
+    } else {
+        rustls_pki_types::CertificateDer::from(pem_body(&octets))
+    };
+    let facts = wicketgate::certificate::facts::parse(&leaf).unwrap();
+    wicketgate::base::hex::encode(&facts.serial)
+}
+
+/// The octets of the first certificate in a PEM file.
+fn pem_body(text: &[u8]) -> Vec<u8> {
+    use base64::Engine;
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let body: String = text.lines().skip(1).take_while(|line| !line.starts_with("-----")).collect();
+    base64::engine::general_purpose::STANDARD.decode(body).unwrap()
+}
+
+#[test]
+#[ignore = "make prove: ten thousand certificates, killed at random moments"]
+fn ten_thousand_that_are_killed_at_random_moments_are_none_lost_and_none_twice() {
+    const COUNT: usize = 10_000;
+    let mut table = Table::new();
+    table.set_header(["what", "store", "certificates", "kills", "seconds", "lost", "twice", "gaps"]);
+    let server = MariaDb::start();
+    for store in ["{ sqlite: { path: wicketgate.db } }".to_owned(), format!("{{ mysql: {} }}", server.configuration())]
+    {
+        let name = if store.contains("sqlite") { "SQLite" } else { "MariaDB" };
+        let bench = Bench::new(COUNT, &store);
+        std::fs::create_dir(bench.path("requests")).unwrap();
+        for number in 0..COUNT {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            let request = params.serialize_request(&key).unwrap();
+            std::fs::write(bench.path("requests").join(format!("p{number}.csr")), request.der()).unwrap();
+        }
+        let mut expected = BTreeSet::new();
+        for (what, words, folder, ending) in [
+            ("keys made here, PKCS#12", "ca issue --all --out files", "files", ".p12"),
+            ("requests", "ca sign --requests requests --out signed", "signed", ".pem"),
+        ] {
+            let start = Instant::now();
+            let mut kills = 0;
+            // SIGKILL, each time after some parts or in the middle of the first, until it is through before that.
+            while kills < 25 {
+                let mut child = bench.start(words);
+                let end = Instant::now() + moment();
+                while Instant::now() < end && child.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                if child.try_wait().unwrap().is_some() {
+                    break;
+                }
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+            }
+            bench.run(words);
+            let seconds = start.elapsed().as_secs_f64();
+            assert!(kills >= 3, "it was not killed often enough to show anything: {kills}");
+            let reported = bench.reported(folder);
+            let accounts: BTreeSet<String> = (0..COUNT).map(|number| format!("p{number}")).collect();
+            assert_eq!(reported.keys().cloned().collect::<BTreeSet<_>>(), accounts, "nobody is lost");
+            assert_eq!(files(&bench.path(folder), ending), accounts, "each has a file, and there is no other");
+            expected.extend(reported);
+            let on_record = bench.on_record();
+            assert_eq!(on_record, expected.iter().cloned().collect::<Vec<_>>(), "nobody has two of either kind");
+            // The history has been told of each of them, and of no other.
+            assert_eq!(told(&bench), on_record.iter().map(|(_, serial)| serial.clone()).collect());
+            let report = std::fs::read_to_string(bench.path(folder).join("report.csv")).unwrap();
+            for line in report.lines().skip(1).step_by(if ending == ".p12" { 97 } else { 1 }) {
+                let fields: Vec<&str> = line.split(',').collect();
+                let password = fields.get(4).copied().unwrap_or_default();
+                assert_eq!(serial_in(&bench.path(folder), fields[1], password), fields[2], "{line}");
+            }
+            let left = files(&bench.path(folder).join(".batch"), "");
+            assert!(left.iter().all(|name| !name.starts_with("part-")), "{left:?}");
+            let (count, kills) = (COUNT.to_string(), kills.to_string());
+            table.add_row([what, name, &count, &kills, &format!("{seconds:.0}"), "0", "0", "0"]);
+        }
+        let verified = bench.run("ca audit verify");
+        assert!(verified.contains("one chain"), "{verified}");
+    }
+    println!("{table}");
+}
+
 #[test]
 #[ignore = "make prove: ten thousand certificates, three times"]
 fn how_many_certificates_a_second_are_issued() {
