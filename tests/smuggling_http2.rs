@@ -4,105 +4,10 @@
 
 mod common;
 
-use common::client::Client;
-use common::raw::{Raw, is_timeout};
+use common::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, Outcome, block, field, frame};
 use common::setup::Setup;
 use common::upstream::Upstream;
 use std::time::Duration;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// A frame on a stream (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A field as HPACK writes it literally, neither indexed nor compressed (RFC 7541, section 6.2.2).
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| {
-        let mut octets = Vec::new();
-        // An integer of seven bits, with up to two more octets where it does not fit.
-        match text.len() {
-            short @ 0..127 => octets.push(u8::try_from(short).unwrap()),
-            long => {
-                let rest = long - 127;
-                octets.extend([127, u8::try_from(rest % 128).unwrap() | 128, u8::try_from(rest / 128).unwrap()]);
-            }
-        }
-        octets.extend(text.as_bytes());
-        octets
-    };
-    [vec![0], text(name), text(value)].concat()
-}
-
-/// What came of a request.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    /// A response head, whatever it says.
-    Response,
-    /// The stream was reset or the connection ended.
-    Refused,
-}
-
-/// A connection on which frames are written by hand.
-struct Frames(Raw);
-
-impl Frames {
-    fn connect(client: &Client) -> Self {
-        let mut raw = Raw::offering(client, &["h2"]);
-        raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        raw.send(frame(SETTINGS, 0, 0, &[]));
-        raw.patience(Duration::from_secs(20));
-        Self(raw)
-    }
-
-    /// Sends a request on stream 1 and says what came of it.
-    fn request(mut self, fields: &[(&str, &str)], body: Option<&[u8]>) -> Outcome {
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
-        let end = if body.is_none() { END_STREAM } else { 0 };
-        let mut octets = frame(HEADERS, END_HEADERS | end, 1, &block);
-        if let Some(body) = body {
-            octets.extend(frame(DATA, END_STREAM, 1, body));
-        }
-        let _ = self.0.try_send(octets);
-        self.outcome()
-    }
-
-    fn outcome(&mut self) -> Outcome {
-        let mut octets = Vec::new();
-        loop {
-            while octets.len() >= 9 {
-                let length = usize::from(octets[0]) << 16 | usize::from(octets[1]) << 8 | usize::from(octets[2]);
-                if octets.len() < 9 + length {
-                    break;
-                }
-                match octets[3] {
-                    HEADERS => return Outcome::Response,
-                    RST_STREAM | GOAWAY => return Outcome::Refused,
-                    _ => octets.drain(..9 + length),
-                };
-            }
-            match self.0.read_some() {
-                Ok(more) if more.is_empty() => return Outcome::Refused,
-                Ok(more) => octets.extend(more),
-                Err(error) if is_timeout(&error) => panic!("neither an answer nor a refusal after {octets:?}"),
-                Err(_) => return Outcome::Refused,
-            }
-        }
-    }
-}
 
 const GOOD: [(&str, &str); 4] =
     [(":method", "POST"), (":scheme", "https"), (":authority", "gate.example.org"), (":path", "/x")];
@@ -142,7 +47,7 @@ fn what_is_no_http_2_ends_with_a_line_in_the_log() {
     let gate = Setup::before(&upstream).start();
     let mut frames = Frames::connect(&gate.alice());
     // DATA on a stream that was never opened is an error of the whole connection.
-    frames.0.send(frame(DATA, END_STREAM, 9, b"hello"));
+    frames.send(frame(DATA, END_STREAM, 9, b"hello"));
     assert_eq!(frames.outcome(), Outcome::Refused);
     gate.log_line(&["bad request", "protocol error"]);
 }
@@ -223,9 +128,9 @@ fn a_head_that_never_ends_is_cut_off() {
     let memory = gate.process.memory_kib("VmRSS");
     let block: Vec<u8> = GOOD.iter().flat_map(|(name, value)| field(name, value)).collect();
     let filler = field("x-filler", &"a".repeat(15_000));
-    let _ = frames.0.try_send(frame(HEADERS, END_STREAM, 1, &block));
+    frames.send(frame(HEADERS, END_STREAM, 1, &block));
     for _ in 0..2_000 {
-        if frames.0.try_send(frame(CONTINUATION, 0, 1, &filler)).is_err() {
+        if frames.raw.try_send(frame(CONTINUATION, 0, 1, &filler)).is_err() {
             break;
         }
     }
@@ -233,4 +138,112 @@ fn a_head_that_never_ends_is_cut_off() {
     let grown = gate.process.memory_kib("VmRSS").saturating_sub(memory);
     assert!(grown < 16 * 1024, "30 MB of header frames cost {grown} KiB");
     assert!(upstream.requests().is_empty());
+}
+
+/// The places of a request in which an octet may stand that ends something in HTTP/1.1.
+const PLACES: [&str; 8] = [":method", ":path", ":authority", ":scheme", "name", "value", "host", "cookie"];
+
+#[test]
+fn no_octet_in_any_place_ends_a_line_a_field_or_a_request_of_http_1() {
+    // CVE-2021-33193 (Apache httpd), CVE-2021-39240 to 39242 (HAProxy): what HTTP/2 can carry in a method, a scheme, a
+    // path or an authority was written into a request of HTTP/1.1 as it came.
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).open_to_all().start();
+    let client = gate.client();
+    let octets = ["\0", "\r", "\n", "\r\n", " ", "\t", "\x0b", "\x1f", "\x7f", ":", "#", "\\", "@"];
+    let mut refused = 0;
+    for place in PLACES {
+        for octet in octets {
+            for text in [format!("{octet}x-hidden: 1"), format!("x{octet}x-hidden: 1"), format!("x{octet}")] {
+                let path = format!("/{text}");
+                let fields = match place {
+                    "name" => with(&[(&*text, "1")]),
+                    "value" => with(&[("x-mine", &*text)]),
+                    "host" => with(&[("host", &*text)]),
+                    "cookie" => with(&[("cookie", &*text)]),
+                    ":path" => instead(":path", &path),
+                    pseudo => instead(pseudo, &text),
+                };
+                let before = upstream.requests().len();
+                let outcome = Frames::connect(&client).request(&fields, None);
+                let what = format!("{place}: {text:?}");
+                assert_eq!(upstream.faults(), Vec::<String>::new(), "{what}");
+                let requests = upstream.requests();
+                refused += usize::from(requests.len() == before);
+                for request in &requests[before..] {
+                    assert_eq!(outcome, Outcome::Response, "{what}");
+                    assert_eq!(request.header("x-hidden"), None, "{what}: {}", request.head);
+                    let target = if place == ":path" { "/" } else { "/x" };
+                    assert!(
+                        request.target().starts_with(target) && !request.target().contains("hidden"),
+                        "{what}: {}",
+                        request.head
+                    );
+                    let host = request.header("host").unwrap();
+                    let is_host = host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".:".contains(&octet));
+                    assert!(is_host, "{what}: {}", request.head);
+                }
+                assert!(requests.len() <= before + 1, "{what}");
+            }
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
+fn a_length_and_what_comes_are_the_same_or_nothing_passes() {
+    // A length that is not that of the DATA, in any spelling, and with or without trailers, is the way down to two
+    // requests of HTTP/1.1 (CVE-2021-21295 in Netty).
+    let upstream = Upstream::start();
+    let gate = Setup::before(&upstream).open_to_all().start();
+    let client = gate.client();
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: gate.example.org\r\n\r\n";
+    let lengths = ["", "0", "5", "05", "4", "6", "+5", "-5", "0x5", "5, 5", "5 ", " 5", "five", "99999999999999999999"];
+    let bodies: [&[&str]; 6] = [&["hello"], &["he", "llo"], &["hello", ""], &[""], &["hello", hidden], &[hidden]];
+    let mut number = 0;
+    for length in lengths {
+        for pieces in bodies {
+            for (coding, trailers) in [(false, false), (false, true), (true, false)] {
+                number += 1;
+                let own = number.to_string();
+                let mut fields = with(&[("x-case", &*own)]);
+                if !length.is_empty() {
+                    fields.push(("content-length", length));
+                }
+                if coding {
+                    fields.push(("transfer-encoding", "chunked"));
+                }
+                let before = upstream.requests().len();
+                let mut octets = frame(HEADERS, END_HEADERS, 1, &block(&fields));
+                for (index, piece) in pieces.iter().enumerate() {
+                    let last = index + 1 == pieces.len() && !trailers;
+                    octets.extend(frame(DATA, if last { END_STREAM } else { 0 }, 1, piece.as_bytes()));
+                }
+                if trailers {
+                    let framing = block(&[("content-length", "0"), ("transfer-encoding", "chunked"), ("x-end", "1")]);
+                    octets.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &framing));
+                }
+                let mut frames = Frames::connect(&client);
+                frames.send(octets);
+                frames.outcome();
+                let what = format!("{length:?} {pieces:?} {coding} {trailers}");
+                // What was broken off may reach the upstream late: each case knows its own.
+                let mut seen = upstream.requests().split_off(before);
+                seen.retain(|request| request.header("x-case").is_none_or(|case| case == own));
+                assert_eq!(upstream.faults(), Vec::<String>::new(), "{what}");
+                assert!(seen.len() <= 1, "{what}: {seen:#?}");
+                for request in &seen {
+                    assert_eq!(request.target(), "/x", "{what}: {request:#?}");
+                    assert!(!request.trailers.contains("transfer-encoding"), "{what}: {request:#?}");
+                    let body = pieces.concat();
+                    let is_right = length.is_empty() || length.trim_start_matches('0').parse() == Ok(body.len());
+                    let is_nothing = matches!(length, "0") && body.is_empty();
+                    assert!(
+                        !request.whole || (!coding && (is_right || is_nothing) && request.body == body.as_bytes()),
+                        "{what}: {request:#?}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod curl;
 pub(crate) mod digest;
 pub(crate) mod firefox;
 pub(crate) mod foreign;
+pub(crate) mod frames;
 pub(crate) mod galera;
 pub(crate) mod gate;
 pub(crate) mod haproxy;

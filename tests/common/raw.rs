@@ -63,6 +63,11 @@ impl Raw {
         self.stream.sock.set_read_timeout(Some(patience)).unwrap();
     }
 
+    /// Waits at most this long for the gate to take what is written from now on.
+    pub(crate) fn write_patience(&mut self, patience: Duration) {
+        self.stream.sock.set_write_timeout(Some(patience)).unwrap();
+    }
+
     /// Everything until the gate closes; fails the test if it never does.
     pub(crate) fn read_to_end(&mut self) -> String {
         let mut octets = Vec::new();
