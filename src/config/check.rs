@@ -44,7 +44,7 @@ use super::raw;
 use super::read::{At, Field, PlaceId, Places, short};
 use super::tree::key_path;
 use super::values::check_log_level;
-use super::{Config, Log, Timeouts};
+use super::{Config, Log};
 use crate::base::secret::{Secret, SecretSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -141,16 +141,6 @@ impl Context<'_> {
             admin: admin?,
             log: log?,
         })
-    }
-
-    fn timeouts(&mut self, raw: Option<&raw::Timeouts>) -> Option<Timeouts> {
-        let absent = raw::Timeouts::default();
-        let raw = raw.unwrap_or(&absent);
-        let handshake = self.period(&raw.handshake, 10);
-        let request_head = self.period(&raw.request_head, 10);
-        let idle = self.period(&raw.idle, 75);
-        let drain = self.period_or_zero(&raw.drain, 30);
-        Some(Timeouts { handshake: handshake?, request_head: request_head?, idle: idle?, drain: drain? })
     }
 
     fn log(&mut self, raw: Option<&raw::Log>) -> Option<Log> {

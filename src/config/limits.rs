@@ -1,11 +1,38 @@
-//! Part of the checked model: how much a client may send and hold, and how many requests it may make.
+//! Part of the checked model: how long a client may take, how much it may send and hold, and how many requests it may
+//! make.
 
 use crate::base::address::AddressRange;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
+
+/// How long each phase may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the first octet of a request (or the end of the handshake) to the end of its head.
+    pub request_head: Duration,
+    /// How long a connection may stand without a request.
+    pub idle: Duration,
+    /// How long open requests may take to end at shutdown.
+    pub drain: Duration,
+    /// How fast a client must be while the gate waits for it.
+    pub least_rate: LeastRate,
+}
+
+/// How fast a client must send and take, in octets a second; `None` is any rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeastRate {
+    /// The body of a request, until its answer begins.
+    pub upload: Option<NonZeroU64>,
+    /// Answers.
+    pub download: Option<NonZeroU64>,
+    /// For how long it may be slower.
+    pub grace: Duration,
+}
 
 /// How much a client may send and hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

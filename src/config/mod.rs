@@ -62,7 +62,7 @@ pub use foreign::{Comparison, Foreign, LetterCase, SaltedLayout, StatusColumn};
 pub use forwarded::{Forwarded, ForwardedHeader};
 pub use handover::{Handover, HandoverSession, HandoverSite, SiteUrl};
 pub use ldap::{Ldap, LdapAttribute, LdapFilter, LdapForm, LdapServer, LdapValue};
-pub use limits::{CountedBy, Limits, Rate, RequestLimits};
+pub use limits::{CountedBy, LeastRate, Limits, Rate, RequestLimits, Timeouts};
 pub use load::{Loaded, load, parse, schema};
 pub use matching::{HeaderCondition, HeaderWants, PathPattern, Pattern, RoutePath};
 pub use name_template::NameTemplate;
@@ -89,6 +89,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -288,6 +289,8 @@ pub struct Route {
     pub body_limit: Option<u64>,
     /// How many requests one client may make here.
     pub request_limits: Option<RequestLimits>,
+    /// How fast a client must send a body here, in octets a second; the outer `None` is as everywhere.
+    pub least_upload: Option<Option<NonZeroU64>>,
 }
 
 impl Route {
@@ -480,19 +483,6 @@ impl IdentityHeaders {
         let fixed = [&self.user, &self.email, &self.name, &self.groups].into_iter().flatten();
         fixed.chain(self.set.iter().map(|(name, _)| name)).map(String::as_str)
     }
-}
-
-/// How long each phase may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From accept to the end of the TLS handshake.
-    pub handshake: Duration,
-    /// From the first octet of a request (or the end of the handshake) to the end of its head.
-    pub request_head: Duration,
-    /// How long a connection may stand without a request.
-    pub idle: Duration,
-    /// How long open requests may take to end at shutdown.
-    pub drain: Duration,
 }
 
 /// Logs.

@@ -61,7 +61,7 @@ pub(super) use foreign::{
 pub(super) use forwarded::Forwarded;
 pub(super) use handover::{Handover, HandoverSession, HandoverSite, SiteLookup};
 pub(super) use ldap::Ldap;
-pub(super) use limits::{AddressRequests, Limits, Rate, RouteLimits, Timeouts};
+pub(super) use limits::{AddressRequests, ByteRate, LeastRate, Limits, Rate, RouteLimits, Timeouts};
 pub(super) use listener_tls::ListenerTls;
 pub(super) use matching::{HeaderMatch, RoutePath};
 pub(super) use peers::{Peer, PeerDigest};

@@ -5,6 +5,7 @@ use super::read::short;
 use super::{HostPattern, IssuerPin, ServerName, SiteUrl};
 use crate::base::hex;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,6 +85,17 @@ pub(super) fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
         Ok(requests @ ..=MOST_RATE) => Ok((requests, Duration::from_secs(per))),
         _ => Err(format!("a rate is at most {MOST_RATE}: leave the key out for no limit")),
     }
+}
+
+/// `240B/s`, `16KiB/s`: octets in a second; `off` is any rate.
+pub(super) fn parse_byte_rate(text: &str) -> Result<Option<NonZeroU64>, String> {
+    if matches!(text, "off" | "false") {
+        return Ok(None);
+    }
+    let wrong = || format!("`{}` is not a rate of octets: write `240B/s`, `16KiB/s` or `off`", short(text));
+    let size = text.strip_suffix("/s").filter(|size| size.ends_with('B')).ok_or_else(wrong)?;
+    let octets = parse_size(size).map_err(|_| wrong())?;
+    NonZeroU64::new(octets).map(Some).ok_or_else(|| "write `off` for any rate".to_owned())
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {

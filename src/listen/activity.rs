@@ -2,9 +2,14 @@
 //! From that its driver knows whether a deadline has passed, with one timer for the whole connection
 //! instead of one for each request.
 
-use crate::config::Timeouts;
+use crate::config::{LeastRate, Timeouts};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How many requests a client may give up, whatever it does with the others: more than a page has, or a map that is
+/// moved about.
+const MANY_GIVEN_UP: usize = 500;
 
 /// Shared by a connection's input and output, its requests and its driver, all on one thread: relaxed
 /// atomics only because requests must be `Send`.
@@ -15,6 +20,9 @@ pub struct Activity {
     multiplexed: bool,
     /// Requests being served.
     active: AtomicUsize,
+    /// Requests that have come, and those that the client gave up before their answer.
+    begun: AtomicUsize,
+    given_up: AtomicUsize,
     /// Milliseconds since `origin`, plus one; 0 while no head is being received.
     head_since: AtomicU64,
     /// Milliseconds since `origin` at the end of the last request.
@@ -31,6 +39,23 @@ pub struct Activity {
     moves: AtomicU64,
     moves_seen: AtomicU64,
     moved: AtomicU64,
+    /// Octets that were written, and whether the client has taken all of them since the last check.
+    octets: AtomicU64,
+    eased: AtomicBool,
+    /// What the last check has seen of how fast the client takes.
+    slowness: Mutex<Slowness>,
+}
+
+/// How fast the client takes, as the checks have seen it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slowness {
+    /// When, in milliseconds since `origin`, and how many octets had been written.
+    at: u64,
+    octets: u64,
+    /// Whether it was waited for.
+    waited: bool,
+    /// For how long it has kept the gate waiting beyond what the octets that it took account for, in milliseconds.
+    debt: u64,
 }
 
 /// A deadline that has passed.
@@ -42,6 +67,8 @@ pub enum Expired {
     Idle,
     /// `timeouts.idle`: the client takes nothing of what is written.
     Stalled,
+    /// `timeouts.least_rate`: the client takes what is written too slowly.
+    Slow,
 }
 
 impl Activity {
@@ -52,6 +79,8 @@ impl Activity {
             origin: now,
             multiplexed,
             active: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
             head_since: AtomicU64::new(1),
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
@@ -60,6 +89,9 @@ impl Activity {
             moves: AtomicU64::new(0),
             moves_seen: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            octets: AtomicU64::new(0),
+            eased: AtomicBool::new(false),
+            slowness: Mutex::default(),
         }
     }
 
@@ -98,9 +130,22 @@ impl Activity {
         (!busy).then(since)
     }
 
+    /// So many octets were written.
+    pub fn sent(&self, octets: usize) {
+        self.octets.fetch_add(octets as u64, Relaxed);
+    }
+
+    /// The client has taken all that was written.
+    pub fn eased(&self) {
+        if !self.eased.load(Relaxed) {
+            self.eased.store(true, Relaxed);
+        }
+    }
+
     /// A request's head is whole.
     pub fn begin(&self) {
         self.active.fetch_add(1, Relaxed);
+        self.begun.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
     }
 
@@ -109,6 +154,19 @@ impl Activity {
         if self.active.fetch_sub(1, Relaxed) == 1 {
             self.idle_since.store(self.elapsed(Instant::now()), Relaxed);
         }
+    }
+
+    /// A request was given up by the client before there was an answer.
+    pub fn gave_up(&self) {
+        self.given_up.fetch_add(1, Relaxed);
+    }
+
+    /// Whether the client gives up most of its requests, and many: it wants the work done, and no answers
+    /// (CVE-2023-44487, however slowly).
+    #[must_use]
+    pub fn gives_up_most(&self) -> bool {
+        let given_up = self.given_up.load(Relaxed);
+        given_up > MANY_GIVEN_UP && given_up > self.begun.load(Relaxed) / 2
     }
 
     /// A piece of a response is there for the client to take.
@@ -141,6 +199,7 @@ impl Activity {
             since => left(since - 1, timeouts.idle).filter(|left| !left.is_zero()).ok_or(Expired::Stalled)?,
         };
         let stalled = stalled.min(self.check_streams(elapsed, timeouts.idle)?);
+        self.check_rate(elapsed, &timeouts.least_rate)?;
         let next = match (self.active(), self.head_since.load(Relaxed)) {
             (0, 0) => left(self.idle_since.load(Relaxed), timeouts.idle)
                 .filter(|left| !left.is_zero())
@@ -149,7 +208,8 @@ impl Activity {
             _ => timeouts.request_head,
         };
         // A head that begins right after this check must be seen before its deadline is long over.
-        Ok(next.min(stalled).min(timeouts.request_head).max(Duration::from_millis(1)))
+        let often = timeouts.request_head.min(timeouts.least_rate.grace);
+        Ok(next.min(stalled).min(often).max(Duration::from_millis(1)))
     }
 
     /// The same for the streams of HTTP/2: whether the client has let all of them wait for `limit`.
@@ -165,6 +225,31 @@ impl Activity {
         over.checked_sub(elapsed).filter(|left| !left.is_zero()).ok_or(Expired::Stalled)
     }
 
+    /// Whether the client has taken answers more slowly than it must, for longer than it may. Only what it is waited for
+    /// counts: an answer that has little to say is none that is taken slowly. What it took fast before is no credit.
+    fn check_rate(&self, elapsed: Duration, least: &LeastRate) -> Result<(), Expired> {
+        let Some(rate) = least.download else { return Ok(()) };
+        let eased = self.eased.swap(false, Relaxed);
+        let writing = self.stalled_since.load(Relaxed) != 0 && !eased;
+        let waiting = self.waiting.load(Relaxed);
+        let waits = writing || (self.multiplexed && waiting > 0 && waiting >= self.active());
+        let now = Slowness {
+            at: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            octets: self.octets.load(Relaxed),
+            waited: waits,
+            debt: 0,
+        };
+        let mut last = self.slowness.lock().unwrap_or_else(PoisonError::into_inner);
+        let debt = if waits && last.waited {
+            let taken = now.octets.saturating_sub(last.octets).saturating_mul(1000) / rate;
+            (last.debt + now.at.saturating_sub(last.at)).saturating_sub(taken)
+        } else {
+            0
+        };
+        *last = Slowness { debt, ..now };
+        if Duration::from_millis(debt) > least.grace { Err(Expired::Slow) } else { Ok(()) }
+    }
+
     fn elapsed(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.origin).as_millis()).unwrap_or(u64::MAX)
     }
@@ -173,10 +258,18 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU64;
 
     fn timeouts() -> Timeouts {
         let seconds = Duration::from_secs;
-        Timeouts { handshake: seconds(10), request_head: seconds(10), idle: seconds(75), drain: seconds(30) }
+        let least_rate = LeastRate { upload: None, download: NonZeroU64::new(1000), grace: seconds(30) };
+        Timeouts {
+            handshake: seconds(10),
+            request_head: seconds(10),
+            idle: seconds(75),
+            drain: seconds(30),
+            least_rate,
+        }
     }
 
     #[test]
@@ -264,5 +357,71 @@ mod tests {
         activity.taken();
         activity.end();
         assert!(after(286).is_ok());
+    }
+
+    /// What a check finds every ten seconds, where so many octets are taken in between and the client is waited for.
+    fn checks(activity: &Activity, start: Instant, octets: &[usize]) -> Vec<bool> {
+        let mut found = Vec::new();
+        for (number, octets) in (1..).zip(octets) {
+            activity.sent(*octets);
+            // A little is taken, and the rest waits again.
+            activity.written(false);
+            activity.written(true);
+            found.push(activity.check(start + Duration::from_secs(10 * number), &timeouts()).is_ok());
+        }
+        found
+    }
+
+    #[test]
+    fn a_client_that_gives_up_many_and_most_of_its_requests_is_known_for_it() {
+        let activity = Activity::new(true, Instant::now());
+        let ask = |count, gives_up: bool| {
+            for _ in 0..count {
+                activity.begin();
+                if gives_up {
+                    activity.gave_up();
+                }
+                activity.end();
+            }
+            activity.gives_up_most()
+        };
+        assert!(!ask(MANY_GIVEN_UP, true));
+        assert!(!ask(MANY_GIVEN_UP, false));
+        assert!(!ask(2, true), "not most");
+        assert!(ask(1000, true));
+    }
+
+    #[test]
+    fn a_client_that_takes_its_answer_in_drops_expires_as_slow() {
+        let start = Instant::now();
+        let new = || {
+            let activity = Activity::new(false, start);
+            activity.begin();
+            activity
+        };
+        assert_eq!(checks(&new(), start, &[100; 6]), [true, true, true, true, false, false]);
+        // What was taken fast before, or by the rate, is neither credit nor debt.
+        assert_eq!(checks(&new(), start, &[1 << 30, 100, 100, 100, 100, 100]), [true, true, true, true, false, false]);
+        assert_eq!(checks(&new(), start, &[10_000; 20]), [true; 20]);
+        assert_eq!(checks(&new(), start, &[100, 100, 100, 100_000, 100, 100, 100, 100]), [true; 8]);
+        let activity = new();
+        assert_eq!(checks(&activity, start, &[100; 4]), [true; 4]);
+        assert_eq!(activity.check(start + Duration::from_secs(51), &timeouts()), Err(Expired::Slow));
+    }
+
+    #[test]
+    fn an_answer_that_has_little_to_say_is_not_taken_slowly() {
+        let start = Instant::now();
+        let activity = Activity::new(false, start);
+        activity.begin();
+        for number in 1..20 {
+            activity.sent(10);
+            activity.written(true);
+            activity.written(false);
+            activity.eased();
+            // It happens that the next piece is just on its way.
+            activity.written(true);
+            assert!(activity.check(start + Duration::from_secs(10 * number), &timeouts()).is_ok(), "{number}");
+        }
     }
 }

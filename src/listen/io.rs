@@ -143,8 +143,11 @@ impl ClientIo {
         }
     }
 
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.written(written.is_pending());
+        if let Poll::Ready(Ok(octets)) = &written {
+            self.activity.sent(*octets);
+        }
         written
     }
 }
@@ -177,7 +180,11 @@ impl Write for ClientIo {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.inner().poll_flush(cx);
-        self.note(flushed)
+        self.activity.written(flushed.is_pending());
+        if flushed.is_ready() {
+            self.activity.eased();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

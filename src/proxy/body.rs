@@ -7,6 +7,7 @@ use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
 use super::held::Room;
 use super::measure::Notes;
+use crate::config::Timeouts;
 use crate::upstream::pool::{BodyError, PooledBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
@@ -15,16 +16,19 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the request's side knows of an upload that the upstream's side takes.
 #[derive(Debug, Default)]
 pub struct Upload {
     progressed: AtomicBool,
+    /// The answer has begun: what still comes is said in turn with it, as fast as both sides like.
+    answered: AtomicBool,
     fault: AtomicU8,
 }
 
@@ -40,6 +44,9 @@ pub enum UploadFault {
     /// The client sent nothing for `timeouts.idle`.
     #[error("the client paused its body for longer than timeouts.idle")]
     Paused = 3,
+    /// The client sent more slowly than `timeouts.least_rate`.
+    #[error("the client sent its body more slowly than timeouts.least_rate allows")]
+    Slow = 5,
     /// It would have to be held whole, and enough are.
     #[error("as many bodies are held as limits.held_bodies allows, in all or of this address")]
     NoRoom = 4,
@@ -52,12 +59,16 @@ impl Upload {
         self.progressed.swap(false, Relaxed)
     }
 
+    /// The head of the answer has come.
+    pub fn answered(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
     /// What went wrong on the client's side, if anything did.
     #[must_use]
     pub fn fault(&self) -> Option<UploadFault> {
-        [UploadFault::TooLarge, UploadFault::Broken, UploadFault::Paused, UploadFault::NoRoom]
-            .into_iter()
-            .find(|fault| *fault as u8 == self.fault.load(Relaxed))
+        use UploadFault::{Broken, NoRoom, Paused, Slow, TooLarge};
+        [TooLarge, Broken, Paused, Slow, NoRoom].into_iter().find(|fault| *fault as u8 == self.fault.load(Relaxed))
     }
 }
 
@@ -134,21 +145,68 @@ pub struct ClientBody {
     upload: Option<Arc<Upload>>,
     /// Removes from trailers what must not travel on; there whenever there is a body.
     stripper: Option<Arc<Stripper>>,
-    /// How long the client may pause.
-    pause: Duration,
-    pausing: Option<Pin<Box<tokio::time::Sleep>>>,
+    pace: Pace,
+    pausing: Option<Pausing>,
+}
+
+/// How long a client may pause in a body, and how fast it must send it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// The longest pause.
+    pub pause: Duration,
+    /// Octets a second.
+    pub least: Option<NonZeroU64>,
+    /// For how long it may be slower.
+    pub grace: Duration,
+    /// For how long it has kept the gate waiting beyond what the octets that came account for.
+    debt: Duration,
+}
+
+impl Pace {
+    /// What is written in the configuration, for a route that may say otherwise.
+    #[must_use]
+    pub fn of(timeouts: &Timeouts, least_upload: Option<Option<NonZeroU64>>) -> Self {
+        let least = least_upload.unwrap_or(timeouts.least_rate.upload);
+        Self { pause: timeouts.idle, least, grace: timeouts.least_rate.grace, debt: Duration::ZERO }
+    }
+
+    /// How long the client is waited for now, and what it is if it does not come.
+    fn patience(&self, answered: bool) -> (Duration, UploadFault) {
+        let left = self.grace.saturating_sub(self.debt);
+        if self.least.is_some() && !answered && left < self.pause {
+            (left, UploadFault::Slow)
+        } else {
+            (self.pause, UploadFault::Paused)
+        }
+    }
+
+    /// So much has come after so long. What came fast before is no credit.
+    fn came(&mut self, octets: u64, waited: Duration) {
+        if let Some(least) = self.least {
+            let worth = Duration::from_millis(octets.saturating_mul(1000) / least);
+            self.debt = (self.debt + waited).saturating_sub(worth);
+        }
+    }
+}
+
+/// A pause of the client's.
+#[derive(Debug)]
+struct Pausing {
+    since: Instant,
+    until: Pin<Box<tokio::time::Sleep>>,
+    fault: UploadFault,
 }
 
 impl ClientBody {
     /// No body: of a request that has none, and of one that is sent again.
     #[must_use]
     pub fn none() -> Self {
-        Self { incoming: None, left: None, upload: None, stripper: None, pause: Duration::ZERO, pausing: None }
+        Self { incoming: None, left: None, upload: None, stripper: None, pace: Pace::default(), pausing: None }
     }
 
-    /// A body of at most `limit` octets, which may pause for `pause`.
+    /// A body of at most `limit` octets, which comes at this pace.
     #[must_use]
-    pub fn new(incoming: Received, limit: Option<u64>, pause: Duration, stripper: &Arc<Stripper>) -> Self {
+    pub fn new(incoming: Received, limit: Option<u64>, pace: Pace, stripper: &Arc<Stripper>) -> Self {
         let is_empty = match &incoming {
             Received::Streaming(incoming) => incoming.is_end_stream(),
             Received::Whole(octets) => octets.is_empty(),
@@ -157,7 +215,7 @@ impl ClientBody {
             return Self::none();
         }
         let (upload, stripper) = (Some(Arc::default()), Some(Arc::clone(stripper)));
-        Self { incoming: Some(incoming), left: limit, upload, stripper, pause, pausing: None }
+        Self { incoming: Some(incoming), left: limit, upload, stripper, pace, pausing: None }
     }
 
     /// Whether there is nothing to send.
@@ -185,7 +243,7 @@ impl ClientBody {
             left: self.left,
             upload: Some(Arc::default()),
             stripper: self.stripper.clone(),
-            pause: self.pause,
+            pace: self.pace,
             pausing: None,
         })
     }
@@ -207,6 +265,27 @@ impl ClientBody {
                 headers.remove(CONTENT_LENGTH);
                 headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             }
+        }
+    }
+
+    /// Waits for the client, but no longer than it may take.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        loop {
+            let answered = self.upload.as_ref().is_some_and(|upload| upload.answered.load(Relaxed));
+            let pace = self.pace;
+            let pausing = self.pausing.get_or_insert_with(|| {
+                let (patience, fault) = pace.patience(answered);
+                Pausing { since: Instant::now(), until: Box::pin(tokio::time::sleep(patience)), fault }
+            });
+            if pausing.until.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let fault = pausing.fault;
+            if fault == UploadFault::Paused || !answered {
+                return self.fail(fault);
+            }
+            // It was to hurry until its answer began.
+            self.pausing = None;
         }
     }
 
@@ -235,7 +314,10 @@ impl Body for ClientBody {
         };
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
-                self.pausing = None;
+                if let Some(pausing) = self.pausing.take() {
+                    let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    self.pace.came(octets, pausing.since.elapsed());
+                }
                 if let (Some(trailers), Some(stripper)) = (frame.trailers_mut(), &self.stripper) {
                     stripper.strip_trailers(trailers);
                 }
@@ -253,14 +335,7 @@ impl Body for ClientBody {
             }
             Poll::Ready(Some(Err(_))) => self.fail(UploadFault::Broken),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                let pause = self.pause;
-                let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                match pausing.as_mut().poll(cx) {
-                    Poll::Ready(()) => self.fail(UploadFault::Paused),
-                    Poll::Pending => Poll::Pending,
-                }
-            }
+            Poll::Pending => self.wait(cx),
         }
     }
 

@@ -428,12 +428,19 @@ pub(super) struct Serving {
     activity: Arc<Activity>,
     /// Whether a piece of the response is with the client that has not asked for the next one.
     waiting: bool,
+    /// Whether there is an answer.
+    answered: bool,
 }
 
 impl Serving {
     pub(super) fn begin(client: &Client) -> Self {
         client.activity.begin();
-        Self { activity: Arc::clone(&client.activity), waiting: false }
+        Self { activity: Arc::clone(&client.activity), waiting: false, answered: false }
+    }
+
+    /// There is an answer.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
     }
 
     /// The next piece of the response is asked for: the one before is on its way.
@@ -453,6 +460,9 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.asked();
+        if !self.answered {
+            self.activity.gave_up();
+        }
         self.activity.end();
     }
 }

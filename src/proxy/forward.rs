@@ -191,6 +191,9 @@ pub(super) async fn send(
             let answer = head(&mut connection, request, upload.as_deref(), upstream.timeouts.response).await;
             let mut error = match answer {
                 Some(Ok(response)) => {
+                    if let Some(upload) = &upload {
+                        upload.answered();
+                    }
                     let status = response.status();
                     upstream.answered(&server, status, sent.elapsed());
                     if let Some(same) = copy

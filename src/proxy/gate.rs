@@ -32,6 +32,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Fields in which some applications look for a method that counts in the place of the request's own. Where routes are chosen
@@ -160,6 +161,8 @@ pub struct Route {
     pub body_limit: Option<u64>,
     /// How many requests each client may make.
     pub allowance: Option<Allowance>,
+    /// How fast a client must send a body, in octets a second; the outer `None` is as everywhere.
+    pub least_upload: Option<Option<NonZeroU64>>,
     /// How a request must say whose it is.
     pub claim: Option<Arc<claim::Rule>>,
     /// What is not passed on of what clients send in `Authorization`.
@@ -251,6 +254,7 @@ impl Route {
             target: Target::Service(service),
             body_limit: None,
             allowance: None,
+            least_upload: None,
             claim: None,
             own_credentials: OwnCredentials::default(),
             trust: None,
@@ -526,6 +530,7 @@ fn entry(
         target,
         body_limit: route.body_limit,
         allowance: None,
+        least_upload: route.least_upload,
         claim: made.claim,
         own_credentials,
         trust: route.trust.clone(),

@@ -162,7 +162,13 @@ pub async fn handle(
     worker: Arc<Worker>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Closed> {
-    let serving = Serving::begin(&client);
+    let mut serving = Serving::begin(&client);
+    if client.activity.gives_up_most() {
+        let (connection, peer) = (client.connection.id, client.connection.peer);
+        tracing::info!(%connection, client = %peer, "connection closed: it gives up most of its requests before their answers");
+        client.condemn();
+        return Err(Closed(Reason::RateLimited));
+    }
     let look = client.registration.look();
     let gate = worker.gate();
     let origin = gate.origin(&client.connection, request.headers());
@@ -172,6 +178,7 @@ pub async fn handle(
     let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken: Taken::default() };
     let mut response = exchange.run(&worker, request).await?;
     let Exchange { mut notes, taken, .. } = exchange;
+    serving.answered();
     notes.answered(response.status());
     response.body_mut().serve(serving, notes, taken);
     Ok(response)
@@ -491,7 +498,7 @@ fn refusal_of(fault: UploadFault) -> Reason {
     match fault {
         UploadFault::TooLarge => Reason::TooLarge,
         UploadFault::NoRoom => Reason::Overloaded,
-        UploadFault::Broken | UploadFault::Paused => Reason::BadRequest,
+        UploadFault::Broken | UploadFault::Paused | UploadFault::Slow => Reason::BadRequest,
     }
 }
 

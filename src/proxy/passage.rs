@@ -1,6 +1,6 @@
 //! The way through: a permitted request as its application is to see it, and the answer as its client is.
 
-use super::body::{ClientBody, Received, ReplyBody};
+use super::body::{ClientBody, Pace, Received, ReplyBody};
 use super::client::Told;
 use super::doubt::{Running, Terms, no_longer_permitted};
 use super::forward::{ForwardError, Way, forward};
@@ -74,7 +74,8 @@ impl Passage<'_> {
             0 => incoming,
             most => authorized::held(incoming, most, exchange.gate.timeouts.idle, exchange.room()).await?,
         };
-        let body = ClientBody::new(incoming, route.body_limit, exchange.gate.timeouts.idle, &exchange.gate.stripper);
+        let pace = Pace::of(&exchange.gate.timeouts, route.least_upload);
+        let body = ClientBody::new(incoming, route.body_limit, pace, &exchange.gate.stripper);
         body.announce(&mut headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;

@@ -29,6 +29,8 @@ const MOST_STREAMS: u32 = 128;
 /// HTTP/2 windows: how much of a body a client may send ahead of us.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How much of one answer may wait in memory for the client, besides the piece that is on its way.
+const SEND_BUFFER: usize = 64 * 1024;
 /// Resets that an HTTP/2 client may cause before it is taken for an attacker (CVE-2023-44487).
 const MOST_RESETS: usize = 64;
 /// How long a connection may take to say good-bye that has lost what let it in: a GOAWAY, and what is ready.
@@ -65,6 +67,7 @@ pub fn serve(
             .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(MOST_RESETS);
         let connection = CoalescingIo::new(io).serve(|io| protocol.serve_connection(io, service));
         Box::pin(drive(Box::pin(connection), client, worker, timeouts))

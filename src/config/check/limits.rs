@@ -1,14 +1,17 @@
-//! `limits`, and `routes[].limits`.
+//! `timeouts` and `limits`, and `routes[].limits`.
 
 use super::Context;
 use crate::base::address::AddressRange;
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
-use crate::config::{CountedBy, Limits, Rate, RequestLimits};
-use std::num::NonZeroU32;
+use crate::config::{CountedBy, LeastRate, Limits, Rate, RequestLimits, Timeouts};
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// What bodies that are held may take at least: as much as the largest of them.
 const LEAST_HELD: u64 = 16 * 1024 * 1024;
+/// How fast a client must be, in octets a second: slower than any that somebody waits for, and a hundred times faster
+/// than one that only holds its place.
+const LEAST_RATE: u64 = 240;
 /// This machine's own addresses: whoever sits behind a balancer here that hides the clients is everybody.
 const OWN: [&str; 2] = ["127.0.0.0/8", "::1"];
 
@@ -20,6 +23,30 @@ struct Counts<'r> {
 }
 
 impl Context<'_> {
+    pub(super) fn timeouts(&mut self, raw: Option<&raw::Timeouts>) -> Option<Timeouts> {
+        let absent = raw::Timeouts::default();
+        let raw = raw.unwrap_or(&absent);
+        let handshake = self.period(&raw.handshake, 10);
+        let request_head = self.period(&raw.request_head, 10);
+        let idle = self.period(&raw.idle, 75);
+        let drain = self.period_or_zero(&raw.drain, 30);
+        let absent = raw::LeastRate::default();
+        let least = raw.least_rate.value().unwrap_or(&absent);
+        let grace = self.period(&least.grace, 30);
+        let least_rate = match (least_rate(&least.upload), least_rate(&least.download), &raw.least_rate) {
+            (_, _, Field::Faulty) => None,
+            (Some(upload), Some(download), _) => grace.map(|grace| LeastRate { upload, download, grace }),
+            _ => None,
+        };
+        Some(Timeouts {
+            handshake: handshake?,
+            request_head: request_head?,
+            idle: idle?,
+            drain: drain?,
+            least_rate: least_rate?,
+        })
+    }
+
     pub(super) fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
         let absent = raw::Limits::default();
         let raw = raw.unwrap_or(&absent);
@@ -68,7 +95,7 @@ impl Context<'_> {
 
     /// How many requests one client may make on a route; the outer `None` is a fault.
     pub(super) fn route_requests(&mut self, limits: Option<&raw::RouteLimits>) -> Option<Option<RequestLimits>> {
-        let Some(raw::RouteLimits { body: _, rate, burst, concurrency, by }) = limits else { return Some(None) };
+        let Some(raw::RouteLimits { rate, burst, concurrency, by, .. }) = limits else { return Some(None) };
         let counted_by = match by {
             Field::Absent => Some(CountedBy::Account),
             Field::Faulty => None,
@@ -118,5 +145,14 @@ impl Context<'_> {
                 context.parsed(range, |text| text.parse::<AddressRange>().map_err(|error| error.to_string()))
             }),
         }
+    }
+}
+
+/// How fast a client must be; the outer `None` is a fault.
+fn least_rate(field: &Field<raw::ByteRate>) -> Option<Option<NonZeroU64>> {
+    match field {
+        Field::Absent => Some(NonZeroU64::new(LEAST_RATE)),
+        Field::Faulty => None,
+        Field::Given(At { value: raw::ByteRate(rate), .. }) => Some(*rate),
     }
 }

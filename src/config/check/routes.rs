@@ -95,6 +95,11 @@ impl Context<'_> {
         let target = target.and_then(|target| self.target(target, surroundings));
         let body_limit = self.body_limit(raw.limits.value());
         let request_limits = self.route_requests(raw.limits.value());
+        let least_upload = match raw.limits.value().map(|limits| &limits.least_upload) {
+            None | Some(Field::Absent) => Some(None),
+            Some(Field::Faulty) => None,
+            Some(Field::Given(At { value: raw::ByteRate(rate), .. })) => Some(Some(*rate)),
+        };
         let route = Route {
             host: host?,
             path: path?,
@@ -110,6 +115,7 @@ impl Context<'_> {
             target: target?,
             body_limit: body_limit?,
             request_limits: request_limits?,
+            least_upload: least_upload?,
         };
         self.fit_for_plain(*place, raw, route, &surroundings.plain)
     }

@@ -7,7 +7,7 @@ use super::super::fault::{Fault, Faults, Severity};
 use super::super::*;
 use crate::base::secret::{Secret, SecretSource};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
 
@@ -799,6 +799,7 @@ fn a_faulty_route_is_refused() {
             (route("upstream: app, limits: {concurrency: 0}"), "routes[1].limits.concurrency", "limit of 0"),
             (route("upstream: app, limits: {body: 1KiB, by: address}"), "routes[1].limits.by", "without `rate`"),
             (route("upstream: app, limits: {rate: 5/s, by: name}"), "routes[1].limits.by", "not one of"),
+            (route("upstream: app, limits: {least_upload: 5/s}"), "routes[1].limits.least_upload", "write `240B/s`"),
             (route("upstream: app, host: a/b"), "routes[1].host", "not a host name"),
             (route("upstream: app, host: '*'"), "routes[1].host", "every host"),
             (route("upstream: app, listeners: [gaurded]"), "routes[1].listeners[0]", "no listener `gaurded`"),
@@ -972,6 +973,10 @@ fn a_faulty_upstream_or_limit_is_refused() {
             (headers("xfcc: rfc9440"), "upstreams.app.headers.xfcc", "neither true nor false"),
             ("timeouts: {handshake: 0ms}".to_owned(), "timeouts.handshake", "no time at all"),
             ("timeouts: {drain: 4000d}".to_owned(), "timeouts.drain", "ten years"),
+            ("timeouts: {least_rate: {upload: 240}}".to_owned(), "timeouts.least_rate.upload", "write `240B/s`"),
+            ("timeouts: {least_rate: {download: 0B/s}}".to_owned(), "timeouts.least_rate.download", "write `off`"),
+            ("timeouts: {least_rate: {grace: 0s}}".to_owned(), "timeouts.least_rate.grace", "no time at all"),
+            ("timeouts: {least_rate: 240B/s}".to_owned(), "timeouts.least_rate", "mapping"),
             ("limits: {connections: 0}".to_owned(), "limits.connections", "limit of 0"),
             ("limits: {held_bodies: 1MiB}".to_owned(), "limits.held_bodies", "16MiB at least"),
             ("limits: {connections: -1}".to_owned(), "limits.connections", "whole number"),
@@ -1134,6 +1139,10 @@ fn what_is_left_out_gets_its_default() {
     assert_eq!(headers.groups.as_deref(), Some("Remote-Groups"));
     assert!(!headers.client_cert && !headers.xfcc);
     assert_eq!(config.timeouts.idle, Duration::from_secs(75));
+    let least = NonZeroU64::new(240);
+    let grace = Duration::from_secs(30);
+    assert_eq!(config.timeouts.least_rate, LeastRate { upload: least, download: least, grace });
+    assert_eq!(config.routes[0].least_upload, None);
     assert_eq!((config.limits.connections, config.limits.head), (20_000, 32 * 1024));
     assert_eq!(config.limits.requests_per_address, None);
     assert!(config.limits.exempts("127.1.2.3".parse().unwrap()) && !config.limits.exempts("10.0.0.1".parse().unwrap()));
@@ -1244,7 +1253,7 @@ accounts:
   cache: {ttl: 0s, negative_ttl: 1s, capacity: 7}
 digest: {realm: example.org, algorithms: [MD5], nonce: {secret: {env: NONCE}, lifetime: 1m}}
 routes:
-  - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB, rate: 600/m, concurrency: 8}}
+  - {host: Mail.example.org, path: /mail, authenticate: [digest, certificate], upstream: app, limits: {body: 1MiB, rate: 600/m, concurrency: 8, least_upload: off}}
   - {host: '*.example.org', anonymous: {redirect: /login}, upstream: {redirect: 'https://example.org/'}}
   - {path: /status, anonymous: allow, upstream: {respond: {status: 204}}, limits: {rate: 2/h, burst: 20, by: address}}
   - {path: /staff, allow: {groups: [staff, admins], issuers: [staff.pem]}, deny: {methods: [certificate], addresses: [192.0.2.7]}, claim: {header: From, match: 'sip:{email}'}, upstream: app}
@@ -1254,6 +1263,7 @@ upstreams:
     timeouts: {connect: 500ms}
     headers: {user: X-User, email: null, name: off, client_cert: rfc9440, xfcc: on}
 limits: {requests_per_address: {concurrency: 30}, exempt: []}
+timeouts: {least_rate: {upload: off, download: 16KiB/s, grace: 5s}}
 log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     );
     let limits = |rate, concurrency, by| RequestLimits { rate, concurrency: NonZeroU32::new(concurrency), by };
@@ -1262,6 +1272,9 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(config.routes[2].request_limits, Some(limits(rate(2, 3600, 20), 0, CountedBy::Address)));
     assert_eq!(config.limits.requests_per_address, Some(limits(None, 30, CountedBy::Address)));
     assert_eq!(config.limits.exempt, []);
+    let (download, grace) = (NonZeroU64::new(16 << 10), Duration::from_secs(5));
+    assert_eq!(config.timeouts.least_rate, LeastRate { upload: None, download, grace });
+    assert_eq!(config.routes[0].least_upload, Some(None));
     assert_eq!(config.identity[0].lookup, LookupKind::Alias);
     assert_eq!(config.identity[0].issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);
     assert_eq!(config.identity[0].if_unknown, IfUnknown::Next);

@@ -3,10 +3,11 @@
 use super::{Duration, Size};
 use crate::config::limits::CountedBy;
 use crate::config::read::Field;
-use crate::config::values::parse_rate;
+use crate::config::values::{parse_byte_rate, parse_rate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
 /// How long each phase of a connection may take.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -20,6 +21,46 @@ pub(in crate::config) struct Timeouts {
     pub(in crate::config) idle: Field<Duration>,
     /// How long open requests may take to end at shutdown. Default: `30s`.
     pub(in crate::config) drain: Field<Duration>,
+    /// How fast a client must send and take, at least, while the gate waits for it.
+    pub(in crate::config) least_rate: Field<LeastRate>,
+}
+
+/// How fast a client must send and take, at least, while the gate waits for it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct LeastRate {
+    /// Of the body of a request, until its answer begins. Default: `240B/s`.
+    pub(in crate::config) upload: Field<ByteRate>,
+    /// Of answers. Default: `240B/s`.
+    pub(in crate::config) download: Field<ByteRate>,
+    /// For how long a client may be slower. Default: `30s`.
+    pub(in crate::config) grace: Field<Duration>,
+}
+
+/// Octets in a second, `240B/s` or `16KiB/s`; or `off`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(in crate::config) struct ByteRate(pub(in crate::config) Option<NonZeroU64>);
+
+impl TryFrom<String> for ByteRate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_byte_rate(&text).map(Self)
+    }
+}
+
+impl JsonSchema for ByteRate {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteRate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Octets in a second, `240B/s` or `16KiB/s`; `off` for any rate.",
+            "anyOf": [{ "type": "string", "pattern": "^([0-9]+(B|KiB|MiB)/s|off)$" }, { "const": false }],
+        })
+    }
 }
 
 /// How much a client may send and hold.
@@ -68,6 +109,8 @@ pub(in crate::config) struct RouteLimits {
     pub(in crate::config) concurrency: Field<u64>,
     /// What one client is. Default: `account`.
     pub(in crate::config) by: Field<CountedBy>,
+    /// How fast a client must send a body here, at least. Default: `timeouts.least_rate.upload`.
+    pub(in crate::config) least_upload: Field<ByteRate>,
 }
 
 /// A number of requests in a time: `50/s`, `600/m`, `1000/h`.
