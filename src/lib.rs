@@ -21,6 +21,7 @@ pub mod upstream;
 pub mod proxy;
 pub mod ca;
 pub mod handover;
+pub mod forward_auth;
 pub mod admin;
 pub mod app;
 pub mod cli;

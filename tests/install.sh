@@ -24,6 +24,8 @@ NEEDED=(
   pip3:python3-pip
   node:nodejs
   haproxy:haproxy
+  nginx:nginx
+  caddy:caddy
   promtool:prometheus
   fail2ban-regex:fail2ban
   pki:strongswan-pki,libstrongswan-standard-plugins,libstrongswan-extra-plugins

@@ -21,10 +21,12 @@ use crate::ca::publish::service::{CertificateService, ListService, Responder};
 use crate::ca::server::client::Client;
 use crate::certificate::{facts, pem};
 use crate::config::{self, Advertise, ClientCertificate, ClientPolicy, Config, HostPattern, Severity};
+use crate::forward_auth::Authorizer;
 use crate::handover::Handover;
 use crate::identity::{Rules, claim};
 use crate::listen::Settings;
 use crate::listen::tls::{self, ListenerTls, ServerCertificate, TrustMaterial};
+use crate::proxy::front::Front;
 use crate::proxy::preauth::Preauth;
 use crate::proxy::service::LocalService;
 use crate::proxy::service::jwks::Jwks;
@@ -91,6 +93,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
     .with_sessions(sessions.clone())
     .with_peers(Peers::new(&config.peers, issuer_keys)?);
     let routes = config.routes.iter().enumerate().map(route_parts).collect::<anyhow::Result<Vec<_>>>()?;
+    let fronts = fronts(config, &trust, parts)?;
     let gate = Gate::new(
         config,
         GateParts {
@@ -110,6 +113,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             access: parts.access.clone(),
             assertions: parts.assertions.clone(),
             services: services(config, parts, sessions)?,
+            fronts,
         },
     )?;
     Ok(Built { gate, listeners })
@@ -141,6 +145,21 @@ fn services(
         services.push(Arc::new(CertificateService::new(Arc::clone(&parts.shelf))));
     }
     Ok(services)
+}
+
+/// What reads the questions of other fronts, by the names of the listeners that they ask.
+fn fronts(
+    config: &Config,
+    trust: &HashMap<String, Arc<TrustSet>>,
+    parts: &Parts,
+) -> anyhow::Result<HashMap<String, Arc<dyn Front>>> {
+    let asked = config.listeners.iter().filter_map(|listener| Some((listener, listener.authorizer.as_ref()?)));
+    let front = |(listener, settings): (&config::Listener, &config::Authorizer)| {
+        let front = Authorizer::new(settings, trust, &parts.accounts)
+            .with_context(|| format!("listener {}: authorizer", listener.name))?;
+        Ok((listener.name.clone(), Arc::new(front) as Arc<dyn Front>))
+    };
+    asked.map(front).collect()
 }
 
 /// What makes and reads the sessions of who is handed over to us.
@@ -192,7 +211,8 @@ fn listener_tls(
     trust: &HashMap<String, Arc<TrustSet>>,
     parts: &Parts,
 ) -> anyhow::Result<ListenerTls> {
-    let Some(settings) = &listener.tls else { return Ok(ListenerTls::off(&listener.policy)) };
+    let own = listener.handshake();
+    let Some(settings) = &listener.tls else { return Ok(ListenerTls::off(&own)) };
     let certificates = settings.certificates.iter().map(server_certificate).collect::<anyhow::Result<Vec<_>>>()?;
     let ticket_secret = match &settings.ticket_secret {
         Some(source) => source.read().context("tls.ticket_secret")?,
@@ -202,7 +222,7 @@ fn listener_tls(
         listener.hosts.iter().map(|host| (host.name.clone(), host.policy.clone())).collect();
     // Read before, since `material` cannot fail.
     let mut files = HashMap::new();
-    for policy in std::iter::once(&listener.policy).chain(hosts.iter().map(|(_, policy)| policy)) {
+    for policy in std::iter::once(&own).chain(hosts.iter().map(|(_, policy)| policy)) {
         if let Advertise::Files(named) = &policy.advertise {
             files.insert(named, subjects_of(named)?);
         }
@@ -224,7 +244,7 @@ fn listener_tls(
         TrustMaterial { hints, trust: sets }
     };
     let asking = |policy: &&ClientPolicy| policy.client_certificate != ClientCertificate::Off;
-    let all = std::iter::once((None, &listener.policy)).chain(hosts.iter().map(|(host, policy)| (Some(host), policy)));
+    let all = std::iter::once((None, &own)).chain(hosts.iter().map(|(host, policy)| (Some(host), policy)));
     for (host, policy) in all.filter(|(_, policy)| asking(policy)) {
         let octets = octets_of_names(material(policy, host).hints.iter());
         if octets > MOST_NAMES_OCTETS {
@@ -236,7 +256,7 @@ fn listener_tls(
         }
     }
     let settings = tls::Settings { certificates, min_version: settings.min_version, ticket_secret, trust: &material };
-    ListenerTls::build(&listener.policy, &hosts, &settings).context("TLS cannot be set up")
+    ListenerTls::build(&own, &hosts, &settings).context("TLS cannot be set up")
 }
 
 /// The subjects of the certificates in these files, each once.

@@ -165,6 +165,8 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
             files.extend(tls.certificates.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
             files.extend(tls.ticket_secret.as_ref().and_then(&mut secret));
         }
+        let front = listener.authorizer.as_ref().and_then(|authorizer| authorizer.secret.as_ref());
+        files.extend(front.and_then(|front| secret(&front.value)));
         files.extend(advertised(&listener.policy));
         files.extend(listener.hosts.iter().flat_map(|host| advertised(&host.policy)));
     }

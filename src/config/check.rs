@@ -7,6 +7,7 @@ mod accounts;
 mod admin;
 mod assertion;
 mod authority;
+mod authorizer;
 mod claim;
 mod digest;
 mod balancing;

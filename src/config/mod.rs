@@ -7,6 +7,7 @@ mod access;
 mod admin;
 mod assertion;
 mod authority;
+mod authorizer;
 mod balancing;
 mod basic;
 mod by_account;
@@ -47,6 +48,7 @@ pub use access::Access;
 pub use admin::{AccessFormat, AccessLog, Admin, AdminGuard};
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use authority::{Authority, PassphraseSource, Pkcs11};
+pub use authorizer::{Authorizer, AuthorizerStatuses, CertificateForm, FrontCertificate, FrontSecret, OriginalRequest};
 pub use balancing::{
     Balance, Balancing, Ejection, HashKey, HealthCheck, HttpVersion, MOST_WEIGHT, Retries, UpstreamLimits,
     UpstreamServer, names_status,
@@ -152,6 +154,16 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Host names of this listener with another policy.
     pub hosts: Vec<Host>,
+    /// The front that asks here whether its requests may pass; `policy` is then what is asked of its clients.
+    pub authorizer: Option<Authorizer>,
+}
+
+impl Listener {
+    /// What is asked of whoever connects, where the SNI names none of `hosts`.
+    #[must_use]
+    pub fn handshake(&self) -> ClientPolicy {
+        self.authorizer.as_ref().map_or_else(|| self.policy.clone(), Authorizer::handshake)
+    }
 }
 
 /// Another policy for one SNI name of a listener.

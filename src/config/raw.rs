@@ -11,6 +11,7 @@ mod access_log;
 mod admin;
 mod assertion;
 mod authority;
+mod authorizer;
 mod claim;
 mod cache;
 mod digest;
@@ -43,6 +44,7 @@ pub(super) use access_log::AccessLog;
 pub(super) use admin::Admin;
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use authority::{Authority, AuthorityKey, Passphrase};
+pub(super) use authorizer::{Authorizer, FrontCertificate, FrontSecret};
 pub(super) use balancing::{
     Balance, BalanceWord, Ejection, EjectionWhen, EjectionWord, HealthCheck, HttpVersion, OutwardProxy, Percent,
     Retries, Statuses, UpstreamLimits, UpstreamServer,
@@ -158,6 +160,8 @@ pub(super) struct Listener {
     pub(super) tls: Field<ListenerTls>,
     /// Host names of this listener with another policy; what they do not state they take from the listener.
     pub(super) hosts: Field<Vec<Field<Host>>>,
+    /// The front that asks here whether its requests may pass. Default: clients come themselves.
+    pub(super) authorizer: Field<Authorizer>,
 }
 
 /// Another policy for one host name (SNI) of a listener.

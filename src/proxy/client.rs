@@ -39,7 +39,7 @@ pub struct Client {
     running: AtomicUsize,
     known: Mutex<Known>,
     audited: OnceLock<Rendered>,
-    _place: Place,
+    _place: Option<Place>,
 }
 
 /// What is kept between requests; all of it under one configuration.
@@ -165,6 +165,11 @@ impl Client {
     /// A connection before its first request.
     #[must_use]
     pub fn new(connection: Connection, activity: Arc<Activity>, registration: Registration, place: Place) -> Self {
+        Self { _place: Some(place), ..Self::behind_front(connection, activity, registration) }
+    }
+
+    /// Somebody whose connection is with a front that asks about requests: it takes no place here, and nobody drives it.
+    pub(super) fn behind_front(connection: Connection, activity: Arc<Activity>, registration: Registration) -> Self {
         Self {
             connection,
             activity,
@@ -174,8 +179,13 @@ impl Client {
             running: AtomicUsize::new(0),
             known: Mutex::default(),
             audited: OnceLock::new(),
-            _place: place,
+            _place: None,
         }
+    }
+
+    /// Whether it no longer stands for whom it was let in as.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// What is known of the certificate by the trust set of this name, for a request that makes this claim: what was found before, as long as it

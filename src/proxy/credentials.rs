@@ -10,7 +10,7 @@ use super::record::About;
 use super::reply::Refusal;
 use crate::auth::CredentialFinding;
 use crate::auth::decision::{CredentialEvidence, Finding, Policy};
-use crate::auth::digest::{Asked, Challenge, NoRealm, Verifier};
+use crate::auth::digest::{Asked, Challenge, NoRealm, Quality, Verifier, Wrong};
 use crate::base::reason::Reason;
 use crate::config::Method;
 use crate::telemetry::audit::Outcome;
@@ -79,6 +79,16 @@ impl Exchange<'_> {
             Ok(credentials) => credentials,
             Err(finding) => return Ok((finding, received)),
         };
+        if self.for_front && credentials.quality() == Quality::AuthInt {
+            // It covers a body that the front has and we have not.
+            let evidence = Finding::Known(CredentialEvidence::Wrong(Method::Digest));
+            let finding = CredentialFinding {
+                why: Some(Wrong::AuthIntNotOffered.as_str().to_owned()),
+                username: Some(credentials.username().to_owned()),
+                ..CredentialFinding::of(evidence)
+            };
+            return Ok((finding, received));
+        }
         let asked = Asked {
             method: head.method.as_str(),
             target: target.raw(),

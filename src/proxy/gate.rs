@@ -4,6 +4,7 @@
 use super::allowance::{Allowance, Allowances};
 use super::authorized::MOST_HELD;
 use super::by_account::ByAccount;
+use super::front::{Front, FrontListener};
 use super::headers::identity::{BasicLogin, IdentityWriter};
 use super::headers::origin::{self, Unreadable};
 use super::headers::strip::Stripper;
@@ -72,6 +73,8 @@ pub struct Gate {
     respelling: Vec<respell::Place>,
     /// The HTTP proxies before a listener, by its name.
     forwarded: HashMap<String, Forwarded>,
+    /// The listeners that fronts ask, by their names.
+    fronts: HashMap<String, Arc<FrontListener>>,
     /// In the order of the configuration, which is the router's index.
     listeners: Vec<(Arc<str>, Arc<ListenerTls>)>,
 }
@@ -104,6 +107,8 @@ pub struct GateParts {
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
     pub services: Vec<Arc<dyn LocalService>>,
+    /// What reads the questions of fronts, by the names of the listeners that they ask.
+    pub fronts: HashMap<String, Arc<dyn Front>>,
 }
 
 /// What a route is made of besides the configuration itself.
@@ -224,6 +229,11 @@ impl RoutedUpstream {
         })
     }
 
+    /// The fields in which it may be told who asks.
+    pub(super) fn told_in(&self) -> impl Iterator<Item = HeaderName> {
+        self.identity.names().chain(self.assertion.iter().map(|assertion| assertion.header.clone()))
+    }
+
     /// The largest body that is held to be sent again, in octets: 0 for none.
     #[must_use]
     pub(super) fn most_held(&self, idempotent: bool) -> u64 {
@@ -341,8 +351,14 @@ impl Gate {
         let by_method = config.routes.iter().any(|route| !route.methods.is_empty());
         let overriding = METHOD_OVERRIDES.iter().copied().filter(|_| by_method);
         let respelling = respell::places(&config.routes, &services);
+        let asked = config.listeners.iter().filter_map(|listener| {
+            let front = parts.fronts.remove(&listener.name)?;
+            Some((listener.name.clone(), Arc::new(FrontListener::new(front, listener.policy.clone()))))
+        });
+        let fronts = asked.collect();
         Ok(Self {
             respelling,
+            fronts,
             epoch: parts.epoch,
             upstreams: in_order,
             router: Router::new(parts.listeners.len(), entries)?,
@@ -371,7 +387,14 @@ impl Gate {
     /// What is asked of clients for a host at the listener of this index.
     #[must_use]
     pub fn client_policy(&self, listener: usize, host: Option<&str>) -> Option<&ClientPolicy> {
-        self.listeners.get(listener).map(|(_, tls)| &*tls.host(host).policy)
+        let (name, tls) = self.listeners.get(listener)?;
+        Some(self.fronts.get(&**name).map_or(&tls.host(host).policy, |front| &front.policy))
+    }
+
+    /// The front that asks on this connection, if its listener is for one.
+    #[must_use]
+    pub(super) fn front(&self, connection: &Connection) -> Option<&Arc<FrontListener>> {
+        if self.fronts.is_empty() { None } else { self.fronts.get(&*connection.listener) }
     }
 
     /// The route of a request that came in by the listener of this index, and the service that answers in place of
@@ -425,7 +448,11 @@ impl Gate {
     #[must_use]
     pub fn listener(&self, connection: &Connection, host: Option<&str>) -> Option<usize> {
         let index = self.listeners.iter().position(|(name, _)| *name == connection.listener)?;
-        let (_, tls) = self.listeners.get(index)?;
+        let (name, tls) = self.listeners.get(index)?;
+        if let Some(front) = self.fronts.get(&**name) {
+            // One policy for all hosts; the session was the front's.
+            return same_session(&front.policy, &connection.policy).then_some(index);
+        }
         same_session(&tls.host(host).policy, &connection.policy).then_some(index)
     }
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod doubt;
 pub mod forward;
 pub mod framing;
+pub mod front;
 pub mod gate;
 pub mod headers;
 pub mod held;
@@ -123,6 +124,8 @@ struct Exchange<'a> {
     notes: Notes,
     /// What it holds of its client's allowances until it ends.
     taken: Taken,
+    /// Whether a front asks about it, which sends it on itself.
+    for_front: bool,
 }
 
 /// What the stages before admission have made of a request.
@@ -162,6 +165,13 @@ pub async fn handle(
     worker: Arc<Worker>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Closed> {
+    let look = client.registration.look();
+    let gate = worker.gate();
+    if let Some(listener) = gate.front(&client.connection) {
+        // In a box of its own: most requests are no questions, and all would be larger by it.
+        let listener = Arc::clone(listener);
+        return Box::pin(front::handle(&listener, Arc::clone(&client), worker, gate, request)).await;
+    }
     let mut serving = Serving::begin(&client);
     if client.activity.gives_up_most() {
         let (connection, peer) = (client.connection.id, client.connection.peer);
@@ -169,13 +179,12 @@ pub async fn handle(
         client.condemn();
         return Err(Closed(Reason::RateLimited));
     }
-    let look = client.registration.look();
-    let gate = worker.gate();
     let origin = gate.origin(&client.connection, request.headers());
     let (id, at) = (RequestId::random(), Moment::now());
     let told = gate.access.as_ref().map(|log| Known { log, client: &client, id, at, origin: origin.ok().flatten() });
     let notes = Notes::begin(&request, told);
-    let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken: Taken::default() };
+    let taken = Taken::default();
+    let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken, for_front: false };
     let mut response = exchange.run(&worker, request).await?;
     let Exchange { mut notes, taken, .. } = exchange;
     serving.answered();
@@ -290,7 +299,8 @@ impl Exchange<'_> {
                 Ok(response)
             }
             Verdict::Challenge { reason, stale } => {
-                Ok(self.challenge(&about, &head.headers, received.length(), reason, stale))
+                let body = front::length_for_challenge(self.for_front, &received);
+                Ok(self.challenge(&about, &head.headers, body, reason, stale))
             }
             Verdict::Redirect(to) => {
                 self.record(&about, Outcome::Redirect, None, Some(StatusCode::FOUND), None);
@@ -371,6 +381,9 @@ impl Exchange<'_> {
         let origin = self.origin().map(|origin| origin.ip());
         if self.client.first_admission(standing, route.index, username, origin) {
             self.record(about, Outcome::Permit, None, None, Some(permit));
+        }
+        if self.for_front {
+            return self.permit_front(permit, routed, about);
         }
         let call = |service| Call { exchange: self, permit, service, about, target, standing };
         match (service, &route.target) {

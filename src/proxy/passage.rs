@@ -186,7 +186,7 @@ impl Passage<'_> {
 
     /// Says to the application who asks, from where, for what: after whatever the client said of it is gone.
     fn tell(&self, headers: &mut HeaderMap) {
-        let Self { exchange, permit, upstream, standing, .. } = self;
+        let Self { exchange, upstream, .. } = self;
         remove_authorization(headers, &self.route.own_credentials);
         if upstream.upstream.authorization.is_some() || upstream.identity.logs_in() {
             // The upstream knows us, and what the client says of itself is not for another domain to see.
@@ -197,16 +197,7 @@ impl Passage<'_> {
         cookies::remove_from_request(headers);
         join_cookies(headers);
         let authority = self.target.authority();
-        match permit.identity() {
-            Some(identity) if identity.method != Method::Certificate => {
-                exchange.client.told(authority, |held| self.identity(held)).apply(headers);
-            }
-            identity => {
-                let named = identity.is_some();
-                let (at, identity) = (exchange.at.timestamp(), |held: &mut Held| self.identity(held));
-                exchange.client.prepared(standing, upstream.index, named, authority, at, identity).apply(headers);
-            }
-        }
+        self.say_who(authority, headers);
         if let Some(origin) = exchange.origin() {
             // Another client may stand behind each request of this connection.
             forwarded::prepare(origin.ip(), exchange.client.connection.local.port(), authority).apply(headers);
@@ -216,6 +207,21 @@ impl Passage<'_> {
         }
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
             headers.insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Says who asks, for what authority.
+    pub(super) fn say_who(&self, authority: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let Self { exchange, permit, upstream, standing, .. } = self;
+        match permit.identity() {
+            Some(identity) if identity.method != Method::Certificate => {
+                exchange.client.told(authority, |held| self.identity(held)).apply(headers);
+            }
+            identity => {
+                let named = identity.is_some();
+                let (at, identity) = (exchange.at.timestamp(), |held: &mut Held| self.identity(held));
+                exchange.client.prepared(standing, upstream.index, named, authority, at, identity).apply(headers);
+            }
         }
     }
 

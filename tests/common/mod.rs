@@ -16,6 +16,7 @@ pub(crate) mod galera;
 pub(crate) mod gate;
 pub(crate) mod haproxy;
 pub(crate) mod mariadb;
+pub(crate) mod nginx;
 pub(crate) mod office;
 pub(crate) mod open;
 pub(crate) mod origin;

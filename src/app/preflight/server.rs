@@ -2,11 +2,13 @@
 //! are they for the names that clients will ask for.
 
 use super::{Examiner, Named};
+use crate::base::secret::SecretSource;
 use crate::certificate::fields::Fields;
 use crate::certificate::signature::Sealed;
 use crate::certificate::{facts, name, pem};
 use crate::config::{CertificateFiles, Config, HostPattern, Listener, Stapling};
 use crate::fetch::stapling::{self, StaplingError};
+use crate::forward_auth::proof::LEAST_SECRET;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use std::collections::BTreeSet;
@@ -18,6 +20,9 @@ impl Examiner {
     pub(super) fn listeners(&mut self, config: &Config) {
         for (index, listener) in config.listeners.iter().enumerate() {
             let at = format!("listeners[{index}]");
+            if let Some(front) = listener.authorizer.as_ref().and_then(|authorizer| authorizer.secret.as_ref()) {
+                self.front_secret(&format!("{at}.authorizer.from.secret.value"), &front.value);
+            }
             let Some(tls) = &listener.tls else { continue };
             let mut names = Vec::new();
             for (index, files) in tls.certificates.iter().enumerate() {
@@ -37,6 +42,16 @@ impl Examiner {
             for policy in policies {
                 self.advertised(&format!("{at}.advertise"), &policy.advertise);
             }
+        }
+    }
+
+    /// A secret by which a front is known: a short one refuses the start.
+    fn front_secret(&mut self, key: &str, source: &SecretSource) {
+        let Some(secret) = self.secret(key, source) else { return };
+        let length = secret.expose().len();
+        if length < LEAST_SECRET {
+            let why = format!("it has {length} octets, and whoever guesses it can say who anybody is");
+            self.error("the secret of the front is short", key, why, "make one with: openssl rand -hex 32");
         }
     }
 

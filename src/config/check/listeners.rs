@@ -1,5 +1,6 @@
 //! `listeners`: addresses, their certificates, and what is asked of clients.
 
+use super::authorizer::is_authorizer;
 use super::plain::is_plain;
 use super::{Context, names};
 use crate::config::raw;
@@ -107,6 +108,9 @@ impl Context<'_> {
     }
 
     fn listener(&mut self, listener: &At<raw::Listener>, trust_sets: &BTreeSet<&str>) -> Option<Listener> {
+        if is_authorizer(&listener.value) {
+            return self.authorizer_listener(listener, trust_sets);
+        }
         let At { place, value: raw } = listener;
         let name = self.required(&raw.name, *place, "name").and_then(|name| self.name(&name.value, name.place));
         let address =
@@ -118,7 +122,7 @@ impl Context<'_> {
             let policy = self.plain_policy(raw, proxy_protocol.as_ref());
             let (name, address, proxy_protocol, forwarded) = (name?, address?, proxy_protocol?, forwarded?);
             let (tls, policy, hosts) = (tls?, policy?, Vec::new());
-            return Some(Listener { name, address, policy, proxy_protocol, forwarded, tls, hosts });
+            return Some(Listener { name, address, policy, proxy_protocol, forwarded, tls, hosts, authorizer: None });
         }
         let keys = PolicyKeys {
             client_certificate: &raw.client_certificate,
@@ -147,6 +151,7 @@ impl Context<'_> {
             forwarded: forwarded?,
             tls: tls?,
             hosts: hosts?,
+            authorizer: None,
         })
     }
 
@@ -242,7 +247,7 @@ impl Context<'_> {
     }
 
     /// The outer `None` is a fault, the inner one plain HTTP.
-    fn listener_tls(&mut self, tls: &At<raw::ListenerTls>) -> Option<Option<Tls>> {
+    pub(super) fn listener_tls(&mut self, tls: &At<raw::ListenerTls>) -> Option<Option<Tls>> {
         match &tls.value {
             raw::ListenerTls::Word(_) => Some(None),
             raw::ListenerTls::Keys(keys) => self.tls(keys, tls.place).map(Some),

@@ -12,9 +12,9 @@ use crate::config::{
 /// The services that publish what everybody may read and what is signed.
 const PUBLIC: [&str; 3] = ["certificates", "crl", "ocsp"];
 
-/// Whether a listener speaks plain HTTP.
+/// Whether a listener speaks plain HTTP with clients. With a front that has ended TLS for them it is another matter.
 pub(super) fn is_plain(listener: &raw::Listener) -> bool {
-    matches!(listener.tls.value(), Some(raw::ListenerTls::Word(_)))
+    matches!(listener.tls.value(), Some(raw::ListenerTls::Word(_))) && !listener.authorizer.is_there()
 }
 
 impl Context<'_> {

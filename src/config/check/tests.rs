@@ -1,5 +1,6 @@
 //! What `check` refuses, warns of and makes of a file, as tables.
 
+mod authorizer;
 mod matching;
 mod publishing;
 

@@ -214,6 +214,8 @@ impl Context<'_> {
         for listener in file.listeners.value().into_iter().flatten().filter_map(Field::value) {
             let hosts = listener.hosts.value().into_iter().flatten().filter_map(Field::value);
             used.extend(listener.trust.value().into_iter().chain(hosts.filter_map(|host| host.trust.value())));
+            let front = listener.authorizer.value().and_then(|authorizer| authorizer.from.value());
+            used.extend(front.and_then(|front| front.certificate.value()?.trust.value()));
         }
         let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
         used.extend(routes.filter_map(|route| route.trust.value()));

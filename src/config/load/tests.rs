@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 14] = [
     "minimal",
     "full",
     "mysql",
@@ -13,6 +13,7 @@ const EXAMPLES: [&str; 13] = [
     "authorization",
     "devices",
     "zimbra",
+    "authorizer/wicketgate",
     "peers/a.example",
     "peers/b.example",
     "accounts/sip",

@@ -148,6 +148,20 @@ impl IdentityWriter {
         self.basic.is_some()
     }
 
+    /// The fields in which anything may be said.
+    pub fn names(&self) -> impl Iterator<Item = HeaderName> {
+        let accounts = [&self.user, &self.email, &self.name, &self.groups].into_iter().flatten().cloned();
+        let set = self.set.iter().map(|(name, _)| name.clone());
+        let given = [
+            (CLIENT_VERIFY, true),
+            (CLIENT_CERT, self.client_cert),
+            (CLIENT_CERT_CHAIN, self.client_cert),
+            (FORWARDED_CLIENT_CERT, self.xfcc),
+            (AUTHORIZATION, self.basic.is_some()),
+        ];
+        accounts.chain(set).chain(given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name))
+    }
+
     /// The fields for a request that passes. They are the same for all requests with this permit and
     /// certificate, and worth keeping for as long. A refused certificate that a route lets pass without an
     /// identity is not shown to the upstream, which might take it for proven.
