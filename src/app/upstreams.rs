@@ -28,9 +28,7 @@ pub(super) type Upstreams = HashMap<String, Arc<Upstream>>;
 pub(super) fn build(config: &Config, before: Option<(&Config, &Upstreams)>) -> anyhow::Result<Upstreams> {
     let known = |name: &str, settings: &config::Upstream| {
         let (before, upstreams) = before.filter(|(before, _)| before.resolver == config.resolver)?;
-        // What a secret holds is not to be seen in the section.
-        let secret = matches!(settings.authorization, Some(UpstreamAuthorization::Digest(_)));
-        let same = !secret && before.upstreams.get(name) == Some(settings);
+        let same = before.upstreams.get(name) == Some(settings);
         upstreams.get(name).filter(|_| same)
     };
     let mut made = HashMap::new();
@@ -40,9 +38,15 @@ pub(super) fn build(config: &Config, before: Option<(&Config, &Upstreams)>) -> a
             (Some(tls), Some(known)) => tls.is_like(known),
             (tls, known) => tls.is_none() && known.is_none(),
         };
-        let upstream = match known(name, settings).filter(is_like) {
+        // What a secret holds is not to be seen in the section.
+        let credentials = credentials(name, settings)?;
+        let is_shown = |known: &&Arc<Upstream>| match (&credentials, &known.authorization) {
+            (Some(credentials), Some(known)) => credentials.is_like(known),
+            (credentials, known) => credentials.is_none() && known.is_none(),
+        };
+        let upstream = match known(name, settings).filter(is_like).filter(is_shown) {
             Some(known) => Arc::clone(known),
-            None => Arc::new(Upstream::new(name, settings, tls.as_ref(), credentials(name, settings)?)),
+            None => Arc::new(Upstream::new(name, settings, tls.as_ref(), credentials)),
         };
         made.insert(name.clone(), upstream);
     }

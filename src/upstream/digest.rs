@@ -142,6 +142,12 @@ impl Credentials {
         Ok(Self { user: settings.user.clone(), realm: settings.realm.clone(), ha1, nonces: Mutex::default() })
     }
 
+    /// Whether these say the same of us, so that one may go on with the nonces of the other.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.user, &self.realm, &self.ha1) == (&other.user, &other.realm, &other.ha1)
+    }
+
     /// The name under which servers know us.
     #[must_use]
     pub fn user(&self) -> &str {
