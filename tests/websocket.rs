@@ -4,11 +4,12 @@
 
 mod common;
 
+use common::echo::{echo, handshake};
 use common::foreign::take_over;
 use common::gate::Gate;
 use common::mariadb::{MariaDb, PASSWORD};
 use common::setup::Setup;
-use common::upstream::{Exchange, Upstream};
+use common::upstream::Upstream;
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use hyper_util::rt::TokioIo;
@@ -17,61 +18,12 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
-
-/// Sends every message back until it is told to close.
-fn echo(exchange: &mut Exchange<'_>) {
-    let Some(key) = exchange.request.header("sec-websocket-key") else { return exchange.answer("no upgrade") };
-    exchange.send(format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-        derive_accept_key(key.as_bytes())
-    ));
-    let (reader, mut wire) = exchange.upgrade();
-    let both = std::io::BufReader::new(reader);
-    struct Both<R>(R, std::net::TcpStream);
-    impl<R: std::io::Read> std::io::Read for Both<R> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.0.read(buffer)
-        }
-    }
-    impl<R> Write for Both<R> {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.1.write(octets)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            self.1.flush()
-        }
-    }
-    let _ = wire.flush();
-    let mut socket = WebSocket::from_raw_socket(Both(both, wire.try_clone().unwrap()), Role::Server, None);
-    while let Ok(message) = socket.read() {
-        if message.is_close() {
-            let _ = socket.flush();
-            return;
-        }
-        if message.is_text() || message.is_binary() {
-            socket.send(message).unwrap();
-        }
-    }
-}
-
-fn handshake() -> Request<()> {
-    Request::get("wss://gate.example.org/socket")
-        .header("Host", "gate.example.org")
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket")
-        .header("Sec-WebSocket-Version", "13")
-        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
-        .header("Remote-User", "admin")
-        .body(())
-        .unwrap()
-}
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 async fn connect(gate: &Gate) -> WebSocketStream<TlsStream<TcpStream>> {
-    let stream = gate.alice().tls(&["http/1.1"]).await.unwrap();
-    tokio_tungstenite::client_async(handshake(), stream).await.unwrap().0
+    common::echo::open(&gate.alice()).await.unwrap()
 }
 
 #[tokio::test]
@@ -129,6 +81,22 @@ async fn a_socket_is_closed_when_its_certificate_expires() {
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
     let end = async { while let Some(Ok(_)) = socket.next().await {} };
     assert!(tokio::time::timeout(common::PATIENCE, end).await.is_ok(), "the socket stays open");
+}
+
+#[tokio::test]
+async fn a_socket_is_told_that_the_gate_ends_and_may_say_good_bye() {
+    let upstream = Upstream::answering(echo);
+    let gate = Setup::before(&upstream).section("timeouts", "{ drain: 20s }").start();
+    let mut socket = connect(&gate).await;
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    let start = std::time::Instant::now();
+    let stopping = tokio::task::spawn_blocking(move || gate.stop());
+    let last = socket.next().await.unwrap().unwrap();
+    assert_eq!(last, Message::Close(Some(CloseFrame { code: CloseCode::Away, reason: "".into() })));
+    while let Some(Ok(_)) = socket.next().await {}
+    assert!(stopping.await.unwrap().success());
+    assert!(start.elapsed() < Duration::from_secs(15), "a third of the time, and not all of it: {:?}", start.elapsed());
 }
 
 #[tokio::test]

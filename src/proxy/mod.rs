@@ -66,6 +66,7 @@ use record::About;
 use reply::Refusal;
 use router::{Asked, Miss};
 use service::{Call, LocalService};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +97,21 @@ impl Worker {
     #[must_use]
     pub fn gate(&self) -> Arc<Gate> {
         self.gate.load_full()
+    }
+
+    /// Comes when a tunnel is to be told that the process ends: each at a time of its own within the first third of
+    /// `timeouts.drain`, so that those who come again do not come all at once.
+    fn leaving(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut draining, gate) = (self.draining.clone(), Arc::clone(&self.gate));
+        async move {
+            // A process that is gone tells nobody anything.
+            let _ = draining.wait_for(|draining| *draining).await;
+            let mut part = [0];
+            // Without randomness all go at once.
+            let _ = aws_lc_rs::rand::fill(&mut part);
+            let within = gate.load().timeouts.drain / 3;
+            tokio::time::sleep(within * u32::from(part[0]) / u32::from(u8::MAX)).await;
+        }
     }
 
     /// Lets go of upstream connections that nobody is going to use.

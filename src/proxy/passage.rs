@@ -111,8 +111,9 @@ impl Passage<'_> {
                 drop(taken);
                 reason
             };
+            let leaving = worker.leaving();
             let asked = Instant::now();
-            let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended)).await;
+            let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended, leaving)).await;
             return Ok(passed_back(self.counted(asked, response)?));
         }
         let (key, said) = self.way(&headers);

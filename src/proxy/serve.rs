@@ -18,9 +18,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
@@ -35,6 +36,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 const MOST_RESETS: usize = 64;
 /// How long a connection may take to say good-bye that has lost what let it in: a GOAWAY, and what is ready.
 const PARTING: Duration = Duration::from_millis(200);
+/// How long a connection of HTTP/1.1 on which nothing is asked when the process is about to end may wait for one more
+/// request, whose answer then says that it was the last one: to close it at once would be to reset what its client may
+/// just be asking (RFC 9112, section 9.6). HTTP/2 has a frame for this.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// hyper reads heads into a buffer of at least this size.
 const LEAST_BUFFER: usize = 8192;
 
@@ -123,7 +128,7 @@ where
 async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, worker: Arc<Worker>, timeouts: Timeouts) {
     let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head.min(REST_AFTER)).into()));
     let mut draining = worker.draining.clone();
-    let (mut finishing, mut parting) = (false, false);
+    let (mut finishing, mut parting, mut last) = (false, false, false);
     let mut number = 0;
     let mut looking: Option<BoxFuture<'static, Option<Loss>>> = None;
     loop {
@@ -135,8 +140,17 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, wo
                 }
                 return;
             }
+            () = asked(&client.activity), if last => {
+                (finishing, last) = (true, false);
+                connection.as_mut().finish();
+            }
             () = timer.as_mut() => match client.activity.check(Instant::now(), &timeouts) {
                 _ if parting => return,
+                _ if last => {
+                    (finishing, last) = (true, false);
+                    connection.as_mut().finish();
+                    timer.as_mut().reset((Instant::now() + timeouts.request_head).into());
+                }
                 Ok(left) => {
                     let now = Instant::now();
                     let rest = connection.as_mut().rest(now).unwrap_or(left);
@@ -153,9 +167,15 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, wo
                     return;
                 }
             },
-            _ = draining.wait_for(|draining| *draining), if !finishing && !parting => {
-                finishing = true;
-                connection.as_mut().finish();
+            _ = draining.wait_for(|draining| *draining), if !finishing && !parting && !last => {
+                let waits = !client.connection.tls.http2 && client.activity.active() == 0;
+                if waits {
+                    last = true;
+                    timer.as_mut().reset((Instant::now() + LAST_REQUEST.min(timeouts.drain / 3)).into());
+                } else {
+                    finishing = true;
+                    connection.as_mut().finish();
+                }
             }
             cause = client.registration.doubted(number), if looking.is_none() && !parting => {
                 if client.is_condemned() {
@@ -175,6 +195,11 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, wo
             }
         }
     }
+}
+
+/// Comes when a request has begun; looked at whenever the connection was driven.
+async fn asked(activity: &Activity) {
+    poll_fn(|_| if activity.active() > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 fn doubt(client: &Arc<Client>, worker: &Worker, cause: Cause) -> BoxFuture<'static, Option<Loss>> {

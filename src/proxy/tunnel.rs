@@ -1,7 +1,7 @@
 //! A tunnel: octets are passed on between a client and a server that have both switched to another protocol,
 //! until both have ended or the client may no longer go on. It holds no memory while nothing is on its way.
 
-use super::websocket::{Frames, policy_violation};
+use super::websocket::{Frames, going_away, policy_violation};
 use crate::base::reason::Reason;
 use crate::telemetry::metrics::TUNNELS;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -22,6 +22,9 @@ const PIECE: usize = 16 * 1024;
 const PARTING: Duration = Duration::from_millis(200);
 /// How long it may take to hear of it.
 const HEARING: Duration = Duration::from_secs(1);
+/// How long the end of a frame is waited for before a client is told that the process ends, and how long it may take
+/// after that to say good-bye to the server.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// What is spoken in a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +38,14 @@ pub(super) enum Protocol {
 type Side = TokioIo<Upgraded>;
 
 /// Passes octets both ways until both sides have ended, or until it is over for the client: then a WebSocket is told
-/// why, between two frames of the server's, and both sides are closed.
+/// why, between two frames of the server's, and both sides are closed. `leaving` comes when the process is about to end:
+/// then a WebSocket is told so, and may close in its own time; to a protocol that is not known nothing can be said.
 pub(super) async fn tunnel(
     client: OnUpgrade,
     server: OnUpgrade,
     protocol: Protocol,
     ended: impl Future<Output = Reason>,
+    leaving: impl Future<Output = ()>,
 ) {
     let (client, server) = match tokio::try_join!(client, server) {
         Ok(both) => both,
@@ -57,9 +62,20 @@ pub(super) async fn tunnel(
             }
             return;
         }
-        reason = ended => reason,
+        reason = ended => Some(reason),
+        () = leaving, if protocol == Protocol::WebSocket => None,
     };
-    let told = timeout(PARTING, tell(&mut client, &mut server, down, reason)).await;
+    let told = match reason {
+        Some(reason) => timeout(PARTING, tell(&mut client, &mut server, down, policy_violation(reason.as_str()))).await,
+        None => {
+            let told = timeout(LEAVE, tell(&mut client, &mut server, down, going_away())).await;
+            if matches!(told, Ok(Ok(true))) {
+                // Whether the client answers is its own affair.
+                let _ = timeout(LEAVE, hear_out(&mut client, &mut server, &mut up)).await;
+            }
+            told
+        }
+    };
     drop(server);
     match told {
         // The end is said in TLS, too, and heard before the connection is reset by what the client still sends.
@@ -88,7 +104,7 @@ async fn pass_both(client: &mut Side, server: &mut Side, up: &mut Way, down: &mu
 
 /// Writes to a client whose tunnel ends what is left of a frame that has begun, and a Close frame. Says whether it
 /// has been told.
-async fn tell(client: &mut Side, server: &mut Side, down: Way, reason: Reason) -> io::Result<bool> {
+async fn tell(client: &mut Side, server: &mut Side, down: Way, close: Vec<u8>) -> io::Result<bool> {
     let Way { mut waiting, frames: Some(mut frames), .. } = down else { return Ok(false) };
     while !frames.is_between() {
         if waiting.is_empty() {
@@ -104,10 +120,29 @@ async fn tell(client: &mut Side, server: &mut Side, down: Way, reason: Reason) -
         waiting.drain(..end);
     }
     if !frames.is_closed() {
-        client.write_all(&policy_violation(reason.as_str())).await?;
+        client.write_all(&close).await?;
     }
     client.flush().await?;
     Ok(true)
+}
+
+/// Passes on what a client still says that was told the end, its own Close frame above all, until one of the two has
+/// closed. What the server says meanwhile is for nobody: no frame follows a Close frame.
+async fn hear_out(client: &mut Side, server: &mut Side, up: &mut Way) -> io::Result<()> {
+    let mut unheard = vec![0; PIECE];
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = up.poll(cx, client, server) {
+            return Poll::Ready(ended);
+        }
+        loop {
+            let mut buffer = ReadBuf::new(&mut unheard);
+            ready!(Pin::new(&mut *server).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    })
+    .await
 }
 
 /// One direction.

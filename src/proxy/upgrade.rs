@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Sends an upgrade request, with its `Upgrade` and `Connection`, to an upstream. If it switches, what comes and goes is passed on by a task of
-/// its own, until `ended` says why it must end; else its response is an ordinary one.
+/// its own, until `ended` says why it must end, or `leaving` that the process does; else its response is an ordinary one.
 ///
 /// # Errors
 /// When no server answers in time.
@@ -32,6 +32,7 @@ pub async fn upgrade(
     client: OnUpgrade,
     request: Request<ClientBody>,
     ended: impl Future<Output = Reason> + Send + 'static,
+    leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Response<Incoming>, ForwardError> {
     let websocket =
         request.headers().get(UPGRADE).is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -51,7 +52,7 @@ pub async fn upgrade(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let server = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
-            tunnel(client, server, protocol, ended).await;
+            tunnel(client, server, protocol, ended, leaving).await;
             // It was under way at the server until now.
             drop(ticket);
         });

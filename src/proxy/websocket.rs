@@ -3,7 +3,9 @@
 
 /// The opcode of a Close frame.
 const CLOSE: u8 = 0x8;
-/// The status of a client that is turned away (RFC 6455, section 7.4.1: policy violation).
+/// The statuses (RFC 6455, section 7.4.1) of a client that is to come again, since this process ends (going away), and
+/// of one that is turned away (policy violation).
+const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
 /// The most octets that a control frame's payload may have, less those of the status.
 const MOST_REASON: usize = 123;
@@ -101,9 +103,18 @@ impl Frames {
 
 /// A Close frame that says that the client is turned away, and why in a few words.
 pub(super) fn policy_violation(reason: &str) -> Vec<u8> {
+    close(POLICY_VIOLATION, reason)
+}
+
+/// A Close frame that says that the process ends.
+pub(super) fn going_away() -> Vec<u8> {
+    close(GOING_AWAY, "")
+}
+
+fn close(status: u16, reason: &str) -> Vec<u8> {
     let reason = reason.as_bytes().get(..MOST_REASON).unwrap_or(reason.as_bytes());
     let length = u8::try_from(reason.len() + 2).unwrap_or(2);
-    [&[0x80 | CLOSE, length], POLICY_VIOLATION.to_be_bytes().as_slice(), reason].concat()
+    [&[0x80 | CLOSE, length], status.to_be_bytes().as_slice(), reason].concat()
 }
 
 #[cfg(test)]
@@ -184,5 +195,6 @@ mod tests {
         frames.pass(&frame);
         assert!(frames.is_closed());
         assert_eq!(policy_violation(&"x".repeat(200)).len(), 2 + 125);
+        assert_eq!(going_away(), [0x88, 2, 0x03, 0xe9]);
     }
 }
