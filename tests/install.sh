@@ -30,6 +30,9 @@ NEEDED=(
   fail2ban-regex:fail2ban
   pki:strongswan-pki,libstrongswan-standard-plugins,libstrongswan-extra-plugins
   systemd-analyze:systemd
+  systemd-socket-activate:systemd
+  setpriv:util-linux
+  taskset:util-linux
   slapd:slapd
   ldapsearch:ldap-utils
   samba:samba,samba-ad-provision,samba-dsdb-modules,python3-samba,winbind

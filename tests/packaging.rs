@@ -7,6 +7,7 @@ use std::process::Command;
 
 const GATE: &str = "wicketgate.service";
 const AUTHORITY: &str = "wicketgate-authority.service";
+const SOCKET: &str = "wicketgate.socket";
 
 fn packaged(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
@@ -24,7 +25,7 @@ fn values<'a>(unit: &'a str, key: &'a str) -> Vec<&'a str> {
 /// A folder with the units as they are, but for the program, which is not installed here.
 fn installed() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in [GATE, AUTHORITY] {
+    for name in [GATE, AUTHORITY, SOCKET] {
         let text = unit(name).replace("/usr/bin/wicketgate", env!("CARGO_BIN_EXE_wicketgate"));
         std::fs::write(folder.path().join(name), text).unwrap();
     }
@@ -34,7 +35,7 @@ fn installed() -> tempfile::TempDir {
 #[test]
 fn systemd_finds_no_fault_with_the_units() {
     let folder = installed();
-    for name in [GATE, AUTHORITY] {
+    for name in [GATE, AUTHORITY, SOCKET] {
         let mut verify = Command::new("systemd-analyze");
         // It looks at all units that these mention; those of this machine are none of ours.
         let output =
@@ -56,6 +57,20 @@ fn neither_process_has_more_of_the_machine_than_it_needs() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn the_gate_tells_systemd_how_it_is_and_may_name_its_successor() {
+    let gate = unit(GATE);
+    assert_eq!((values(&gate, "Type"), values(&gate, "NotifyAccess")), (vec!["notify"], vec!["main"]));
+    assert_eq!(values(&gate, "WatchdogSec").len(), 1);
+    assert_eq!(
+        (values(&gate, "RuntimeDirectory"), values(&gate, "RuntimeDirectoryMode")),
+        (vec!["wicketgate-gate"], vec!["0700"])
+    );
+    // A version of systemd that does not know the type leaves the drop-in's line out, and nothing else.
+    let newer = unit("notify-reload.conf");
+    assert_eq!((values(&newer, "Type"), values(&newer, "ExecReload")), (vec!["notify-reload"], vec![""]));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -72,6 +73,22 @@ impl Socket {
     /// When it cannot be had.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self { address, listener: TcpListener::bind(address).await? })
+    }
+
+    /// Takes the address as a socket that was opened by somebody else, and that must not block.
+    ///
+    /// # Errors
+    /// When the system has no room for another one.
+    pub fn of(address: SocketAddr, socket: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self { address, listener: TcpListener::from_std(socket)? })
+    }
+
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn try_clone(&self) -> io::Result<std::net::TcpListener> {
+        self.listener.as_fd().try_clone_to_owned().map(std::net::TcpListener::from)
     }
 }
 

@@ -2,14 +2,16 @@
 //! which certificates run out some day, and what a reload has changed.
 
 use super::build::{BuiltListener, server_certificate};
+use super::inherit::{ADMIN, Inherited, Passed, Wanted, wanted};
 use super::trust::{TrustSets, issuer_keys};
-use super::{Open, Parts};
+use super::{Held, Open, Parts};
 use crate::admin::server::Socket;
 use crate::admin::{Dated, Guard, Readiness, Server};
 use crate::auth::authorization::Authorization;
 use crate::base::hex;
 use crate::certificate::{facts, pem};
 use crate::config::{self, Config};
+use crate::listen::adopt;
 use crate::listen::tls::ServerCertificate;
 use anyhow::Context;
 use rustls_pki_types::CertificateDer;
@@ -121,6 +123,7 @@ pub(super) fn changes(
         ("timeouts", old.timeouts != new.timeouts),
         ("limits", old.limits != new.limits),
         ("admin", old.admin != new.admin),
+        ("takeover", old.takeover != new.takeover),
         ("log", old.log != new.log),
     ];
     let changed = sections.iter().filter(|(_, changed)| *changed);
@@ -136,13 +139,32 @@ pub(super) fn addresses(listeners: &HashMap<SocketAddr, Open>) -> Vec<(String, S
     addresses
 }
 
-/// The server of the address for administrators as a new configuration wants it: the one there is if the address stays,
-/// or a socket for another one, so that an address that cannot be had refuses the configuration.
-pub(super) async fn socket(config: &Config, server: Option<&Server>) -> anyhow::Result<Option<Socket>> {
+/// The socket of the address for administrators as a new configuration wants it: none if the address stays, so that one
+/// that cannot be had refuses the configuration. What was passed to this process is used first.
+pub(super) async fn socket(
+    config: &Config,
+    server: Option<&Server>,
+    inherited: &mut Inherited,
+) -> anyhow::Result<Option<Entrance>> {
     let Some(settings) = &config.admin else { return Ok(None) };
-    if server.is_some_and(|server| server.address() == settings.address) {
+    let address = settings.address;
+    if server.is_some_and(|server| server.address() == address) {
         return Ok(None);
     }
-    let socket = Socket::bind(settings.address).await;
-    socket.map(Some).with_context(|| format!("cannot listen on {} (admin)", settings.address))
+    let context = || format!("cannot listen on {address} (admin)");
+    let passed = inherited.take(Wanted { name: ADMIN, address }, &wanted(config)).into_iter().next();
+    let managers = passed.as_ref().is_some_and(|passed| passed.label.giver.is_managers());
+    let socket = match passed {
+        Some(Passed { socket, .. }) => adopt(&socket).and_then(|()| Socket::of(address, socket)),
+        None => Socket::bind(address).await,
+    };
+    let socket = socket.with_context(context)?;
+    let held = Held { socket: socket.try_clone().with_context(context)?, managers };
+    Ok(Some(Entrance { socket, held }))
+}
+
+/// A socket that administrators will come to, and another descriptor of it.
+pub(super) struct Entrance {
+    pub(super) socket: Socket,
+    pub(super) held: Held,
 }

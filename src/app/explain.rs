@@ -69,7 +69,7 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     // Nobody asks over HTTP here, so the access log is left alone.
     let config = &Config { log: Log { access: None, ..config.log.clone() }, ..config.clone() };
     let (_draining, drained) = watch::channel(false);
-    let parts = Parts::new(config, drained).await?;
+    let parts = Parts::new(config, drained, None).await?;
     trust::lists_have_come(&parts.trust, FETCHING).await;
     let gate = build::build(config, &parts, 1)?.gate;
     let presented = Presented::new(&pem::certificates(query.certificate)?)

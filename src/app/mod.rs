@@ -1,6 +1,7 @@
 //! The composition root: builds every part from the configuration, reloads it whole or not at all, and
 //! drains the process at its end.
 
+mod activation;
 mod admin;
 mod assertion;
 pub mod authority;
@@ -8,18 +9,20 @@ mod build;
 mod doubts;
 pub mod explain;
 mod feed;
+mod inherit;
 mod lists;
 mod notify;
 mod parts;
 mod publications;
 pub mod preflight;
 mod stapling;
+mod succession;
+mod takeover;
 mod trust;
 mod upstreams;
 mod watch;
 mod worker;
 
-use crate::admin::server::Socket;
 use crate::admin::{Admin, Demand, Guard, Readiness, Reloaded, Server, Sources};
 use crate::base::clock::Timestamp;
 use crate::config::{self, Config};
@@ -30,19 +33,22 @@ use crate::proxy::{Gate, Worker};
 use crate::revocation::live::Cause;
 use crate::telemetry::log::{self, LevelHandle};
 use crate::telemetry::metrics::{RELOADS_REFUSED, RELOADS_TAKEN_UP};
+use admin::Entrance;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use build::BuiltListener;
 use feed::Feed;
+use inherit::{Giver, Inherited, Label, Passed, Wanted, wanted};
 use notify::Notifier;
 use parts::Parts;
 use publications::Publications;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use takeover::offer::{Door, Offer, Wish};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as flag};
@@ -57,18 +63,22 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// How often it is looked whether all connections have ended, at shutdown.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
-/// Runs the gate until it is told to end. `ready` is called once, with the address of each listener, when
+/// Runs the gate until it is told to end, on sockets that the service manager passes to it where it does, and, with
+/// `take_over`, in the place of the process that runs with this configuration, if there is one. `ready` is called once, with the address of each listener, when
 /// connections are accepted.
 ///
 /// SIGTERM and SIGINT end it after open requests are answered, or after `timeouts.drain`; a second one ends
 /// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
 /// anew: a configuration with any fault is refused whole and the old one goes on. SIGHUP flushes the cache of accounts,
 /// too. Revocation lists are taken up
-/// whenever their files change, each by itself. SIGUSR1 has the audit log and the access log opened anew.
+/// whenever their files change, each by itself. SIGUSR1 has the audit log and the access log opened anew. SIGUSR2
+/// starts the program anew, to take over from this process, which then ends as at SIGTERM.
 ///
 /// # Errors
-/// When the configuration, a file it names or an address cannot be had.
-pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) -> anyhow::Result<()> {
+/// When the configuration, a file it names or an address cannot be had, or the process that runs does not pass its
+/// sockets on.
+pub fn run(configuration: &Path, take_over: bool, ready: impl FnOnce(&[(String, SocketAddr)])) -> anyhow::Result<()> {
+    let mut inherited = activation::sockets()?;
     let seen = Seen::of([configuration.to_owned()]);
     let loaded = config::load(configuration)?;
     let seen = seen.and(watch::files(&loaded.config));
@@ -86,7 +96,15 @@ pub fn run(configuration: &Path, ready: impl FnOnce(&[(String, SocketAddr)])) ->
     control.block_on(async {
         // Before the first connection is accepted, since whoever sees one may send a signal.
         let signals = Signals::new().context("cannot handle signals")?;
-        let mut process = Process::start(configuration, loaded.config, seen, level).await?;
+        let predecessor = match take_over {
+            true => succession::predecessor(&loaded.config, &mut inherited).await?,
+            false => None,
+        };
+        let mut process = Process::start(configuration, loaded.config, seen, level, inherited).await?;
+        if let Some(predecessor) = predecessor {
+            let door = process.config.takeover.as_ref().map(|takeover| takeover.socket.as_path());
+            predecessor.succeed(door).await;
+        }
         ready(&process.addresses());
         process.supervise(signals).await
     })
@@ -115,6 +133,7 @@ fn raise_descriptor_limit(connections: usize) {
 struct Signals {
     hangup: Signal,
     reopen: Signal,
+    succeed: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -124,6 +143,7 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,
+            succeed: signal(SignalKind::user_defined2())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
@@ -133,6 +153,7 @@ impl Signals {
         tokio::select! {
             _ = self.hangup.recv() => Told::Reload,
             _ = self.reopen.recv() => Told::Reopen,
+            _ = self.succeed.recv() => Told::Succeed,
             _ = self.terminate.recv() => Told::End,
             _ = self.interrupt.recv() => Told::End,
         }
@@ -143,6 +164,7 @@ impl Signals {
 enum Told {
     Reload,
     Reopen,
+    Succeed,
     End,
 }
 
@@ -153,6 +175,8 @@ struct Process {
     parts: Parts,
     gate: Arc<ArcSwap<Gate>>,
     listeners: HashMap<SocketAddr, Open>,
+    /// Sockets that the service manager has open and the configuration has no use for.
+    spare: Inherited,
     /// What fetches OCSP answers about the listeners' certificates.
     staplers: Vec<Stapler>,
     limit: Arc<ConnectionLimit>,
@@ -162,8 +186,11 @@ struct Process {
     admin: Arc<Admin>,
     /// What they demand.
     demands: mpsc::Receiver<Demand>,
-    /// The address that they come to, if there is one.
-    administrators: Option<Server>,
+    /// The address that they come to, if there is one, and its socket.
+    administrators: Option<(Server, Held)>,
+    /// Where a successor is passed the sockets, if anywhere, and what it wishes.
+    offer: Option<Offer>,
+    wishes: (mpsc::Sender<Wish>, mpsc::Receiver<Wish>),
     level: LevelHandle,
     /// Reads the feed of changes of the store in use.
     feed: AbortHandle,
@@ -182,19 +209,40 @@ struct Process {
 struct Open {
     listener: Arc<Listener>,
     bound: SocketAddr,
+    /// The workers have others of their own, of the same sockets.
+    sockets: Vec<Held>,
+}
+
+/// A descriptor by which a socket is passed on to a successor.
+struct Held {
+    socket: TcpListener,
+    /// The service manager has it open, too.
+    managers: bool,
 }
 
 impl Process {
-    async fn start(configuration: &Path, config: Config, seen: Seen, level: LevelHandle) -> anyhow::Result<Self> {
+    async fn start(
+        configuration: &Path,
+        config: Config,
+        seen: Seen,
+        level: LevelHandle,
+        mut inherited: Inherited,
+    ) -> anyhow::Result<Self> {
         let started = Timestamp::now();
+        if let Some(mismatch) = inherited.mismatches(&config).into_iter().next() {
+            bail!("{mismatch}: mend the socket unit or the configuration");
+        }
         let (draining, drained) = flag::channel(false);
-        let parts = Parts::new(&config, drained.clone()).await?;
+        let parts = Parts::new(&config, drained.clone(), inherited.ticket_secret.take()).await?;
         let built = build::build(&config, &parts, 1)?;
         upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
         let gate = Arc::new(ArcSwap::from_pointee(built.gate));
         let limit = ConnectionLimit::new(config.limits.connections, config.limits.connections_per_address);
         let guard = admin::guard(&config, &parts.trust)?;
-        let socket = admin::socket(&config, None).await?;
+        let entrance = admin::socket(&config, None, &mut inherited).await?;
+        let door = inherited.door.take();
+        let door = config.takeover.as_ref().map(|takeover| Door::open(&takeover.socket, door)).transpose();
+        let door = door.context("takeover")?;
         let feed = follow_feed(&parts, &config);
         let lists = keep_lists(&parts);
         let keys = assertion::keep(parts.assertions.clone());
@@ -208,6 +256,7 @@ impl Process {
             parts,
             gate: Arc::clone(&gate),
             listeners: HashMap::new(),
+            spare: Inherited::default(),
             staplers: Vec::new(),
             limit: Arc::clone(&limit),
             workers: Vec::with_capacity(count),
@@ -215,6 +264,8 @@ impl Process {
             admin,
             demands,
             administrators: None,
+            offer: None,
+            wishes: mpsc::channel(1),
             level,
             feed,
             lists,
@@ -224,7 +275,9 @@ impl Process {
             epoch: 1,
         };
         // Sockets before threads: an address that cannot be had ends the start with nothing to undo.
-        let sockets = process.open(&built.listeners, count)?;
+        let sockets = process.open(&process.config, &built.listeners, count, &mut inherited)?;
+        inherited.close_others();
+        process.spare = inherited;
         for number in 0..count {
             let worker = Worker::new(Arc::clone(&gate), Arc::clone(&process.parts.live), drained.clone());
             let handle = worker::start(number, worker, Arc::clone(&limit)).context("cannot start a worker")?;
@@ -235,19 +288,43 @@ impl Process {
         process.staplers = stapling::start(&process.config.listeners, &built.listeners, &[], &Handle::current());
         process.listen(built.listeners, sockets);
         process.show();
-        if let Some(socket) = socket {
-            process.administer(socket, guard)?;
+        if let Some(entrance) = entrance {
+            process.administer(entrance, guard)?;
         }
+        process.offer = door.map(|door| door.answer(process.wishes.0.clone()));
         Ok(process)
     }
 
-    /// Opens the addresses that are not open yet, a socket for each worker.
-    fn open(&self, wanted: &[BuiltListener], workers: usize) -> anyhow::Result<Sockets> {
-        let new = wanted.iter().filter(|wanted| !self.listeners.contains_key(&wanted.address));
-        new.map(|wanted| {
-            let sockets = listen::bind(wanted.address, workers)
-                .with_context(|| format!("cannot listen on {} (listener {})", wanted.address, wanted.settings.name))?;
-            Ok((wanted.address, sockets))
+    /// Opens the addresses that are not open yet, a socket for each worker, unless there are sockets that were passed to
+    /// this process.
+    fn open(
+        &self,
+        config: &Config,
+        built: &[BuiltListener],
+        workers: usize,
+        inherited: &mut Inherited,
+    ) -> anyhow::Result<Sockets> {
+        let all = wanted(config);
+        let new = built.iter().filter(|built| !self.listeners.contains_key(&built.address));
+        new.map(|BuiltListener { address, settings }| {
+            let context = || format!("cannot listen on {address} (listener {})", settings.name);
+            let passed = inherited.take(Wanted { name: &settings.name, address: *address }, &all);
+            let sockets = if passed.is_empty() {
+                let bound = listen::bind(*address, workers).with_context(context)?;
+                bound.into_iter().map(|socket| Held { socket, managers: false }).collect()
+            } else {
+                let held = |Passed { label, socket }| {
+                    listen::adopt(&socket).map(|()| Held { socket, managers: label.giver.is_managers() })
+                };
+                passed.into_iter().map(held).collect::<std::io::Result<Vec<_>>>().with_context(context)?
+            };
+            // Here too, since nothing is opened any more once something is changed.
+            let dealt = inherit::deal(sockets.len(), workers).into_iter();
+            let dealt = dealt.filter_map(|(socket, worker)| {
+                sockets.get(socket).map(|held| held.socket.try_clone().map(|socket| (worker, socket)))
+            });
+            let dealt = dealt.collect::<std::io::Result<Vec<_>>>().with_context(context)?;
+            Ok((*address, Opened { sockets, dealt }))
         })
         .collect()
     }
@@ -255,19 +332,22 @@ impl Process {
     /// Makes the listeners do what was built for them; those that are new get their sockets.
     fn listen(&mut self, built: Vec<BuiltListener>, mut sockets: Sockets) {
         for BuiltListener { address, settings } in built {
-            let Some(sockets) = sockets.remove(&address) else {
+            let Some(Opened { sockets, dealt }) = sockets.remove(&address) else {
                 if let Some(open) = self.listeners.get(&address) {
                     open.listener.set(settings);
                 }
                 continue;
             };
-            let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(address);
-            tracing::info!(listener = %settings.name, address = %bound, "listening");
+            let bound = sockets.first().and_then(|held| held.socket.local_addr().ok()).unwrap_or(address);
+            let managers = sockets.iter().any(|held| held.managers);
+            tracing::info!(listener = %settings.name, address = %bound, managers, "listening");
             let listener = Arc::new(Listener::new(settings));
-            for (worker, socket) in self.workers.iter().zip(sockets) {
-                worker.tell(Command::Listen(Arc::clone(&listener), bound, socket));
+            for (worker, socket) in dealt {
+                if let Some(worker) = self.workers.get(worker) {
+                    worker.tell(Command::Listen(Arc::clone(&listener), bound, socket));
+                }
             }
-            self.listeners.insert(address, Open { listener, bound });
+            self.listeners.insert(address, Open { listener, bound, sockets });
         }
     }
 
@@ -290,10 +370,10 @@ impl Process {
     }
 
     /// Lets administrators come to an address.
-    fn administer(&mut self, socket: Socket, guard: Option<Arc<Guard>>) -> anyhow::Result<()> {
+    fn administer(&mut self, Entrance { socket, held }: Entrance, guard: Option<Arc<Guard>>) -> anyhow::Result<()> {
         let server = Server::start(socket, Arc::clone(&self.admin), guard).context("admin")?;
         tracing::info!(address = %server.bound(), "listening for administrators");
-        self.administrators = Some(server);
+        self.administrators = Some((server, held));
         Ok(())
     }
 
@@ -305,11 +385,12 @@ impl Process {
         notifier.ready(&self.summary());
         // Beside this loop, which is busy while it reads a configuration.
         tokio::spawn(Arc::clone(&notifier).keep_alive(self.workers.clone()));
-        loop {
+        let succeeded = loop {
             tokio::select! {
                 told = signals.next() => match told {
-                    Told::End => break,
+                    Told::End => break None,
                     Told::Reopen => self.reopen(),
+                    Told::Succeed => self.start_successor(),
                     Told::Reload => {
                         files.changed();
                         if self.reload("SIGHUP", &mut files, &notifier).await.is_ok() {
@@ -326,6 +407,10 @@ impl Process {
                     // Whoever asked may have gone away.
                     let _ = tell.send(outcome);
                 }
+                Some(wish) = self.wishes.1.recv() => match wish {
+                    Wish::Estate(tell) => self.tell_estate(tell),
+                    Wish::Succeeded { process, keeps_door, done } => break Some((process, keeps_door, done)),
+                },
                 _ = woken.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     let changed = files.changed();
@@ -335,8 +420,23 @@ impl Process {
                     }
                 }
             }
+        };
+        match succeeded {
+            Some((process, keeps_door, done)) => {
+                if let Some(process) = process {
+                    notifier.hand_over(process);
+                }
+                self.cease(keeps_door);
+                self.administrators = None;
+                tracing::info!(successor = process, "another process accepts connections in the place of this one");
+                // It serves, whether it hears this or not.
+                let _ = done.send(());
+            }
+            None => {
+                notifier.stopping();
+                self.cease(false);
+            }
         }
-        notifier.stopping();
         self.drain(&mut signals).await;
         Ok(())
     }
@@ -401,9 +501,12 @@ impl Process {
         let parts = self.parts.renewed(&self.config, &config).await?;
         let built = build::build(&config, &parts, self.epoch + 1)?;
         upstreams::resolve(&parts.upstreams, parts.names.as_ref()).await;
-        let sockets = self.open(&built.listeners, self.workers.len())?;
+        let mut spare = self.spare.try_clone()?;
+        let sockets = self.open(&config, &built.listeners, self.workers.len(), &mut spare)?;
         let guard = admin::guard(&config, &parts.trust)?;
-        let socket = admin::socket(&config, self.administrators.as_ref()).await?;
+        let administrators = self.administrators.as_ref().map(|(server, _)| server);
+        let entrance = admin::socket(&config, administrators, &mut spare).await?;
+        let door = self.other_door(&config)?;
         let changes = admin::changes((&self.config, &config), (&self.parts, &parts), &self.listeners, &built.listeners);
 
         self.level.set(level)?;
@@ -420,32 +523,45 @@ impl Process {
         self.publications.go_on(&parts.shelf, &config);
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
-        self.listeners.retain(|address, open| {
-            let stays = wanted.contains(address);
-            if !stays {
-                tracing::info!(listener = %open.listener.settings().name, %address, "no longer listening");
-                self.workers.iter().for_each(|worker| worker.tell(Command::Stop(open.bound)));
-            }
-            stays
-        });
+        for (address, open) in self.listeners.extract_if(|address, _| !wanted.contains(address)) {
+            let name = open.listener.settings().name.to_string();
+            tracing::info!(listener = %name, %address, "no longer listening");
+            self.workers.iter().for_each(|worker| worker.tell(Command::Stop(open.bound)));
+            let managers = open.sockets.into_iter().filter(|held| held.managers);
+            spare.sockets.extend(managers.map(|held| spared(name.clone(), open.bound, held)));
+        }
         self.staplers = stapling::start(&config.listeners, &built.listeners, &self.staplers, &Handle::current());
         self.listen(built.listeners, sockets);
         upstreams::start(&parts.upstreams, &Handle::current(), parts.names.as_ref());
         self.parts = parts;
         self.config = config;
         self.show();
-        match (socket, &self.administrators) {
-            (Some(socket), _) => self.administer(socket, guard)?,
-            (None, Some(server)) if self.config.admin.is_some() => server.set(guard),
-            _ => self.administrators = None,
+        if let Some(door) = door {
+            self.offer = door.map(|door| door.answer(self.wishes.0.clone()));
         }
+        let before = match (entrance, &self.administrators) {
+            (Some(entrance), _) => {
+                let before = self.administrators.take();
+                self.administer(entrance, guard)?;
+                before
+            }
+            (None, Some((server, _))) if self.config.admin.is_some() => {
+                server.set(guard);
+                None
+            }
+            _ => self.administrators.take(),
+        };
+        if let Some((server, held)) = before.filter(|(_, held)| held.managers) {
+            spare.sockets.push(spared(inherit::ADMIN.to_owned(), server.bound(), held));
+        }
+        spare.close_others();
+        self.spare = spare;
         Ok((seen, changes))
     }
 
     async fn drain(&self, signals: &mut Signals) {
         let limit = self.config.timeouts.drain;
         tracing::info!(connections = self.limit.open(), ?limit, "draining");
-        self.workers.iter().for_each(|worker| worker.tell(Command::Drain));
         self.draining.send_replace(true);
         let deadline = Instant::now() + limit;
         let ended = async {
@@ -508,5 +624,17 @@ fn keep_lists(parts: &Parts) -> AbortHandle {
     tokio::spawn(lists::keep(parts.trust.values().map(Arc::clone).collect(), Arc::clone(&parts.live))).abort_handle()
 }
 
-/// Sockets that nobody accepts on yet, by configured address, one for each worker.
-type Sockets = HashMap<SocketAddr, Vec<std::net::TcpListener>>;
+/// A socket of the service manager's that the configuration has no use for any more.
+fn spared(name: String, bound: SocketAddr, Held { socket, .. }: Held) -> Passed {
+    Passed { label: Label { name: Some(name), bound, giver: Giver::Manager }, socket }
+}
+
+/// Sockets that nobody accepts on yet, by configured address.
+type Sockets = HashMap<SocketAddr, Opened>;
+
+/// The sockets of one address.
+struct Opened {
+    sockets: Vec<Held>,
+    /// Other descriptors of them, each with the number of the worker that it is for.
+    dealt: Vec<(usize, TcpListener)>,
+}

@@ -8,6 +8,7 @@ use std::env;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -15,6 +16,8 @@ use tokio::sync::mpsc;
 pub(super) struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+    /// Another process is the service by now, and says how it is.
+    silent: AtomicBool,
 }
 
 impl Notifier {
@@ -29,7 +32,7 @@ impl Notifier {
         let ours = read("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
         let watchdog = read("WATCHDOG_USEC").filter(|_| ours).and_then(|interval| interval.parse().ok());
         let watchdog = watchdog.filter(|interval| *interval > 0).map(Duration::from_micros);
-        Self { socket, watchdog }
+        Self { socket, watchdog, silent: AtomicBool::new(false) }
     }
 
     /// Connections are accepted, under a configuration that was taken up; after a reload, too.
@@ -50,8 +53,15 @@ impl Notifier {
         self.say("STOPPING=1\nSTATUS=finishing open requests");
     }
 
+    /// Another process is the service from now on, and this one says nothing more: a manager that is told so by the one
+    /// that was the service until now (`NotifyAccess=main`) believes it, if the other one is of the same service.
+    pub(super) fn hand_over(&self, process: i32) {
+        self.say(&format!("MAINPID={process}"));
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
     fn say(&self, state: &str) {
-        if let Some(socket) = &self.socket
+        if let Some(socket) = self.socket.as_ref().filter(|_| !self.silent.load(Ordering::Relaxed))
             && let Err(error) = socket.send(state.as_bytes())
         {
             tracing::debug!(%error, state, "the service manager was not told");

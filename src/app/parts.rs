@@ -57,9 +57,15 @@ pub(super) struct Parts {
 impl Parts {
     /// The parts of a process that starts.
     ///
+    /// `ticket_secret` is that of the process before it, if there was one.
+    ///
     /// # Errors
     /// When the configuration asks for what cannot be had.
-    pub(super) async fn new(config: &Config, draining: flag::Receiver<bool>) -> anyhow::Result<Self> {
+    pub(super) async fn new(
+        config: &Config,
+        draining: flag::Receiver<bool>,
+        ticket_secret: Option<Secret>,
+    ) -> anyhow::Result<Self> {
         build::not_exposed(&config.accounts)?;
         let live = Live::new();
         let around = Surroundings { live: &live, control: &Handle::current() };
@@ -79,7 +85,7 @@ impl Parts {
             access: build::access(&config.log)?,
             draining,
             shelf: Arc::default(),
-            ticket_secret: build::random_secret()?,
+            ticket_secret: ticket_secret.map_or_else(build::random_secret, Ok)?,
         })
     }
 

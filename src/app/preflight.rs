@@ -6,7 +6,10 @@ mod authorities;
 mod authority;
 mod keys;
 mod server;
+mod sockets;
 mod trust;
+
+pub use sockets::examine_passed;
 
 use crate::account;
 use crate::base::clock::Timestamp;
@@ -94,6 +97,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     if let Some(authority) = &config.authority {
         examiner.authority(authority);
+    }
+    if let Some(takeover) = &config.takeover {
+        examiner.takeover(takeover);
     }
     if let Some(audit) = &config.log.audit {
         examiner.writable("log.audit", audit);

@@ -18,7 +18,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// What a worker is told.
 pub(super) enum Command {
-    /// Accept connections on this socket, which is bound to this address.
+    /// Accept connections on this socket, too, which is bound to this address.
     Listen(Arc<Listener>, SocketAddr, std::net::TcpListener),
     /// Stop accepting on this address.
     Stop(SocketAddr),
@@ -55,7 +55,8 @@ pub(super) fn start(number: usize, worker: Arc<Worker>, limit: Arc<ConnectionLim
 }
 
 async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::UnboundedReceiver<Command>) {
-    let mut accepting: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    // One address may have several sockets.
+    let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -71,16 +72,14 @@ async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::
                     let worker = Arc::clone(&worker);
                     let serve = move |connection, stream, place| serve::serve(connection, stream, place, Arc::clone(&worker));
                     let task = tokio::spawn(listen::accept(socket, listener, Arc::clone(&limit), serve));
-                    accepting.insert(address, task.abort_handle());
+                    accepting.entry(address).or_default().push(task.abort_handle());
                 }
                 Some(Command::Stop(address)) => {
-                    if let Some(task) = accepting.remove(&address) {
-                        task.abort();
-                    }
+                    accepting.remove(&address).into_iter().flatten().for_each(|task| task.abort());
                 }
                 // Whoever asked has room for one answer of each worker, or asks no more.
                 Some(Command::Beat(answer)) => _ = answer.try_send(()),
-                Some(Command::Drain) => accepting.drain().for_each(|(_, task)| task.abort()),
+                Some(Command::Drain) => accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort()),
                 None => return,
             },
             _ = sweep.tick() => worker.sweep(),

@@ -81,7 +81,8 @@ impl Report {
 }
 
 fn surroundings(config: &Config) -> Result<Vec<Finding>, Failure> {
-    let mut findings = preflight::examine(config, Timestamp::now());
+    let mut findings = preflight::examine_passed(config);
+    findings.extend(preflight::examine(config, Timestamp::now()));
     let runtime = runtime()?;
     let store = &config.accounts.store;
     findings.extend(runtime.block_on(preflight::examine_store(store, runtime.handle().clone())));

@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let program = std::env::args().next().unwrap_or_else(|| "wicketgate".into());
     let guide = guide::text(&program, &args.directory, port, upstream_port);
     // With standard output gone there is nobody to guide, and the gate serves all the same.
-    app::run(&configuration, |_| drop(print(&guide))).or_fail(
+    app::run(&configuration, false, |_| drop(print(&guide))).or_fail(
         "running the gate",
         configuration.display(),
         "see above; `wicketgate check` examines the configuration",

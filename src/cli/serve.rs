@@ -11,6 +11,10 @@ pub struct Args {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
+    /// Take the place of the process that runs with this configuration (`takeover`), if there is one, without losing a
+    /// connection
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// Runs until the process is told to end.
@@ -18,7 +22,7 @@ pub struct Args {
 /// # Errors
 /// When the gate cannot start.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    app::run(&args.config, |_| ()).map_err(|error| {
+    app::run(&args.config, args.take_over, |_| ()).map_err(|error| {
         // A configuration that is bad in itself is another answer than an address that is taken.
         let bad = error.is::<Faults>();
         let file = args.config.display();

@@ -34,6 +34,7 @@ mod resolver;
 mod routes;
 mod services;
 mod tables;
+mod takeover;
 mod throttle;
 mod trust;
 mod upstream_authorization;
@@ -114,6 +115,7 @@ impl Context<'_> {
         let timeouts = self.timeouts(raw.timeouts.value());
         let limits = self.limits(raw.limits.value());
         let admin = self.admin(raw);
+        let takeover = self.takeover(&raw.takeover);
         let log = self.log(raw.log.value());
         // While something is wrong, what seems to be of no use may only be misspelt elsewhere.
         if !self.faults.iter().any(|fault| fault.severity == Severity::Error) {
@@ -140,6 +142,7 @@ impl Context<'_> {
             timeouts: timeouts?,
             limits: limits?,
             admin: admin?,
+            takeover: takeover?,
             log: log?,
         })
     }

@@ -36,6 +36,7 @@ mod raw;
 mod read;
 mod resolver;
 mod tables;
+mod takeover;
 mod template;
 mod throttle;
 mod tree;
@@ -79,6 +80,7 @@ pub use proxy_protocol::ProxyProtocol;
 pub use publishing::{PublishedAnswers, PublishedLists, Publishing};
 pub use query::{Parameter, Query};
 pub use resolver::Resolver;
+pub use takeover::Takeover;
 pub use template::{Template, TemplateField};
 pub use throttle::Throttle;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
@@ -133,6 +135,8 @@ pub struct Config {
     pub limits: Limits,
     /// The address for administrators and monitoring, if there is one.
     pub admin: Option<Admin>,
+    /// Where sockets are handed over to a successor, if they are.
+    pub takeover: Option<Takeover>,
     /// Logs.
     pub log: Log,
 }

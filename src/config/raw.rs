@@ -35,6 +35,7 @@ mod matching;
 mod throttle;
 mod trust;
 mod resolver;
+mod takeover;
 mod upstream;
 mod upstream_authorization;
 mod upstream_tls;
@@ -72,6 +73,7 @@ pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubje
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use publishing::Publishing;
 pub(super) use resolver::Resolver;
+pub(super) use takeover::Takeover;
 pub(super) use throttle::Throttle;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 pub(super) use upstream::{Upstream, UpstreamTimeouts};
@@ -129,6 +131,8 @@ pub(super) struct File {
     pub(super) limits: Field<Limits>,
     /// The address for administrators and monitoring. Default: none.
     pub(super) admin: Field<Admin>,
+    /// How a process that runs is succeeded by another one. Default: not at all.
+    pub(super) takeover: Field<Takeover>,
     /// Logs.
     pub(super) log: Field<Log>,
 }

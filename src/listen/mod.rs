@@ -19,7 +19,7 @@ use begin::{Beginning, begin};
 use connection::Connection;
 use io::ClientStream;
 use limit::{ConnectionLimit, NoPlace, Place};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::future::Future;
 use std::io as std_io;
 use std::net::{IpAddr, SocketAddr};
@@ -123,14 +123,25 @@ pub fn bind(address: SocketAddr, workers: usize) -> std_io::Result<Vec<std::net:
         .map(|_| {
             let socket = socket(address)?;
             socket.set_reuse_port(true)?;
-            // Accepted sockets inherit these, which saves two calls for each connection.
-            socket.set_tcp_nodelay(true)?;
-            socket.set_tcp_keepalive(&KEEPALIVE)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
-            Ok(socket.into())
+            let socket = socket.into();
+            adopt(&socket)?;
+            Ok(socket)
         })
         .collect()
+}
+
+/// Makes a socket that somebody else has opened what one of our own is.
+///
+/// # Errors
+/// When it is no TCP socket.
+pub fn adopt(socket: &std::net::TcpListener) -> std_io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit these, which saves two calls for each connection.
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)
 }
 
 fn socket(address: SocketAddr) -> std_io::Result<Socket> {

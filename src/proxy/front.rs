@@ -179,7 +179,7 @@ pub(super) async fn handle(
     gate: Arc<Gate>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Closed> {
-    let serving = Serving::begin(&client);
+    let mut serving = Serving::begin(&client);
     let (id, at) = (RequestId::random(), Moment::now());
     let origin = gate.origin(&client.connection, request.headers());
     let told = |client| gate.access.as_ref().map(|log| Known { log, client, id, at, origin: origin.ok().flatten() });
@@ -241,6 +241,7 @@ pub(super) async fn handle(
     if !listener.front.understands_all() {
         response = plainly(response);
     }
+    serving.answered();
     notes.answered(response.status());
     response.body_mut().serve(serving, notes, taken);
     Ok(response)

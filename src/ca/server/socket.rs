@@ -1,18 +1,23 @@
-//! The authority's Unix socket: who may connect, and how it comes into being. The folder that it stands in and
-//! its mode let the gate's group in; who then connects is judged by the user that the kernel names
-//! (`SO_PEERCRED`), so that a mode that was set wrongly opens nothing.
+//! A Unix socket of a process: who may connect, and how it comes into being. The folder that it stands in and its mode
+//! let in the gate's group (the authority's) or its owner alone (the one that a gate hands its sockets over on); who
+//! then connects is judged by the user that the kernel names (`SO_PEERCRED`), so that a mode that was set wrongly opens
+//! nothing.
 
 use crate::base::hex;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingStream;
+use std::os::unix::net::{UnixListener as BlockingListener, UnixStream as BlockingStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Owner and group may connect.
 const MODE: u32 = 0o660;
+/// The owner alone may connect.
+const PRIVATE: u32 = 0o600;
 
 /// The longest path that the kernel takes: `sun_path` of `unix(7)`, with its last octet zero.
 const LONGEST: usize = 107;
@@ -51,15 +56,64 @@ pub struct Socket {
     path: PathBuf,
     /// Device and inode of the file.
     identity: Option<(u64, u64)>,
+    /// The file is another process's by now.
+    left: AtomicBool,
 }
 
 impl Socket {
-    /// Makes the socket, in the place of one that nobody listens on any more. Nobody can connect to it before it
-    /// has its mode: it is made under another name.
+    /// Makes the socket, for owner and group, in the place of one that nobody listens on any more. Nobody can connect
+    /// to it before it has its mode: it is made under another name.
     ///
     /// # Errors
     /// When another process listens there, the name belongs to something else, or the folder cannot be written to.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        Self::bind_as(path, MODE)
+    }
+
+    /// The same for the owner alone.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_private(path: &Path) -> Result<Self, SocketError> {
+        Self::bind_as(path, PRIVATE)
+    }
+
+    /// Goes on with a socket that another process has made at this path. Its file is that process's until this one
+    /// [keeps](Self::keep) it and the other one [leaves](Self::leave) it.
+    ///
+    /// # Errors
+    /// When it is no Unix socket that is listened on.
+    pub fn adopt(socket: OwnedFd, path: &Path) -> Result<Self, SocketError> {
+        use rustix::net::{AddressFamily, sockopt};
+        let failed = |source| SocketError::Io { path: path.to_owned(), source };
+        let domain = sockopt::socket_domain(&socket).map_err(|error| failed(error.into()))?;
+        let listens = sockopt::socket_acceptconn(&socket).map_err(|error| failed(error.into()))?;
+        if domain != AddressFamily::UNIX || !listens {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        let listener = BlockingListener::from(socket);
+        let listener =
+            listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)).map_err(failed)?;
+        Ok(Self { listener, path: path.to_owned(), identity: identity(path), left: AtomicBool::new(true) })
+    }
+
+    /// Has the file go with this process.
+    pub fn keep(&self) {
+        self.left.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets the file stay, which is another process's from now on.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn bind_as(path: &Path, mode: u32) -> Result<Self, SocketError> {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
             Ok(_) if BlockingStream::connect(path).is_ok() => return Err(SocketError::InUse(path.to_owned())),
@@ -75,13 +129,13 @@ impl Socket {
         }
         let new = PathBuf::from(new);
         let listener = UnixListener::bind(&new).map_err(failed)?;
-        let placed = fs::set_permissions(&new, Permissions::from_mode(MODE)).and_then(|()| fs::rename(&new, path));
+        let placed = fs::set_permissions(&new, Permissions::from_mode(mode)).and_then(|()| fs::rename(&new, path));
         if let Err(error) = placed {
             // The error that counts is the one that is returned.
             let _ = fs::remove_file(&new);
             return Err(failed(error));
         }
-        Ok(Self { listener, path: path.to_owned(), identity: identity(path) })
+        Ok(Self { listener, path: path.to_owned(), identity: identity(path), left: AtomicBool::new(false) })
     }
 
     /// The next connection, and the user of the process at its other end.
@@ -97,10 +151,17 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
+        let left = *self.left.get_mut();
+        if !left && self.identity.is_some() && identity(&self.path) == self.identity {
             // What is left behind is found to be nobody's by the next start.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
@@ -187,6 +248,27 @@ mod tests {
         drop(second);
         let long = folder.path().join("x".repeat(LONGEST));
         assert!(matches!(Socket::bind(&long), Err(SocketError::TooLong { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_socket_for_its_owner_is_handed_on_and_then_goes_with_its_new_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("takeover.sock");
+        let first = Socket::bind_private(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let passed = first.as_fd().try_clone_to_owned().unwrap();
+        drop(Socket::adopt(first.as_fd().try_clone_to_owned().unwrap(), &path).unwrap());
+        assert!(path.exists(), "who gives up has taken nothing away");
+        let second = Socket::adopt(passed, &path).unwrap();
+        second.keep();
+        first.leave();
+        drop(first);
+        let _client = UnixStream::connect(&path).await.unwrap();
+        second.accept().await.unwrap();
+        drop(second);
+        assert!(!path.exists());
+        let other = BlockingStream::pair().unwrap().0;
+        assert!(matches!(Socket::adopt(other.into(), &path), Err(SocketError::NotASocket(_))));
     }
 
     #[test]
