@@ -282,10 +282,30 @@ where
     let body = ReplyBody::from(body);
     // A length beside another framing says nothing of the body (RFC 9112, section 6.3), and the client would
     // be given no more of it than that.
-    if body.size_hint().exact().is_none() {
+    if body.size_hint().exact().is_none() || !has_one_length(&mut parts.headers) {
         parts.headers.remove(CONTENT_LENGTH);
     }
     Response::from_parts(parts, body)
+}
+
+/// Makes one length of several that are the same (RFC 9110, section 8.6); `false` if they are not, which nobody has
+/// looked at where there is no body, as in an answer to HEAD.
+fn has_one_length(headers: &mut HeaderMap) -> bool {
+    let plain = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    match (values.next(), values.next()) {
+        (None, _) => return true,
+        (Some(one), None) if plain(one) => return true,
+        _ => {}
+    }
+    let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
+    let mut lengths = said.map(|length| std::str::from_utf8(length.trim_ascii()).ok()?.parse::<u64>().ok());
+    let Some(Some(first)) = lengths.next() else { return false };
+    let agreed = lengths.all(|length| length == Some(first));
+    if agreed {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(first));
+    }
+    agreed
 }
 
 /// HTTP/2 clients may send cookies in several fields, which HTTP/1.1 has in one (RFC 9113, section 8.2.3).
@@ -299,5 +319,37 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
     if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(joined)) {
         headers.insert(COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_said_once_or_not_at_all() {
+        for (said, expected) in [
+            (&[][..], Some(None)),
+            (&["2"], Some(Some("2"))),
+            (&["2", "2"], Some(Some("2"))),
+            (&["2, 2"], Some(Some("2"))),
+            (&["2", "02"], Some(Some("2"))),
+            (&["2", "3"], None),
+            (&["2, 3"], None),
+            (&["2,"], None),
+            (&["two"], None),
+            (&["-2"], None),
+            (&["99999999999999999999, 99999999999999999999"], None),
+        ] {
+            let mut headers: HeaderMap =
+                said.iter().map(|value| (CONTENT_LENGTH, HeaderValue::from_static(value))).collect();
+            let one = has_one_length(&mut headers);
+            assert_eq!(one, expected.is_some(), "{said:?}");
+            if let Some(expected) = expected {
+                let left: Vec<_> =
+                    headers.get_all(CONTENT_LENGTH).iter().map(|value| value.to_str().unwrap()).collect();
+                assert_eq!(left, expected.into_iter().collect::<Vec<_>>(), "{said:?}");
+            }
+        }
     }
 }
