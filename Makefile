@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 60
 
 CARGO ?= cargo
 
-.PHONY: help demo programs lint deny test bench h2spec pkcs11 prove fuzz
+.PHONY: help demo programs lint deny test bench h2spec pkcs11 otel prove fuzz
 
 help: ## say what there is to make
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/'
@@ -45,7 +45,12 @@ bench: ## the micro-benchmarks
 pkcs11: programs ## the authority's key in a PKCS#11 token (SoftHSM)
 	$(CARGO) test --features pkcs11 --test pkcs11
 
-prove: programs pkcs11 ## the loads and faults that take longer, optimised; and the account suite on a MySQL from Debian's sid
+# So are traces, for the same reason.
+otel: programs ## traces of requests, sent to a collector
+	$(CARGO) clippy --all-targets --features otel -- -D warnings
+	$(CARGO) test --features otel --test otel
+
+prove: programs pkcs11 otel ## the loads and faults that take longer, optimised; and the account suite on a MySQL from Debian's sid
 	$(CARGO) test --profile prove --tests -- --ignored --nocapture
 	tests/mysql.sh
 

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark whose setup fails has nothing to measure")]
 
 use divan::{Bencher, black_box};
-use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, request};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use wicketgate::auth::decision::{
 use wicketgate::base::address::AddressPrefix;
 use wicketgate::base::clock::Moment;
 use wicketgate::config::{
-    Access, Anonymous, CountedBy, HostPattern, IdentityHeaders, Method as Authentication, Rate, RequestLimits,
-    RoutePath,
+    self, Access, AccessFormat, Anonymous, CountedBy, HostPattern, IdentityHeaders, Method as Authentication, Rate,
+    RequestLimits, RoutePath,
 };
 use wicketgate::proxy::allowance::{Allowance, Allowances, Whose};
 use wicketgate::proxy::headers::forwarded;
@@ -25,8 +25,12 @@ use wicketgate::proxy::headers::identity::IdentityWriter;
 use wicketgate::proxy::headers::strip::Stripper;
 use wicketgate::proxy::path::{RequestTarget, normalise};
 use wicketgate::proxy::router::{Asked, Conditions, Entry, Router};
+use wicketgate::telemetry::access::{AccessLog, Line};
 use wicketgate::telemetry::audit::{Audit, ConnectionFields, Event, Outcome, Record};
+use wicketgate::telemetry::metrics::servers::ServerId;
+use wicketgate::telemetry::metrics::{ROUTES, SERVERS, UPSTREAMS};
 use wicketgate::telemetry::request_id::RequestId;
+use wicketgate::telemetry::trace::Tracer;
 
 fn main() {
     divan::main();
@@ -207,4 +211,85 @@ fn audit(bencher: Bencher<'_, '_>) {
         ..Record::new(Moment::from_unix_millis(1_795_254_812_007), Event::Request, Outcome::Permit)
     };
     bencher.bench(|| audit.write(black_box(&rendered), black_box(&record)));
+}
+
+#[divan::bench(args = [AccessFormat::Json, AccessFormat::Combined])]
+fn access(bencher: Bencher<'_, '_>, format: AccessFormat) {
+    let log = AccessLog::open(&config::AccessLog { path: "/dev/null".into(), format, query: false }).unwrap();
+    let line = Line {
+        time: Moment::from_unix_millis(1_795_254_812_007),
+        request_id: "00112233445566778899aabbccddeeff",
+        trace_id: None,
+        remote_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        remote_port: 50000,
+        via: None,
+        remote_user: Some("alice"),
+        connection: 7,
+        listener: "guarded",
+        request_method: "GET",
+        request_uri: "/inbox/42",
+        server_protocol: "HTTP/2.0",
+        http_host: Some("mail.example.org"),
+        http_referer: Some("https://mail.example.org/inbox"),
+        http_user_agent: Some(
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0",
+        ),
+        status: 200,
+        body_bytes_sent: 2326,
+        request_time: Duration::from_micros(12_345),
+        route_name: Some("mail.example.org/"),
+        upstream_cluster: Some("webmail"),
+        upstream_addr: Some("10.0.0.5:8080"),
+        upstream_status: Some(200),
+        upstream_header_time: Some(Duration::from_millis(9)),
+        verdict: Some("permit"),
+        reason: None,
+        authentication: Some("certificate"),
+        ssl_protocol: "TLSv1.3",
+        ssl_cipher: "TLS13_AES_128_GCM_SHA256",
+        ssl_server_name: Some("mail.example.org"),
+        ssl_session_reused: ".",
+        ssl_client_s_dn: Some("CN=Alice Liddell,O=Example"),
+        ssl_client_serial: Some("0b4f6c1a9d3e5f70"),
+    };
+    bencher.bench(|| log.write(black_box(&line)));
+}
+
+/// What is counted of a request that an upstream has answered: by route, upstream and server.
+#[divan::bench]
+fn counting(bencher: Bencher<'_, '_>) {
+    let (route, upstream) = (ROUTES.of(&["mail.example.org/"]), UPSTREAMS.of(&["webmail"]));
+    let id = ServerId { upstream: "webmail".to_owned(), server: "10.0.0.5:8080".to_owned(), address: None };
+    let (server, took) = (SERVERS.of(id), Duration::from_micros(700));
+    bencher.bench(|| {
+        route.verdict(black_box(1));
+        route.answered(black_box(0), Some(StatusCode::OK), took, 2326);
+        upstream.answered(StatusCode::OK, took);
+        server.answered(StatusCode::OK, took);
+        server.idle.end();
+        server.idle.begin();
+    });
+}
+
+/// The trace of a request that is not recorded, which it is all the same told to the server behind.
+#[divan::bench]
+fn trace(bencher: Bencher<'_, '_>) {
+    let (queue, _finished) = tokio::sync::mpsc::channel(1);
+    let settings = config::Tracing {
+        server: config::ServerName { host: "127.0.0.1".to_owned(), port: 4318 },
+        ca: None,
+        sample: 0,
+        sampled_by: Vec::new(),
+        service: "wicketgate".to_owned(),
+        account: false,
+        headers: Vec::new(),
+    };
+    let tracer = Tracer::new(settings, queue);
+    let (id, at) = (RequestId::random(), Moment::from_unix_millis(1_795_254_812_007));
+    let mut headers = HeaderMap::new();
+    bencher.bench_local(|| {
+        let trace = tracer.begin(&headers, IpAddr::V4(Ipv4Addr::LOCALHOST), &id, at);
+        drop(trace.attempt(&"10.0.0.5:8080", &mut headers));
+        headers.clear();
+    });
 }

@@ -55,6 +55,7 @@ async fn each_request_has_a_line_with_who_asked_and_what_became_of_it() {
     }
     assert_eq!((&alice["status"], &alice["upstream_status"]), (&200.into(), &200.into()));
     assert_eq!(alice["body_bytes_sent"], 5);
+    assert_eq!(alice["upstream_addr"], upstream.address().to_string());
     assert!(alice["request_time"].as_f64() >= alice["upstream_header_time"].as_f64(), "{alice}");
     assert!(alice["ssl_client_s_dn"].is_string() && alice["ssl_client_serial"].is_string(), "{alice}");
     assert!(!lines[0].contains("secret"), "queries hold secrets: {}", lines[0]);

@@ -10,7 +10,7 @@ use crate::base::reason::Reason;
 use crate::telemetry::metrics::catalogue as all;
 use crate::telemetry::metrics::{
     self, CacheKind, CacheResult, Closed, Handshake, METHODS, Page, ROUTES, RouteNumbers, STATUS_CLASSES, TRUST,
-    UNROUTED, UPSTREAMS, UpstreamFailure,
+    TraceFate, UNROUTED, UPSTREAMS, UpstreamFailure,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -272,6 +272,10 @@ fn process(page: &mut Page, sources: &Sources) {
     page.metric(&all::AUDIT_LOST).sample(&[], sources.audit.lost());
     page.metric(&all::ACCESS_LINES).sample(&[], metrics::ACCESS_LINES.get());
     page.metric(&all::ACCESS_DROPPED).sample(&[], metrics::ACCESS_DROPPED.get());
+    let mut spans = page.metric(&all::TRACE_SPANS);
+    for (fate, name) in TraceFate::ALL {
+        spans.sample(&[name], metrics::TRACES.get(fate));
+    }
 }
 
 fn with<'a>(names: &[&'a str], last: &'a str) -> Vec<&'a str> {

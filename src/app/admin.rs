@@ -125,6 +125,7 @@ pub(super) fn changes(
         ("admin", old.admin != new.admin),
         ("takeover", old.takeover != new.takeover),
         ("log", old.log != new.log),
+        ("tracing", old.tracing != new.tracing),
     ];
     let changed = sections.iter().filter(|(_, changed)| *changed);
     changes.extend(changed.map(|(section, _)| format!("section {section} is another one")));

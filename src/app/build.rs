@@ -2,6 +2,7 @@
 //! before anything is changed.
 
 use super::Parts;
+use super::traces::Traces;
 use super::trust::issuer_keys;
 use super::upstreams::logins;
 use crate::account::cache::Accounts;
@@ -111,6 +112,7 @@ pub(super) fn build(config: &Config, parts: &Parts, epoch: u64) -> anyhow::Resul
             held: Arc::clone(&parts.held),
             allowances: Arc::clone(&parts.allowances),
             access: parts.access.clone(),
+            tracer: parts.traces.as_ref().map(|traces| Arc::clone(&traces.tracer)),
             assertions: parts.assertions.clone(),
             services: services(config, parts, sessions)?,
             fronts,
@@ -392,6 +394,14 @@ pub(super) fn audit(settings: &config::Log) -> anyhow::Result<Arc<Audit>> {
 pub(super) fn access(settings: &config::Log) -> anyhow::Result<Option<Arc<AccessLog>>> {
     let log = settings.access.as_ref().map(AccessLog::open).transpose().context("log.access")?;
     Ok(log.map(Arc::new))
+}
+
+/// What records requests for traces and sends them, if anything does.
+///
+/// # Errors
+/// When a file cannot be read, or when this build sends no traces.
+pub(super) fn traces(settings: Option<&config::Tracing>) -> anyhow::Result<Option<Arc<Traces>>> {
+    settings.map(|settings| Traces::start(settings, &Handle::current()).map(Arc::new)).transpose()
 }
 
 /// A secret of this process alone.

@@ -66,8 +66,8 @@ pub struct Explanation {
 /// # Errors
 /// When the configuration cannot be built, or the question names what is not there.
 pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Explanation> {
-    // Nobody asks over HTTP here, so the access log is left alone.
-    let config = &Config { log: Log { access: None, ..config.log.clone() }, ..config.clone() };
+    // Nobody asks over HTTP here, so the access log and the collector of traces are left alone.
+    let config = &Config { log: Log { access: None, ..config.log.clone() }, tracing: None, ..config.clone() };
     let (_draining, drained) = watch::channel(false);
     let parts = Parts::new(config, drained, None).await?;
     trust::lists_have_come(&parts.trust, FETCHING).await;

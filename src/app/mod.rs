@@ -18,6 +18,7 @@ pub mod preflight;
 mod stapling;
 mod succession;
 mod takeover;
+mod traces;
 mod trust;
 mod upstreams;
 mod watch;
@@ -62,6 +63,8 @@ pub use lists::crl_files;
 const SETTLE: Duration = Duration::from_millis(300);
 /// How often it is looked whether all connections have ended, at shutdown.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long the end waits for the last traces to be sent.
+const LAST_TRACES: Duration = Duration::from_secs(3);
 
 /// Runs the gate until it is told to end, on sockets that the service manager passes to it where it does, and, with
 /// `take_over`, in the place of the process that runs with this configuration, if there is one. `ready` is called once, with the address of each listener, when
@@ -576,6 +579,9 @@ impl Process {
         self.parts.audit.flush();
         if let Some(access) = &self.parts.access {
             access.finish();
+        }
+        if let Some(traces) = &self.parts.traces {
+            traces.finish(LAST_TRACES).await;
         }
         tracing::info!(cut = self.limit.open(), "ended");
     }

@@ -1,6 +1,7 @@
 //! What of a process outlives a reload. Each part is made anew where its section of the configuration has changed, and
 //! kept where it has not, with what it counts, caches and holds open.
 
+use super::traces::Traces;
 use super::trust::{self, Surroundings, TrustSets};
 use super::upstreams::{self, Upstreams};
 use super::{assertion, build};
@@ -46,6 +47,8 @@ pub(super) struct Parts {
     pub(super) allowances: Arc<Allowances>,
     /// Where each request gets a line, if anywhere.
     pub(super) access: Option<Arc<AccessLog>>,
+    /// Records requests for traces and sends them, if that is wanted.
+    pub(super) traces: Option<Arc<Traces>>,
     /// Whether the process is about to end.
     pub(super) draining: flag::Receiver<bool>,
     /// What the authority has published.
@@ -83,6 +86,7 @@ impl Parts {
             held: Arc::default(),
             allowances: Allowances::new(),
             access: build::access(&config.log)?,
+            traces: build::traces(config.tracing.as_ref())?,
             draining,
             shelf: Arc::default(),
             ticket_secret: ticket_secret.map_or_else(build::random_secret, Ok)?,
@@ -122,6 +126,8 @@ impl Parts {
         if new.log.access != old.log.access {
             parts.access = build::access(&new.log)?;
         }
+        // What its files hold may have changed, and what waits is sent by whoever took it.
+        parts.traces = build::traces(new.tracing.as_ref())?;
         Ok(parts)
     }
 }

@@ -7,6 +7,7 @@ mod authority;
 mod keys;
 mod server;
 mod sockets;
+mod tracing;
 mod trust;
 
 pub use sockets::examine_passed;
@@ -100,6 +101,9 @@ pub fn examine(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     if let Some(takeover) = &config.takeover {
         examiner.takeover(takeover);
+    }
+    if let Some(tracing) = &config.tracing {
+        examiner.tracing(tracing);
     }
     if let Some(audit) = &config.log.audit {
         examiner.writable("log.audit", audit);

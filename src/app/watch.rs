@@ -200,6 +200,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         files.push(tls.ca.clone());
         files.extend(tls.client.iter().flat_map(|files| [files.chain.clone(), files.key.clone()]));
     }
+    if let Some(tracing) = &config.tracing {
+        files.extend(tracing.ca.iter().cloned());
+        files.extend(tracing.headers.iter().filter_map(|(_, source)| secret(source)));
+    }
     for route in &config.routes {
         if let Target::Preauth(preauth) = &route.target {
             files.extend(secret(&preauth.key));

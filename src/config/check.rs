@@ -36,6 +36,7 @@ mod services;
 mod tables;
 mod takeover;
 mod throttle;
+mod traces;
 mod trust;
 mod upstream_authorization;
 mod upstream_tls;
@@ -117,6 +118,7 @@ impl Context<'_> {
         let admin = self.admin(raw);
         let takeover = self.takeover(&raw.takeover);
         let log = self.log(raw.log.value());
+        let tracing = self.tracing(&raw.tracing);
         // While something is wrong, what seems to be of no use may only be misspelt elsewhere.
         if !self.faults.iter().any(|fault| fault.severity == Severity::Error) {
             self.unused_trust(raw);
@@ -144,6 +146,7 @@ impl Context<'_> {
             admin: admin?,
             takeover: takeover?,
             log: log?,
+            tracing: tracing?,
         })
     }
 

@@ -39,6 +39,7 @@ mod tables;
 mod takeover;
 mod template;
 mod throttle;
+pub(crate) mod traces;
 mod tree;
 mod trust;
 mod upstream_authorization;
@@ -83,6 +84,7 @@ pub use resolver::Resolver;
 pub use takeover::Takeover;
 pub use template::{Template, TemplateField};
 pub use throttle::Throttle;
+pub use traces::Tracing;
 pub use trust::{CrlSource, Policies, Revocation, Scope, Trust, Unknown};
 pub use upstream_authorization::{UpstreamAuthorization, UpstreamBasic, UpstreamDigest};
 pub use upstream_tls::UpstreamTls;
@@ -139,6 +141,8 @@ pub struct Config {
     pub takeover: Option<Takeover>,
     /// Logs.
     pub log: Log,
+    /// Traces of requests, if they are sent anywhere.
+    pub tracing: Option<Tracing>,
 }
 
 /// One address that clients connect to.

@@ -33,6 +33,7 @@ mod limits;
 mod listener_tls;
 mod matching;
 mod throttle;
+mod traces;
 mod trust;
 mod resolver;
 mod takeover;
@@ -75,6 +76,7 @@ pub(super) use publishing::Publishing;
 pub(super) use resolver::Resolver;
 pub(super) use takeover::Takeover;
 pub(super) use throttle::Throttle;
+pub(super) use traces::Tracing;
 pub(super) use trust::{Crl, Ocsp, Policies, Revocation, Trust};
 pub(super) use upstream::{Upstream, UpstreamTimeouts};
 pub(super) use upstream_authorization::{UpstreamAuthorization, UpstreamBasic, UpstreamDigest};
@@ -135,6 +137,8 @@ pub(super) struct File {
     pub(super) takeover: Field<Takeover>,
     /// Logs.
     pub(super) log: Field<Log>,
+    /// Traces of requests for OpenTelemetry. Default: none.
+    pub(super) tracing: Field<Tracing>,
 }
 
 /// One address that clients connect to.

@@ -64,8 +64,7 @@ pub(super) async fn forward(
     };
     let probing = asked.quiet;
     let mut answer =
-        send(permit, upstream, (upstream.tour(way.key), way.said), pools, first, |to, what| asked.prepare(to, what))
-            .await?;
+        send(permit, upstream, (upstream.tour(way.key), way), pools, first, |to, what| asked.prepare(to, what)).await?;
     if answer.status() == StatusCode::UNAUTHORIZED || probing {
         if answer.status() == StatusCode::UNAUTHORIZED {
             asked.challenged(answer.headers())?;
@@ -73,7 +72,7 @@ pub(super) async fn forward(
         discard(answer).await;
         asked.quiet = false;
         let same = asked.server.clone().map_or_else(|| upstream.tour(way.key), |server| upstream.tour_to(server));
-        answer = send(permit, upstream, (same, way.said), pools, second, |to, what| asked.prepare(to, what)).await?;
+        answer = send(permit, upstream, (same, way), pools, second, |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut answer)?;
     Ok(answer)

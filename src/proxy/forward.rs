@@ -6,10 +6,11 @@
 //! is on its way to the client, there is no second try.
 
 use super::body::{ClientBody, Upload, UploadFault};
-use super::measure::failure;
+use super::measure::{Notes, failure};
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
 use crate::telemetry::metrics::UpstreamFailure;
+use crate::telemetry::trace::Attempt;
 use crate::upstream::digest::NotLetIn;
 use crate::upstream::pool::{Pooled, PooledBody, Pools, restore};
 use crate::upstream::{Busy, Chosen, ConnectError, Server, Tour, Upstream};
@@ -127,12 +128,14 @@ fn with_cause(error: &hyper::Error) -> String {
 }
 
 /// What of the client decides over the way of its request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Way<'a> {
     /// What the request is hashed by, if its upstream is balanced so.
     pub key: Option<u64>,
     /// What servers are told on a connection before anything else.
     pub said: Option<&'a Arc<[u8]>>,
+    /// What is noted of it on its way.
+    pub(super) notes: &'a Notes,
 }
 
 /// Sends a request to an upstream by this way, and waits for the head of its response.
@@ -146,17 +149,17 @@ pub async fn forward(
     pools: &Arc<Pools<ClientBody>>,
     request: Request<ClientBody>,
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
-    send(permit, upstream, (upstream.tour(way.key), way.said), pools, request, |_, _| ()).await
+    send(permit, upstream, (upstream.tour(way.key), way), pools, request, |_, _| ()).await
 }
 
-/// The same, to the servers of this tour, which are told this before anything else; `prepare` makes the request ready for each that it is sent to.
+/// The same, to the servers of this tour; `prepare` makes the request ready for each that it is sent to.
 ///
 /// # Errors
 /// As for [`forward`].
 pub(super) async fn send(
     _: &Permit,
     upstream: &Upstream,
-    (mut tour, said): (Tour<'_>, Option<&Arc<[u8]>>),
+    (mut tour, way): (Tour<'_>, Way<'_>),
     pools: &Arc<Pools<ClientBody>>,
     mut request: Request<ClientBody>,
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
@@ -177,10 +180,13 @@ pub(super) async fn send(
         }
         let mut stale = 0;
         let (error, copy) = loop {
-            let mut connection = match pools.connection(&server, &upstream.timeouts, said, stale < MOST_STALE).await {
+            let attempt = way.notes.attempt(&server, request.headers_mut());
+            let mut connection = match pools.connection(&server, &upstream.timeouts, way.said, stale < MOST_STALE).await
+            {
                 Ok(connection) => connection,
                 Err(source) => {
                     upstream.failed(&server, UpstreamFailure::Connect, &source);
+                    ended(attempt, UpstreamFailure::Connect);
                     last = Some(ForwardError::Connect { upstream: upstream.name.clone(), source });
                     continue 'servers;
                 }
@@ -196,6 +202,9 @@ pub(super) async fn send(
                     }
                     let status = response.status();
                     upstream.answered(&server, status, sent.elapsed());
+                    if let Some(attempt) = attempt {
+                        attempt.answered(status.as_u16());
+                    }
                     if let Some(same) = copy
                         && upstream.is_retried(status.as_u16())
                         && tour.may_go_on()
@@ -208,11 +217,13 @@ pub(super) async fn send(
                 }
                 Some(Err(error)) => error,
                 None => {
+                    ended(attempt, UpstreamFailure::TimedOut);
                     let (upstream, server, limit) =
                         (upstream.name.clone(), server.name().clone(), upstream.timeouts.response);
                     break (ForwardError::TimedOut { upstream, server, limit }, copy);
                 }
             };
+            ended(attempt, UpstreamFailure::Broken);
             let unsent = error.take_message();
             let source = error.into_error();
             if let Some(mut unsent) = unsent {
@@ -247,6 +258,13 @@ pub(super) async fn send(
         }
         tracing::debug!(upstream = %upstream.name, %error, "asking another server");
         last = Some(error);
+    }
+}
+
+/// Nothing has come of an attempt, for this cause.
+fn ended(attempt: Option<Attempt<'_>>, cause: UpstreamFailure) {
+    if let Some(attempt) = attempt {
+        attempt.failed(cause.as_str());
     }
 }
 

@@ -182,7 +182,11 @@ pub(super) async fn handle(
     let mut serving = Serving::begin(&client);
     let (id, at) = (RequestId::random(), Moment::now());
     let origin = gate.origin(&client.connection, request.headers());
-    let told = |client| gate.access.as_ref().map(|log| Known { log, client, id, at, origin: origin.ok().flatten() });
+    let told = |client| {
+        let (log, tracer) = (gate.access.as_ref(), gate.tracer.as_ref());
+        let known = Known { log, tracer, client, id, at, origin: origin.ok().flatten() };
+        (log.is_some() || tracer.is_some()).then_some(known)
+    };
     let from = origin.ok().flatten().map(|origin| origin.ip());
     let understood = understand(listener, (&client, from), &worker, &request, at.timestamp()).await;
     let (asked_by, incoming) = request.into_parts();

@@ -27,6 +27,7 @@ use crate::listen::tls::{ListenerTls, same_session};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::{ROUTES, RouteNumbers, Series, UPSTREAMS, UpstreamNumbers};
+use crate::telemetry::trace::Tracer;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::request::Parts;
@@ -68,6 +69,8 @@ pub struct Gate {
     pub per_address: Option<Allowance>,
     /// Where each request gets a line, if anywhere.
     pub access: Option<Arc<AccessLog>>,
+    /// What records requests for traces, if anything does.
+    pub tracer: Option<Arc<Tracer>>,
     services: Services,
     /// Where services may spell paths anew.
     respelling: Vec<respell::Place>,
@@ -103,6 +106,8 @@ pub struct GateParts {
     pub allowances: Arc<Allowances>,
     /// Where each request gets a line, if anywhere.
     pub access: Option<Arc<AccessLog>>,
+    /// What records requests for traces, if anything does.
+    pub tracer: Option<Arc<Tracer>>,
     /// Who signs assertions; there if an upstream gets any.
     pub assertions: Option<Arc<Issuer>>,
     /// What the gate answers itself.
@@ -374,6 +379,7 @@ impl Gate {
             allowances: parts.allowances,
             per_address: config.limits.requests_per_address.as_ref().map(|limits| Allowance::new("", limits)),
             access: parts.access,
+            tracer: parts.tracer,
             services,
             forwarded: config
                 .listeners

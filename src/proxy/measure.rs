@@ -7,12 +7,17 @@ use super::forward::ForwardError;
 use super::gate::Route;
 use crate::base::clock::Moment;
 use crate::base::hex;
+use crate::base::reason::Reason;
 use crate::config::Method as Authentication;
 use crate::telemetry::access::{AccessLog, Line};
-use crate::telemetry::metrics::{self, REQUESTS_UNDER_WAY, RouteNumbers, UNROUTED, UpstreamFailure, Verdict};
+use crate::telemetry::metrics::{
+    self, METHODS, REQUESTS_UNDER_WAY, RouteNumbers, UNROUTED, UpstreamFailure, Verdict, method_index,
+};
 use crate::telemetry::request_id::RequestId;
+use crate::telemetry::trace::{Attempt, Stage, Trace, Tracer, Value};
+use crate::upstream::Server;
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderName, Method, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -36,13 +41,15 @@ pub(super) struct Notes {
     status: Option<StatusCode>,
     /// How many octets of the body were handed over.
     octets: u64,
-    /// What the access log wants to know besides, if there is one.
+    /// What the access log and traces want to know besides, if it goes into any.
     story: Option<Box<Story>>,
+    /// The trace that it belongs to, where requests are traced.
+    trace: Option<Box<Trace>>,
 }
 
-/// What the access log tells of a request.
+/// What the access log and traces tell of a request.
 struct Story {
-    log: Arc<AccessLog>,
+    log: Option<Arc<AccessLog>>,
     client: Arc<Client>,
     id: RequestId,
     at: Moment,
@@ -63,12 +70,15 @@ struct Told {
     verdict: Option<Verdict>,
     account: Option<String>,
     upstream: Option<String>,
+    /// Those that it was sent to, one after the other.
+    servers: Vec<String>,
     answered: Option<(StatusCode, Duration)>,
 }
 
 /// By what the access log knows a request.
 pub(super) struct Known<'a> {
-    pub(super) log: &'a Arc<AccessLog>,
+    pub(super) log: Option<&'a Arc<AccessLog>>,
+    pub(super) tracer: Option<&'a Arc<Tracer>>,
     pub(super) client: &'a Arc<Client>,
     pub(super) id: RequestId,
     pub(super) at: Moment,
@@ -79,6 +89,9 @@ impl Notes {
     /// Of a request that has just come.
     pub(super) fn begin<B>(request: &Request<B>, known: Option<Known<'_>>) -> Self {
         REQUESTS_UNDER_WAY.begin();
+        let trace = known.as_ref().and_then(|known| known.begin_trace(request));
+        let recorded = trace.as_ref().is_some_and(|trace| trace.is_recorded());
+        let known = known.filter(|known| known.log.is_some() || recorded);
         Self {
             began: Instant::now(),
             method: metrics::method_index(request.method()),
@@ -87,6 +100,33 @@ impl Notes {
             status: None,
             octets: 0,
             story: known.map(|known| Box::new(Story::begin(request, known))),
+            trace,
+        }
+    }
+
+    /// The request is about to be sent to this server with these headers.
+    pub(super) fn attempt(&self, server: &Server, headers: &mut HeaderMap) -> Option<Attempt<'_>> {
+        if self.story.is_none() && self.trace.is_none() {
+            return None;
+        }
+        let name = server.address().map_or_else(|| server.name().to_string(), |address| address.to_string());
+        let attempt = self.trace.as_ref().map(|trace| trace.attempt(&name, headers));
+        self.tell(|told| {
+            if told.servers.last() != Some(&name) {
+                told.servers.push(name);
+            }
+        });
+        attempt
+    }
+
+    /// All that the decision rests on is known.
+    pub(super) fn gathered(&self) {
+        self.stage(Stage::Gathered);
+    }
+
+    fn stage(&self, stage: Stage) {
+        if let Some(trace) = &self.trace {
+            trace.passed(stage);
         }
     }
 
@@ -95,6 +135,7 @@ impl Notes {
         // The first one stays; a request has one.
         let _ = self.route.set(route.numbers.numbers());
         self.tell(|told| told.route = Some(route.name.clone()));
+        self.stage(Stage::Routed);
     }
 
     /// It is decided what becomes of the request. A later verdict takes the place of the one before: whoever may pass
@@ -104,6 +145,7 @@ impl Notes {
             metrics::DECIDE.observe(self.began.elapsed());
         }
         self.tell(|told| told.verdict = Some(verdict));
+        self.stage(Stage::Decided);
     }
 
     /// The request may pass, for this account if for one.
@@ -156,15 +198,38 @@ impl Drop for Notes {
         REQUESTS_UNDER_WAY.end();
         if let Some(story) = &self.story {
             let without = if story.client.is_condemned() { CLOSED } else { GONE };
-            story.end(self.status.map_or(without, |status| status.as_u16()), took, self.octets);
+            let end = End {
+                status: self.status.map_or(without, |status| status.as_u16()),
+                took,
+                octets: self.octets,
+                trace: self.trace.as_deref(),
+            };
+            story.end(&end);
         }
     }
 }
 
+impl Known<'_> {
+    fn begin_trace<B>(&self, request: &Request<B>) -> Option<Box<Trace>> {
+        let tracer = self.tracer?;
+        let from = self.origin.unwrap_or(self.client.connection.peer).ip();
+        Some(Box::new(tracer.begin(request.headers(), from, &self.id, self.at)))
+    }
+}
+
+/// How a request has ended.
+struct End<'a> {
+    status: u16,
+    took: Duration,
+    octets: u64,
+    trace: Option<&'a Trace>,
+}
+
 impl Story {
     fn begin<B>(request: &Request<B>, known: Known<'_>) -> Self {
-        let Known { log, client, id, at, origin } = known;
-        let query = log.settings().query;
+        let Known { log, tracer: _, client, id, at, origin } = known;
+        // Traces never have it: tokens stand in queries.
+        let query = log.is_some_and(|log| log.settings().query);
         let field = |name: &HeaderName| {
             request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
@@ -177,7 +242,7 @@ impl Story {
             url
         };
         Self {
-            log: Arc::clone(log),
+            log: log.map(Arc::clone),
             client: Arc::clone(client),
             id,
             at,
@@ -192,7 +257,8 @@ impl Story {
         }
     }
 
-    fn end(&self, status: u16, request_time: Duration, body_bytes_sent: u64) {
+    fn end(&self, end: &End<'_>) {
+        let End { status, took: request_time, octets: body_bytes_sent, trace } = *end;
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = &self.client.connection;
         let (client, via) = match self.origin {
@@ -207,10 +273,18 @@ impl Story {
             Some(Verdict::Refuse(reason)) => (Some("refuse"), Some(reason), None),
         };
         let facts = connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+        if let Some(trace) = trace {
+            let facts = SpanFacts { verdict, reason, authentication, client, status, octets: body_bytes_sent };
+            trace.end(|| self.span(&told, &facts, trace.tells_account()));
+        }
+        let Some(log) = &self.log else { return };
+        let trace_id = trace.map(|trace| trace.id().to_string());
+        let servers = (!told.servers.is_empty()).then(|| told.servers.join(", "));
         let serial = facts.map(|facts| hex::encode(&facts.serial));
         let line = Line {
             time: self.at,
             request_id: self.id.as_str(),
+            trace_id: trace_id.as_deref(),
             remote_addr: client.ip(),
             remote_port: client.port(),
             via,
@@ -228,6 +302,7 @@ impl Story {
             request_time,
             route_name: told.route.as_deref(),
             upstream_cluster: told.upstream.as_deref(),
+            upstream_addr: servers.as_deref(),
             upstream_status: told.answered.map(|(status, _)| status.as_u16()),
             upstream_header_time: told.answered.map(|(_, took)| took),
             verdict,
@@ -240,8 +315,55 @@ impl Story {
             ssl_client_s_dn: facts.map(|facts| facts.subject.text.as_str()),
             ssl_client_serial: serial.as_deref(),
         };
-        self.log.write(&line);
+        log.write(&line);
     }
+
+    /// The name of the request's span, what there is to say of it in the words of OpenTelemetry's semantic conventions
+    /// for HTTP and in our own, and whether it failed. The query is left out, and the account unless that is wanted.
+    fn span(&self, told: &Told, facts: &SpanFacts<'_>, account: bool) -> (String, Vec<(&'static str, Value)>, bool) {
+        let connection = &self.client.connection;
+        let SpanFacts { verdict, reason, authentication, client, status, octets } = *facts;
+        let route = told.route.as_deref();
+        let method = METHODS.get(method_index(&self.method)).copied().unwrap_or("other");
+        let known = if method == "other" { "HTTP" } else { method };
+        let path = self.uri.split('?').next().unwrap_or_default();
+        let mut said: Vec<(&'static str, Value)> = vec![
+            ("http.request.method", if method == "other" { "_OTHER" } else { method }.into()),
+            ("url.scheme", if connection.tls.version.is_empty() { "http" } else { "https" }.into()),
+            ("url.path", path.into()),
+            ("http.response.status_code", status.into()),
+            ("http.response.body.size", Value::Number(i64::try_from(octets).unwrap_or(i64::MAX))),
+            (
+                "network.protocol.version",
+                protocol(self.version).trim_start_matches("HTTP/").trim_end_matches(".0").into(),
+            ),
+            ("client.address", Value::Text(client.ip().to_string())),
+            ("wicketgate.request_id", self.id.as_str().into()),
+            ("wicketgate.listener", (&*connection.listener).into()),
+        ];
+        let mut say = |name, value: Option<&str>| said.extend(value.map(|value| (name, Value::from(value))));
+        say("http.route", route);
+        say("server.address", self.host.as_deref());
+        say("user_agent.original", self.agent.as_deref());
+        say("wicketgate.verdict", verdict);
+        say("wicketgate.reason", reason.map(Reason::as_str));
+        say("wicketgate.authentication", authentication.map(Authentication::as_str));
+        say("wicketgate.upstream", told.upstream.as_deref());
+        say("user.name", told.account.as_deref().filter(|_| account));
+        let name = route.map_or_else(|| known.to_owned(), |route| format!("{known} {route}"));
+        (name, said, status >= 500)
+    }
+}
+
+/// What a request's span says besides what is known from the start.
+#[derive(Clone, Copy)]
+struct SpanFacts<'a> {
+    verdict: Option<&'a str>,
+    reason: Option<Reason>,
+    authentication: Option<Authentication>,
+    client: SocketAddr,
+    status: u16,
+    octets: u64,
 }
 
 /// As nginx writes it.

@@ -197,8 +197,9 @@ pub async fn handle(
     }
     let origin = gate.origin(&client.connection, request.headers());
     let (id, at) = (RequestId::random(), Moment::now());
-    let told = gate.access.as_ref().map(|log| Known { log, client: &client, id, at, origin: origin.ok().flatten() });
-    let notes = Notes::begin(&request, told);
+    let (log, tracer) = (gate.access.as_ref(), gate.tracer.as_ref());
+    let known = Known { log, tracer, client: &client, id, at, origin: origin.ok().flatten() };
+    let notes = Notes::begin(&request, (log.is_some() || tracer.is_some()).then_some(known));
     let taken = Taken::default();
     let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken, for_front: false };
     let mut response = exchange.run(&worker, request).await?;
@@ -302,6 +303,7 @@ impl Exchange<'_> {
             authorization_sent,
             origin: Origin::new(address, standing.path.as_deref()),
         };
+        self.notes.gathered();
         match decide(policy, &evidence) {
             Verdict::Permit(permit) => {
                 let claim = claim.as_ref();

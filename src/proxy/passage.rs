@@ -85,7 +85,7 @@ impl Passage<'_> {
             extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
         if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
             let (key, said) = self.way(&headers);
-            let way = Way { key, said: said.as_ref() };
+            let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
             hop.apply(&mut headers);
             *request.headers_mut() = headers;
             let came_under = &exchange.client.connection.policy;
@@ -117,7 +117,7 @@ impl Passage<'_> {
             return Ok(passed_back(self.counted(asked, response)?));
         }
         let (key, said) = self.way(&headers);
-        let way = Way { key, said: said.as_ref() };
+        let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
         HopByHop { upgrade: None, ..hop }.apply(&mut headers);
         *request.headers_mut() = headers;
         let asked = Instant::now();

@@ -40,13 +40,13 @@ pub async fn upgrade(
     let mut asked = Asked::new(upstream);
     let again = upstream.authorization.as_ref().map(|_| Head::of(&request));
     let (mut response, mut ticket) =
-        ask(upstream, (upstream.tour(way.key), way.said), request, |to, what| asked.prepare(to, what)).await?;
+        ask(upstream, (upstream.tour(way.key), way), request, |to, what| asked.prepare(to, what)).await?;
     if let Some(again) = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
         asked.challenged(response.headers())?;
         let same = asked.server.clone().map_or_else(|| upstream.tour(way.key), |server| upstream.tour_to(server));
         drop(ticket);
         (response, ticket) =
-            ask(upstream, (same, way.said), again.into_request(), |to, what| asked.prepare(to, what)).await?;
+            ask(upstream, (same, way), again.into_request(), |to, what| asked.prepare(to, what)).await?;
     }
     asked.answered(&mut response)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -64,7 +64,7 @@ pub async fn upgrade(
 /// the place at the server, too.
 async fn ask(
     upstream: &Upstream,
-    (mut tour, said): (Tour<'_>, Option<&Arc<[u8]>>),
+    (mut tour, way): (Tour<'_>, Way<'_>),
     mut request: Request<ClientBody>,
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
 ) -> Result<(Response<Incoming>, Option<Ticket>), ForwardError> {
@@ -76,7 +76,8 @@ async fn ask(
             Ok(None) => return Err(last.unwrap_or_else(|| ForwardError::nobody(upstream))),
             Err(source) => return Err(ForwardError::Busy { upstream: name(), source }),
         };
-        let stream = match open_for_one(&server, upstream.timeouts.connect, said.map(|said| &**said)).await {
+        let attempt = way.notes.attempt(&server, request.headers_mut());
+        let stream = match open_for_one(&server, upstream.timeouts.connect, way.said.map(|said| &**said)).await {
             Ok(stream) => stream,
             Err(source) => {
                 upstream.failed(&server, UpstreamFailure::Connect, &source);
@@ -99,6 +100,9 @@ async fn ask(
             .map_err(|_| failed(ForwardError::TimedOut { upstream: name(), server: server.name().clone(), limit }))?
             .map_err(broken)?;
         upstream.answered(&server, response.status(), sent.elapsed());
+        if let Some(attempt) = attempt {
+            attempt.answered(response.status().as_u16());
+        }
         return Ok((response, server.ticket()));
     }
 }

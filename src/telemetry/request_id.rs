@@ -41,6 +41,17 @@ impl RequestId {
         Self(text)
     }
 
+    /// The 128 bits.
+    #[must_use]
+    pub fn octets(&self) -> [u8; 16] {
+        let digit = |digit: &u8| (*digit as char).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
+        let mut octets = [0; 16];
+        for (octet, pair) in octets.iter_mut().zip(self.0.chunks_exact(2)) {
+            *octet = pair.iter().fold(0, |octet, one| octet << 4 | digit(one));
+        }
+        octets
+    }
+
     /// Its 32 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -94,5 +105,7 @@ mod tests {
     fn the_digits_are_those_of_the_octets() {
         assert_eq!(RequestId::from_octets(0x0123_u128.to_be_bytes()).as_str(), "00000000000000000000000000000123");
         assert_eq!(RequestId::from_octets([0xfe; 16]).as_str(), "fe".repeat(16));
+        let octets = 0x0123_4567_89ab_cdef_0011_2233_4455_6677_u128.to_be_bytes();
+        assert_eq!(RequestId::from_octets(octets).octets(), octets);
     }
 }

@@ -155,6 +155,13 @@ impl Server {
         }
     }
 
+    /// A server that is no upstream's, and is not counted: nobody's requests go there.
+    #[must_use]
+    pub fn apart(name: ServerName, tls: Option<Arc<ClientTls>>) -> Self {
+        let settings = UpstreamServer { name, weight: 1, backup: false };
+        Self::new(&settings, None, tls, HttpVersion::One, Arc::default())
+    }
+
     /// Host and port, or the path of a socket.
     #[must_use]
     pub fn name(&self) -> &ServerName {

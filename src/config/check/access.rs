@@ -57,7 +57,7 @@ impl Context<'_> {
     }
 
     /// Ranges of addresses; empty where the key is absent.
-    fn address_ranges(&mut self, ranges: &Field<Vec<Field<String>>>) -> Option<Vec<AddressRange>> {
+    pub(super) fn address_ranges(&mut self, ranges: &Field<Vec<Field<String>>>) -> Option<Vec<AddressRange>> {
         self.optional_items(ranges, |context, range| {
             context.parsed(range, |text| text.parse::<AddressRange>().map_err(|error| error.to_string()))
         })

@@ -19,6 +19,9 @@ pub struct Line<'a> {
     pub time: Moment,
     /// By which page, upstream and audit log know the request.
     pub request_id: &'a str,
+    /// The trace that it belongs to, where requests are traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<&'a str>,
     /// The client's address.
     pub remote_addr: IpAddr,
     /// The client's port; 0 where only a proxy knows it.
@@ -62,6 +65,9 @@ pub struct Line<'a> {
     /// The upstream's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_cluster: Option<&'a str>,
+    /// The servers that it was sent to, one after the other: `10.0.0.5:8080, 10.0.0.6:8080`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_addr: Option<&'a str>,
     /// The status that the upstream gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,

@@ -12,6 +12,7 @@ fn line<'a>() -> Line<'a> {
     Line {
         time: Moment::from_unix_millis(971_186_136_250),
         request_id: "0123456789abcdef0123456789abcdef",
+        trace_id: None,
         remote_addr: "192.0.2.7".parse().unwrap(),
         remote_port: 4711,
         via: None,
@@ -29,6 +30,7 @@ fn line<'a>() -> Line<'a> {
         request_time: Duration::from_micros(12_345),
         route_name: Some("mail.example.org/"),
         upstream_cluster: Some("webmail"),
+        upstream_addr: Some("10.0.0.5:8080"),
         upstream_status: Some(200),
         upstream_header_time: Some(Duration::from_millis(9)),
         verdict: Some("permit"),
@@ -204,17 +206,4 @@ fn a_line_that_a_full_disk_has_cut_is_whole_in_the_file_that_takes_its_place() {
     log.finish();
     let line = rendered(AccessFormat::Common, &line());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), line.repeat(2), "all but the first, and each of them whole");
-}
-
-#[test]
-#[ignore = "make prove: a figure"]
-fn what_a_line_costs() {
-    let folder = tempfile::tempdir().unwrap();
-    for format in [AccessFormat::Json, AccessFormat::Combined] {
-        let log = AccessLog::open(&settings(format, &folder.path().join("access.log"))).unwrap();
-        let began = std::time::Instant::now();
-        const LINES: u32 = 200_000;
-        (0..LINES).for_each(|_| log.write(&line()));
-        println!("access log, {format:?}: {:?} a line", began.elapsed() / LINES);
-    }
 }

@@ -123,6 +123,7 @@ metrics! {
     AUDIT_LOST Counter "wicketgate_audit_lines_lost_total" [] "Lines of the audit log that were lost because the disk has failed.";
     ACCESS_LINES Counter "wicketgate_access_log_lines_total" [] "Lines of the access log.";
     ACCESS_DROPPED Counter "wicketgate_access_log_dropped_total" [] "Lines of the access log that were left out because the disk is too slow or has failed.";
+    TRACE_SPANS Counter "wicketgate_trace_spans_total" ["result"] "Spans of traces that were sent to the collector (exported), that it did not take (failed), or that found no room in the queue (dropped).";
 }
 
 #[cfg(test)]

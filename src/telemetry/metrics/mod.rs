@@ -74,6 +74,43 @@ pub static ACCESS_LINES: Counter = Counter::new();
 /// Lines of the access log that were left out.
 pub static ACCESS_DROPPED: Counter = Counter::new();
 
+/// Spans of traces, by what became of them.
+pub static TRACES: Traces = Traces(Sharded::new());
+
+/// What became of the spans of a request that was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum TraceFate {
+    /// The collector has them.
+    Exported,
+    /// The collector did not take them.
+    Failed,
+    /// There was no room for them in the queue.
+    Dropped,
+}
+
+impl TraceFate {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Exported, "exported"), (Self::Failed, "failed"), (Self::Dropped, "dropped")];
+}
+
+/// A count for each [`TraceFate`].
+pub struct Traces(Sharded<{ TraceFate::ALL.len() }>);
+
+impl Traces {
+    /// So many more of this fate.
+    pub fn add(&self, fate: TraceFate, spans: u64) {
+        self.0.add(fate as usize, spans);
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn get(&self, fate: TraceFate) -> u64 {
+        self.0.get(fate as usize)
+    }
+}
+
 /// What became of a connection before its first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]

@@ -7,6 +7,7 @@ fn the_numbers_of_names_are_their_places() {
     assert!(UpstreamFailure::ALL.iter().enumerate().all(|(place, (cause, _))| *cause as usize == place));
     assert!(CacheKind::ALL.iter().enumerate().all(|(place, (kind, _))| *kind as usize == place));
     assert!(CacheResult::ALL.iter().enumerate().all(|(place, (result, _))| *result as usize == place));
+    assert!(TraceFate::ALL.iter().enumerate().all(|(place, (fate, _))| *fate as usize == place));
     assert!(Reason::ALL.iter().enumerate().all(|(place, reason)| *reason as usize == place));
 }
 
