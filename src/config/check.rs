@@ -31,6 +31,7 @@ mod proxy_protocol;
 mod preauth;
 mod profile;
 mod resolver;
+mod rewrite;
 mod routes;
 mod services;
 mod tables;
@@ -125,6 +126,7 @@ impl Context<'_> {
             self.unused_upstreams(raw);
             self.routes_that_nobody_passes(raw);
             self.guards_of_choice(raw, routes.as_deref().unwrap_or_default());
+            self.rewrites_around_guards(raw, routes.as_deref().unwrap_or_default());
         }
         Some(Config {
             listeners: listeners?,

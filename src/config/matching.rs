@@ -146,6 +146,27 @@ impl PathPattern {
         &self.fixed
     }
 
+    /// The number of a group, by itself (0 is all that matches) or by its name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<usize> {
+        let number = name.parse::<usize>().ok().filter(|_| name.bytes().all(|byte| byte.is_ascii_digit()));
+        match number {
+            Some(number) => Some(number).filter(|number| *number < self.pattern.regex.captures_len()),
+            None => self.pattern.regex.capture_names().position(|known| known == Some(name)),
+        }
+    }
+
+    /// Where in a decoded path that matches each group begins and ends, in octets.
+    #[must_use]
+    pub fn groups(&self, path: &[u8]) -> Vec<Option<(usize, usize)>> {
+        let whole = self.pattern.regex.captures(path);
+        let found = whole.or_else(|| self.pattern.regex.captures(without_slash(path)?));
+        let places = |found: regex::bytes::Captures<'_>| {
+            found.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()
+        };
+        found.map(places).unwrap_or_default()
+    }
+
     /// Whether every path that another pattern matches is one of this pattern's, as far as that can be seen.
     #[must_use]
     pub fn surely_covers(&self, other: &Self) -> bool {

@@ -35,6 +35,7 @@ mod query;
 mod raw;
 mod read;
 mod resolver;
+mod rewrite;
 mod tables;
 mod takeover;
 mod template;
@@ -81,6 +82,7 @@ pub use proxy_protocol::ProxyProtocol;
 pub use publishing::{PublishedAnswers, PublishedLists, Publishing};
 pub use query::{Parameter, Query};
 pub use resolver::Resolver;
+pub use rewrite::{FieldEdits, HostRewrite, PathPart, PathRewrite, PathTemplate, Rewrite, is_server};
 pub use takeover::Takeover;
 pub use template::{Template, TemplateField};
 pub use throttle::Throttle;
@@ -305,6 +307,8 @@ pub struct Route {
     pub claim: Option<Claim>,
     /// Where it goes.
     pub target: Target,
+    /// What is changed on the way to an upstream and back; `None` is nothing.
+    pub rewrite: Option<Rewrite>,
     /// The largest request body in octets; `None` is no limit.
     pub body_limit: Option<u64>,
     /// How many requests one client may make here.

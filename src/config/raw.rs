@@ -36,6 +36,7 @@ mod throttle;
 mod traces;
 mod trust;
 mod resolver;
+mod rewrite;
 mod takeover;
 mod upstream;
 mod upstream_authorization;
@@ -74,6 +75,7 @@ pub(super) use profile::{Names as ProfileNames, Profile, Subject as ProfileSubje
 pub(super) use proxy_protocol::ProxyProtocol;
 pub(super) use publishing::Publishing;
 pub(super) use resolver::Resolver;
+pub(super) use rewrite::{HeaderEdits, Rewrite};
 pub(super) use takeover::Takeover;
 pub(super) use throttle::Throttle;
 pub(super) use traces::Tracing;
@@ -381,6 +383,8 @@ pub(super) struct Route {
     pub(super) claim: Field<Claim>,
     /// Where requests go.
     pub(super) upstream: Field<Target>,
+    /// What of requests and answers is changed on the way. Default: nothing.
+    pub(super) rewrite: Field<Rewrite>,
     /// Limits of this route.
     pub(super) limits: Field<RouteLimits>,
 }

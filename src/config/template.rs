@@ -75,6 +75,15 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// The text, if it is the same for every account.
+    #[must_use]
+    pub fn as_constant(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// The text for an account; `None` if it lacks one of the fields.
     pub fn fill<'a>(&self, field: impl Fn(TemplateField) -> Option<&'a str>) -> Option<String> {
         let mut filled = String::new();

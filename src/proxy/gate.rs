@@ -13,6 +13,7 @@ use super::held::HeldBodies;
 use super::path::RequestTarget;
 use super::preauth::Preauth;
 use super::respell;
+use super::rewrite::{BadRewrite, Rewrite};
 use super::router::{Asked, BadCondition, Conditions, Entry, Miss, Router};
 use super::service::{Clash, LocalService, Services};
 use crate::assertion::{self, Issuer};
@@ -136,6 +137,14 @@ pub enum GateError {
     /// What a route asks of requests.
     #[error(transparent)]
     Condition(#[from] BadCondition),
+    /// What a route changes of requests and answers.
+    #[error("route {route}: {source}")]
+    Rewrite {
+        /// The route.
+        route: String,
+        /// What is wrong.
+        source: BadRewrite,
+    },
     /// A header under which an upstream is to be told something.
     #[error("upstream {upstream}: {source}")]
     Header {
@@ -167,6 +176,8 @@ pub struct Route {
     pub name: String,
     /// Where it leads.
     pub target: Target,
+    /// What is changed on the way to an upstream and back.
+    pub rewrite: Option<Box<Rewrite>>,
     /// The largest request body in octets.
     pub body_limit: Option<u64>,
     /// How many requests each client may make.
@@ -267,6 +278,7 @@ impl Route {
             numbers: ROUTES.of(&[&name]),
             name,
             target: Target::Service(service),
+            rewrite: None,
             body_limit: None,
             allowance: None,
             least_upload: None,
@@ -327,6 +339,24 @@ impl Gate {
             in_order.push(Arc::clone(&upstream));
             upstreams.insert(name.as_str(), upstream);
         }
+        let told = config.upstreams.values().flat_map(|upstream| {
+            upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
+        });
+        let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).map(|claim| claim.header.as_str());
+        let realm = config.digest.as_ref().and_then(|digest| match &digest.realm {
+            DigestRealm::FromHeader { header, .. } => Some(header.as_str()),
+            DigestRealm::Fixed(_) => None,
+        });
+        let asked =
+            config.routes.iter().flat_map(|route| &route.match_headers).map(|condition| condition.name.as_str());
+        let by_method = config.routes.iter().any(|route| !route.methods.is_empty());
+        let overriding = METHOD_OVERRIDES.iter().copied().filter(|_| by_method);
+        let edits = config.routes.iter().filter_map(|route| Some(&route.rewrite.as_ref()?.request));
+        let written = || edits.clone().flat_map(|edits| edits.set.iter());
+        let said = written().filter(|(_, text)| text.as_constant().is_none()).map(|(name, _)| name.as_str());
+        let changed = written().map(|(name, _)| name).chain(edits.clone().flat_map(|edits| &edits.remove));
+        let in_trailers = claims.chain(realm).chain(asked).chain(changed.map(String::as_str));
+        let stripper = Stripper::new(told.chain(overriding)).without_in_trailers(in_trailers);
         let services = Services::new(parts.services)?;
         let mut made = std::mem::take(&mut parts.routes).into_iter();
         let entries = config
@@ -340,21 +370,10 @@ impl Gate {
                 let mut entry =
                     entry(index, route, made, own_credentials(config, route), &upstreams, &services, &parts.listeners)?;
                 entry.payload.allowance = allowance(&config.routes, index);
+                entry.payload.rewrite = rewrite(config, route, &stripper)?;
                 Ok(entry)
             })
             .collect::<Result<Vec<_>, GateError>>()?;
-        let told = config.upstreams.values().flat_map(|upstream| {
-            upstream.headers.names().chain(upstream.assertion.as_ref().map(|assertion| assertion.header.as_str()))
-        });
-        let claims = config.routes.iter().filter_map(|route| route.claim.as_ref()).map(|claim| claim.header.as_str());
-        let realm = config.digest.as_ref().and_then(|digest| match &digest.realm {
-            DigestRealm::FromHeader { header, .. } => Some(header.as_str()),
-            DigestRealm::Fixed(_) => None,
-        });
-        let asked =
-            config.routes.iter().flat_map(|route| &route.match_headers).map(|condition| condition.name.as_str());
-        let by_method = config.routes.iter().any(|route| !route.methods.is_empty());
-        let overriding = METHOD_OVERRIDES.iter().copied().filter(|_| by_method);
         let respelling = respell::places(&config.routes, &services);
         let asked = config.listeners.iter().filter_map(|listener| {
             let front = parts.fronts.remove(&listener.name)?;
@@ -503,6 +522,21 @@ fn allowance(routes: &[config::Route], index: usize) -> Option<Allowance> {
     Some(Allowance::new((place(route), before), limits))
 }
 
+/// What a route changes. Names that the stripper takes are the gate's own.
+fn rewrite(config: &Config, route: &config::Route, stripper: &Stripper) -> Result<Option<Box<Rewrite>>, GateError> {
+    let Some(settings) = &route.rewrite else { return Ok(None) };
+    let upstreams: Vec<&String> = match &route.target {
+        config::Target::Upstream(name) => vec![name],
+        config::Target::ByAccount(homes) => homes.among.iter().chain(&homes.otherwise).collect(),
+        _ => Vec::new(),
+    };
+    let upstreams = upstreams.into_iter().filter_map(|name| config.upstreams.get(name));
+    let servers = upstreams.flat_map(|upstream| &upstream.servers).map(|server| server.name.clone()).collect();
+    let rewrite = Rewrite::new(settings, &route.path, servers, |name| stripper.takes(name));
+    let rewrite = rewrite.map_err(|source| GateError::Rewrite { route: route.path.to_string(), source })?;
+    Ok(Some(Box::new(rewrite)))
+}
+
 fn entry(
     index: usize,
     route: &config::Route,
@@ -561,6 +595,7 @@ fn entry(
         numbers: ROUTES.of(&[&name]),
         name: name.clone(),
         target,
+        rewrite: None,
         body_limit: route.body_limit,
         allowance: None,
         least_upload: route.least_upload,

@@ -22,6 +22,7 @@ mod record;
 pub mod reply;
 mod respell;
 mod resting;
+pub mod rewrite;
 pub mod router;
 pub mod serve;
 pub mod service;
@@ -436,6 +437,13 @@ impl Exchange<'_> {
         upstream: &RoutedUpstream,
     ) -> Response<ReplyBody> {
         let Routed { target, route, claim, standing, .. } = *routed;
+        let asked = match route.rewrite.as_ref().map(|rewrite| rewrite.target(target)) {
+            None | Some(Ok(None)) => None,
+            Some(Ok(rewritten)) => rewritten,
+            Some(Err(why)) => {
+                return self.refuse(&About { detail: Some(why.to_string()), ..about.clone() }, why.reason());
+            }
+        };
         let (head, incoming) = request.into_parts();
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if route.body_limit.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
@@ -448,6 +456,7 @@ impl Exchange<'_> {
             upstream,
             route,
             target,
+            asked,
             claim,
             standing,
         };

@@ -27,6 +27,7 @@ use crate::upstream::outward;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
@@ -42,6 +43,8 @@ pub(super) struct Passage<'a> {
     pub(super) upstream: &'a RoutedUpstream,
     pub(super) route: &'a Route,
     pub(super) target: &'a RequestTarget,
+    /// What the upstream is asked for in its place, where the route rewrites it.
+    pub(super) asked: Option<PathAndQuery>,
     /// Whose the request says it is, where the route asks for it.
     pub(super) claim: Option<&'a Arc<Claim>>,
     pub(super) standing: &'a Arc<Standing>,
@@ -79,7 +82,7 @@ impl Passage<'_> {
         body.announce(&mut headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(target.path_and_query().clone());
+        *request.uri_mut() = Uri::from(self.asked.as_ref().unwrap_or(target.path_and_query()).clone());
         // HTTP/2 has no upgrades (RFC 9113, section 8.6), and what has a body is no WebSocket.
         let switch =
             extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
@@ -114,7 +117,7 @@ impl Passage<'_> {
             let leaving = worker.leaving();
             let asked = Instant::now();
             let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended, leaving)).await;
-            return Ok(passed_back(self.counted(asked, response)?));
+            return Ok(self.passed_back(self.counted(asked, response)?));
         }
         let (key, said) = self.way(&headers);
         let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
@@ -125,7 +128,7 @@ impl Passage<'_> {
             Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, way, &worker.pools, request)).await,
             None => forward(permit, &upstream.upstream, way, &worker.pools, request).await,
         };
-        let mut response = passed_back(self.counted(asked, response)?);
+        let mut response = self.passed_back(self.counted(asked, response)?);
         response.body_mut().run(running);
         Ok(response)
     }
@@ -209,6 +212,21 @@ impl Passage<'_> {
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
             headers.insert(REQUEST_ID, id);
         }
+        if let Some(rewrite) = &self.route.rewrite {
+            rewrite.request(headers, permit.identity().map(|identity| &*identity.account));
+        }
+    }
+
+    /// The answer as its client is to see it.
+    fn passed_back<B>(&self, response: Response<B>) -> Response<ReplyBody>
+    where
+        ReplyBody: From<B>,
+    {
+        let mut response = passed_back(response);
+        if let Some(rewrite) = &self.route.rewrite {
+            rewrite.answer(response.headers_mut(), self.target.authority());
+        }
+        response
     }
 
     /// Says who asks, for what authority.

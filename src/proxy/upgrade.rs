@@ -10,7 +10,7 @@ use crate::auth::decision::Permit;
 use crate::base::reason::Reason;
 use crate::telemetry::metrics::UpstreamFailure;
 use crate::upstream::{Server, Ticket, Tour, Upstream, open_for_one};
-use http::header::UPGRADE;
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -69,6 +69,7 @@ async fn ask(
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
 ) -> Result<(Response<Incoming>, Option<Ticket>), ForwardError> {
     let name = || upstream.name.clone();
+    let hostless = !request.headers().contains_key(HOST);
     let mut last = None;
     loop {
         let server = match tour.next().await {
@@ -94,6 +95,9 @@ async fn ask(
         tokio::spawn(driver.with_upgrades());
         *request.version_mut() = Version::HTTP_11;
         prepare(&server, &mut request);
+        if hostless && let Ok(name) = HeaderValue::from_str(&server.authority()) {
+            request.headers_mut().insert(HOST, name);
+        }
         let (limit, sent) = (upstream.timeouts.response, Instant::now());
         let response = tokio::time::timeout(limit, sender.send_request(request))
             .await

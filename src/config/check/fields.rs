@@ -1,6 +1,7 @@
 //! Names of header fields that routes have no say in: those that end at each hop or frame a message, and those in which the
 //! gate says who the client is or removes what clients say of it.
 
+use super::rewrite::Change;
 use crate::config::raw;
 use crate::config::read::{Field, short};
 use crate::config::values::comparable_header;
@@ -86,6 +87,39 @@ pub(super) fn of_routes(name: &str, told: &BTreeSet<String>) -> Result<String, S
         return Err(format!("`{}` is the gate's own: what clients say in it is removed", short(name)));
     }
     Ok(name.to_ascii_lowercase())
+}
+
+/// Names in which routes make the gate itself tell something of accounts.
+pub(super) fn said(file: &raw::File) -> BTreeSet<String> {
+    let routes = file.routes.value().into_iter().flatten().filter_map(Field::value);
+    let edits = routes.filter_map(|route| route.rewrite.value()?.request_headers.value()?.set.value());
+    let of_accounts = edits.flatten().filter(|(_, text)| text.value().is_some_and(|text| text.contains('{')));
+    of_accounts.map(|(name, _)| comparable_header(name)).collect()
+}
+
+/// What an answer's head has to do with its framing, and with who may ask.
+const OF_ANSWERS: &[&str] = &[
+    "authentication-info",
+    "content-encoding",
+    "content-range",
+    "proxy-authentication-info",
+    "set-cookie",
+    "www-authenticate",
+];
+
+/// A name of a field of answers that routes may write or remove, in lower case.
+///
+/// # Errors
+/// Why they may not.
+pub(super) fn of_answers(name: &str, change: Change) -> Result<String, String> {
+    let lower = of_routes(name, &BTreeSet::new())?;
+    if change != Change::Remove && OF_ANSWERS.contains(&lower.as_str()) {
+        return Err(format!("`{}` is the application's to say, and not a route's", short(name)));
+    }
+    if matches!(lower.as_str(), "content-encoding" | "content-range") {
+        return Err(format!("without `{}` nobody could read the answer's body", short(name)));
+    }
+    Ok(lower)
 }
 
 /// Whether this is a value of a field, with nothing at its ends that would be lost on the way (RFC 9110, section 5.5).

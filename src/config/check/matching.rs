@@ -42,7 +42,7 @@ impl Context<'_> {
         }
     }
 
-    fn plain_path(&mut self, place: PlaceId, text: &str) -> Option<String> {
+    pub(super) fn plain_path(&mut self, place: PlaceId, text: &str) -> Option<String> {
         if text.len() > MOST_PATH {
             return self.error(place, format!("the path of a route has {MOST_PATH} octets at most"), None);
         }
@@ -270,7 +270,7 @@ fn hides((at, first): (usize, &Route), (index, route): (usize, &Route), listener
 }
 
 /// Whether two routes ask the same of clients.
-fn is_guarded_alike(one: &Route, other: &Route) -> bool {
+pub(super) fn is_guarded_alike(one: &Route, other: &Route) -> bool {
     let open = |route: &Route| route.anonymous == Anonymous::Allow;
     open(one) == open(other)
         && one.authenticate == other.authenticate

@@ -21,7 +21,9 @@ pub(super) struct Surroundings<'r> {
     asked: Vec<&'r str>,
     services: BTreeSet<&'r str>,
     /// The names of header fields in which upstreams are told who the client is, as they are compared.
-    pub(super) told: BTreeSet<String>,
+    told: BTreeSet<String>,
+    /// These, and those in which routes have the gate say something of accounts.
+    ours: BTreeSet<String>,
     digest: bool,
     basic: bool,
 }
@@ -40,6 +42,7 @@ impl<'r> Surroundings<'r> {
             upstreams: names(&file.upstreams),
             trust_sets: names(&file.trust),
             services: super::services::configured(file),
+            ours: super::fields::told(file).union(&super::fields::said(file)).cloned().collect(),
             told: super::fields::told(file),
             digest: file.digest.is_there(),
             basic: file.basic.is_there(),
@@ -84,7 +87,7 @@ impl Context<'_> {
         };
         let path = self.route_path(&raw.path);
         let methods = self.route_methods(&raw.methods);
-        let match_headers = self.match_headers(&raw.match_headers, &surroundings.told);
+        let match_headers = self.match_headers(&raw.match_headers, &surroundings.ours);
         let listeners = self.route_listeners(&raw.listeners, surroundings);
         let trust = match &raw.trust {
             Field::Absent => Some(None),
@@ -98,6 +101,7 @@ impl Context<'_> {
         let claim = self.claim(&raw.claim, anonymous.as_ref());
         let target = self.required(&raw.upstream, *place, "upstream");
         let target = target.and_then(|target| self.target(target, surroundings));
+        let rewrite = self.rewrite(&raw.rewrite, path.as_ref(), target.as_ref(), &surroundings.told);
         let body_limit = self.body_limit(raw.limits.value());
         let request_limits = self.route_requests(raw.limits.value());
         let least_upload = match raw.limits.value().map(|limits| &limits.least_upload) {
@@ -118,6 +122,7 @@ impl Context<'_> {
             deny: deny?,
             claim: claim?,
             target: target?,
+            rewrite: rewrite?,
             body_limit: body_limit?,
             request_limits: request_limits?,
             least_upload: least_upload?,

@@ -99,6 +99,12 @@ fn field_of(account: &Account, field: TemplateField) -> Option<&str> {
     }
 }
 
+/// A text that is made from an account, in the encoding of all that is said of accounts; `None` if it lacks something of it.
+pub(in crate::proxy) fn filled(template: &Template, account: &Account) -> Option<HeaderValue> {
+    let text = template.fill(|field| field_of(account, field))?;
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(encode(&text))).ok()
+}
+
 impl IdentityWriter {
     /// For the names that the configuration gives one upstream.
     ///

@@ -141,6 +141,19 @@ impl Stripper {
         self
     }
 
+    /// Takes these names as well.
+    #[must_use]
+    pub fn with<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().for_each(|name| self.names.add(name));
+        self
+    }
+
+    /// Whether a name, in whichever spelling, is taken from requests.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        self.names.contains_surely(&name.to_ascii_lowercase())
+    }
+
     /// Removes them from a request's head. What the gate has to say itself is set after this, so that it
     /// makes no difference if `Connection` names it.
     pub fn strip_request(&self, headers: &mut HeaderMap) -> HopByHop {
@@ -195,7 +208,7 @@ pub(super) fn is_free(name: &str) -> bool {
 }
 
 /// The form in which names are compared: lower case, `-` for everything but letters and digits.
-pub(super) fn canonical(name: &str) -> String {
+pub(in crate::proxy) fn canonical(name: &str) -> String {
     name.bytes().map(|byte| char::from(compared(byte))).collect()
 }
 
