@@ -365,6 +365,7 @@ impl Exchange<'_> {
             target: routed.target,
             claim: routed.claim,
             standing: routed.standing,
+            asked: None,
         };
         let mut said = HeaderMap::new();
         passage.say_who(None, &mut said);

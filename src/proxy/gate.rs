@@ -388,9 +388,7 @@ impl Gate {
             router: Router::new(parts.listeners.len(), entries)?,
             authenticator: parts.authenticator,
             trust: parts.trust,
-            stripper: Arc::new(
-                Stripper::new(told.chain(overriding)).without_in_trailers(claims.chain(realm).chain(asked)),
-            ),
+            stripper: Arc::new(stripper.with(said)),
             timeouts: config.timeouts.clone(),
             limits: config.limits.clone(),
             audit: parts.audit,

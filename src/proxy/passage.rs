@@ -213,7 +213,7 @@ impl Passage<'_> {
             headers.insert(REQUEST_ID, id);
         }
         if let Some(rewrite) = &self.route.rewrite {
-            rewrite.request(headers, permit.identity().map(|identity| &*identity.account));
+            rewrite.request(headers, self.permit.identity().map(|identity| &*identity.account));
         }
     }
 

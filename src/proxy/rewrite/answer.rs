@@ -123,7 +123,7 @@ impl Back {
         let path = self.path(said)?;
         // A cookie for `/app/` is not sent to `/app` itself.
         let shorter = path.strip_suffix('/').filter(|shorter| said == "/" && !shorter.is_empty());
-        Some(shorter.map_or(path.clone(), str::to_owned))
+        Some(shorter.map(str::to_owned).unwrap_or(path))
     }
 }
 
@@ -141,6 +141,8 @@ fn change(headers: &mut HeaderMap, name: &HeaderName, right: impl Fn(&str) -> Op
     }
     if let Some(values) = new {
         headers.remove(name);
-        values.into_iter().for_each(|value| drop(headers.append(name.clone(), value)));
+        for value in values {
+            headers.append(name.clone(), value);
+        }
     }
 }

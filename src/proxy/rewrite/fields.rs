@@ -55,7 +55,7 @@ impl Edits {
     }
 
     pub(super) fn of_answers(settings: &FieldEdits<String>) -> Result<Self, BadRewrite> {
-        let field = |(text, value): &(String, String)| {
+        let field = |(text, value): &(String, String)| -> Result<_, BadRewrite> {
             let value = HeaderValue::from_str(value).map_err(|_| BadRewrite::Value(text.clone()))?;
             Ok((name(text)?, value))
         };
