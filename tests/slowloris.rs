@@ -12,8 +12,8 @@ use common::upstream::Upstream;
 use futures_util::StreamExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -145,10 +145,11 @@ async fn slow_clients_harm_nobody(scale: Scale) {
     let (held, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let client = gate.client();
     let start = Instant::now();
-    let mut tasks = Vec::new();
+    let tasks = Mutex::new(Vec::new());
     let opening = futures_util::stream::iter(0..scale.connections).map(|number| {
         let (held, stop, client) = (Arc::clone(&held), Arc::clone(&stop), client.clone());
         let (gate, from, kind) = (gate.address, address(number % scale.addresses), KINDS[number / scale.addresses % 4]);
+        let tasks = &tasks;
         async move {
             let (count, begun) = (Arc::clone(&held), held.load(Ordering::SeqCst));
             let task = tokio::spawn(async move { hold(gate, client, from, kind, &count, &stop).await });
@@ -156,16 +157,11 @@ async fn slow_clients_harm_nobody(scale: Scale) {
             while held.load(Ordering::SeqCst) == begun && !task.is_finished() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            task
+            tasks.lock().unwrap().push(task);
         }
     });
-    opening
-        .buffer_unordered(32)
-        .for_each(|task| {
-            tasks.push(task);
-            async {}
-        })
-        .await;
+    opening.buffer_unordered(32).collect::<()>().await;
+    let tasks = tasks.into_inner().unwrap();
     let opened = start.elapsed();
     // Whoever has all that an address may have gets no more, and that is no harm to another address.
     let from = address(0);

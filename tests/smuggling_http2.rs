@@ -127,7 +127,7 @@ fn a_head_that_never_ends_is_cut_off() {
     let mut frames = Frames::connect(&gate.alice());
     let memory = gate.process.memory_kib("VmRSS");
     let block: Vec<u8> = GOOD.iter().flat_map(|(name, value)| field(name, value)).collect();
-    let filler = field("x-filler", &"a".repeat(15_000));
+    let filler = field("x-filler", "a".repeat(15_000));
     frames.send(frame(HEADERS, END_STREAM, 1, &block));
     for _ in 0..2_000 {
         if frames.raw.try_send(frame(CONTINUATION, 0, 1, &filler)).is_err() {
