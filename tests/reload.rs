@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::admin::{command, with_admin};
 use common::client::{Client, get};
 use common::eventually;
 use common::gate::Gate;
@@ -228,6 +229,46 @@ async fn no_request_is_lost_while_reloads_go_on() {
         }
         assert_eq!(alice.get("/").await.status, 200, "round {round} on a new connection");
     }
+}
+
+/// Changes the text of the configuration, and has it taken up.
+fn take_up(gate: &Gate, from: &str, to: &str) {
+    let file = gate.folder().join("wicketgate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{from} does not stand in {text}");
+    std::fs::write(&file, text.replace(from, to)).unwrap();
+    let outcome = command(gate, &["reload"]);
+    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stdout));
+}
+
+#[tokio::test]
+async fn an_upstream_that_no_change_concerns_keeps_its_connections_and_what_is_known_of_its_servers() {
+    let (app, other) = (Upstream::start(), Upstream::start());
+    let failing = Upstream::sending("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let two = format!("[\"http://{}\", \"http://{}\"]", other.address(), failing.address());
+    let ejection = "{ failures: 1, status: [500], first: 120s }";
+    let routes = "[{ path: /, authenticate: [certificate], upstream: app }, \
+                   { path: /two, authenticate: [certificate], upstream: two }, \
+                   { path: /three, authenticate: [certificate], upstream: three }]";
+    let setup = Setup::before(&app)
+        .other_upstream("two", &format!("{{ servers: {two}, ejection: {ejection} }}"))
+        .other_upstream("three", &format!("{{ servers: [\"http://{}\"], timeouts: {{ idle: 20s }} }}", other.address()))
+        .section("routes", routes);
+    let gate = with_admin(setup).0.start();
+    let mut open = gate.alice().http1().await.unwrap();
+    for _ in 0..4 {
+        open.get("/").await;
+        open.get("/two").await;
+    }
+    let (connections, failed) = (app.connections(), failing.requests().len());
+    assert_eq!((connections, failed), (1, 1), "one connection, and the server that fails was taken out");
+    for round in 20..25 {
+        take_up(&gate, &format!("idle: {round}s"), &format!("idle: {}s", round + 1));
+        for target in ["/", "/two", "/two", "/three"] {
+            assert_eq!(open.get(target).await.status, 200, "{target}");
+        }
+    }
+    assert_eq!((app.connections(), failing.requests().len()), (connections, failed));
 }
 
 #[tokio::test]

@@ -94,7 +94,6 @@ async fn exchange_under_load(times: usize) {
     let before = before.await.unwrap();
     println!("{times} exchanges of the process under load\n{}", load.finish().await);
     load.assert_nothing_failed();
-    assert_eq!(load.kinds[1].1.repeated.load(std::sync::atomic::Ordering::Relaxed), 0, "HTTP/2 is told in time");
     for process in &before {
         assert!(process.output().contains("accepts connections in the place of this one"), "{}", process.output());
     }

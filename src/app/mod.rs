@@ -15,6 +15,7 @@ mod notify;
 mod parts;
 mod publications;
 pub mod preflight;
+mod sockets;
 mod stapling;
 mod succession;
 mod takeover;
@@ -29,7 +30,6 @@ use crate::base::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::fetch::stapling::Stapler;
 use crate::listen::limit::ConnectionLimit;
-use crate::listen::{self, Listener};
 use crate::proxy::{Gate, Worker};
 use crate::revocation::live::Cause;
 use crate::telemetry::log::{self, LevelHandle};
@@ -37,15 +37,15 @@ use crate::telemetry::metrics::{RELOADS_REFUSED, RELOADS_TAKEN_UP};
 use admin::Entrance;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use build::BuiltListener;
 use feed::Feed;
-use inherit::{Giver, Inherited, Label, Passed, Wanted, wanted};
+use inherit::Inherited;
 use notify::Notifier;
 use parts::Parts;
 use publications::Publications;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sockets::{Held, Open, spared};
 use std::collections::{HashMap, HashSet};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,8 +67,8 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 const LAST_TRACES: Duration = Duration::from_secs(3);
 
 /// Runs the gate until it is told to end, on sockets that the service manager passes to it where it does, and, with
-/// `take_over`, in the place of the process that runs with this configuration, if there is one. `ready` is called once, with the address of each listener, when
-/// connections are accepted.
+/// `take_over`, in the place of the process that runs with this configuration, if there is one. `ready` is called once,
+/// with the address of each listener, when connections are accepted.
 ///
 /// SIGTERM and SIGINT end it after open requests are answered, or after `timeouts.drain`; a second one ends
 /// it at once. SIGHUP, and a change of any file that the configuration rests on, make it read everything
@@ -208,21 +208,6 @@ struct Process {
     epoch: u64,
 }
 
-/// A listener and the address that it is bound to, which differs from the configured one for port 0.
-struct Open {
-    listener: Arc<Listener>,
-    bound: SocketAddr,
-    /// The workers have others of their own, of the same sockets.
-    sockets: Vec<Held>,
-}
-
-/// A descriptor by which a socket is passed on to a successor.
-struct Held {
-    socket: TcpListener,
-    /// The service manager has it open, too.
-    managers: bool,
-}
-
 impl Process {
     async fn start(
         configuration: &Path,
@@ -296,62 +281,6 @@ impl Process {
         }
         process.offer = door.map(|door| door.answer(process.wishes.0.clone()));
         Ok(process)
-    }
-
-    /// Opens the addresses that are not open yet, a socket for each worker, unless there are sockets that were passed to
-    /// this process.
-    fn open(
-        &self,
-        config: &Config,
-        built: &[BuiltListener],
-        workers: usize,
-        inherited: &mut Inherited,
-    ) -> anyhow::Result<Sockets> {
-        let all = wanted(config);
-        let new = built.iter().filter(|built| !self.listeners.contains_key(&built.address));
-        new.map(|BuiltListener { address, settings }| {
-            let context = || format!("cannot listen on {address} (listener {})", settings.name);
-            let passed = inherited.take(Wanted { name: &settings.name, address: *address }, &all);
-            let sockets = if passed.is_empty() {
-                let bound = listen::bind(*address, workers).with_context(context)?;
-                bound.into_iter().map(|socket| Held { socket, managers: false }).collect()
-            } else {
-                let held = |Passed { label, socket }| {
-                    listen::adopt(&socket).map(|()| Held { socket, managers: label.giver.is_managers() })
-                };
-                passed.into_iter().map(held).collect::<std::io::Result<Vec<_>>>().with_context(context)?
-            };
-            // Here too, since nothing is opened any more once something is changed.
-            let dealt = inherit::deal(sockets.len(), workers).into_iter();
-            let dealt = dealt.filter_map(|(socket, worker)| {
-                sockets.get(socket).map(|held| held.socket.try_clone().map(|socket| (worker, socket)))
-            });
-            let dealt = dealt.collect::<std::io::Result<Vec<_>>>().with_context(context)?;
-            Ok((*address, Opened { sockets, dealt }))
-        })
-        .collect()
-    }
-
-    /// Makes the listeners do what was built for them; those that are new get their sockets.
-    fn listen(&mut self, built: Vec<BuiltListener>, mut sockets: Sockets) {
-        for BuiltListener { address, settings } in built {
-            let Some(Opened { sockets, dealt }) = sockets.remove(&address) else {
-                if let Some(open) = self.listeners.get(&address) {
-                    open.listener.set(settings);
-                }
-                continue;
-            };
-            let bound = sockets.first().and_then(|held| held.socket.local_addr().ok()).unwrap_or(address);
-            let managers = sockets.iter().any(|held| held.managers);
-            tracing::info!(listener = %settings.name, address = %bound, managers, "listening");
-            let listener = Arc::new(Listener::new(settings));
-            for (worker, socket) in dealt {
-                if let Some(worker) = self.workers.get(worker) {
-                    worker.tell(Command::Listen(Arc::clone(&listener), bound, socket));
-                }
-            }
-            self.listeners.insert(address, Open { listener, bound, sockets });
-        }
     }
 
     fn addresses(&self) -> Vec<(String, SocketAddr)> {
@@ -628,19 +557,4 @@ fn follow_feed(parts: &Parts, config: &Config) -> AbortHandle {
 /// drains: a certificate may be revoked then too.
 fn keep_lists(parts: &Parts) -> AbortHandle {
     tokio::spawn(lists::keep(parts.trust.values().map(Arc::clone).collect(), Arc::clone(&parts.live))).abort_handle()
-}
-
-/// A socket of the service manager's that the configuration has no use for any more.
-fn spared(name: String, bound: SocketAddr, Held { socket, .. }: Held) -> Passed {
-    Passed { label: Label { name: Some(name), bound, giver: Giver::Manager }, socket }
-}
-
-/// Sockets that nobody accepts on yet, by configured address.
-type Sockets = HashMap<SocketAddr, Opened>;
-
-/// The sockets of one address.
-struct Opened {
-    sockets: Vec<Held>,
-    /// Other descriptors of them, each with the number of the worker that it is for.
-    dealt: Vec<(usize, TcpListener)>,
 }

@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     pub(crate) answered: AtomicUsize,
     /// Connections that were opened.
     pub(crate) opened: AtomicUsize,
-    /// Requests that went over an open connection just when the gate closed it: a client sends these again (RFC 9110,
+    /// Requests that went over an open connection of HTTP/1.1 just when the gate closed it: a client sends these again (RFC 9110,
     /// section 9.2.2), and so do these.
     pub(crate) repeated: AtomicUsize,
     /// WebSockets that were closed with 1001, going away.
@@ -96,13 +96,15 @@ impl Load {
             assert!(tally.answered.load(Relaxed) > 0, "{kind}: nothing was asked");
         }
     }
-
-    pub(crate) fn sum(&self, count: impl Fn(&Tally) -> &AtomicUsize) -> usize {
-        self.kinds.iter().map(|(_, tally)| count(tally).load(Relaxed)).sum()
-    }
 }
 
 type Part = (Client, Arc<AtomicBool>, Arc<Tally>);
+
+/// Whether a stream is beyond the last one that is served on its connection (RFC 9113, section 6.8).
+fn is_told_in_time(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR))
+}
 
 /// One request after the other over one connection for as long as it lasts.
 async fn keep((client, stop, tally): Part, two: bool) {
@@ -132,8 +134,9 @@ async fn keep((client, stop, tally): Part, two: bool) {
                 }
             }
             Ok(answer) => tally.fail("answered", format!("{} {}", answer.status, answer.says())),
-            // It was never sent: the connection had ended, or was to end (GOAWAY).
-            Err(error) if before > 0 && (error.is_closed() || error.is_canceled()) => {}
+            // It was never sent, since the connection had ended, or the gate has said that it will not be looked at.
+            Err(error) if before > 0 && (error.is_closed() || error.is_canceled() || is_told_in_time(&error)) => {}
+            Err(error) if two => tally.fail("no answer", format!("{error:?}")),
             Err(_) if before > 0 => _ = tally.repeated.fetch_add(1, Relaxed),
             Err(error) => tally.fail("no answer on a new connection", format!("{error:?}")),
         }
