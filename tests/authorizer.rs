@@ -718,3 +718,42 @@ async fn caddy_lets_in_whom_the_gate_lets_in() {
     });
     lets_in_whom_the_gate_lets_in(front, &gate, &upstream).await;
 }
+
+/// The processor time that a process has used, in milliseconds.
+fn processor_time(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // User and system time, in hundredths of a second.
+    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+}
+
+#[test]
+#[ignore = "make prove: it measures"]
+fn a_question_about_a_known_certificate_costs_little() {
+    const QUESTIONS: u32 = 20_000;
+    let upstream = Upstream::start();
+    let (gate, address) = gate(&upstream, |setup| setup.section("routes", "[{ path: /, upstream: app }]"));
+    let people: Vec<String> = (0..200).map(|_| nginx_form(&gate.pki.person("alice"))).collect();
+    println!(
+        "| questions of a front, on one connection | wall time each | processor time of the gate each |\n|---|---|---|"
+    );
+    for (what, known) in [("about one certificate", 1), ("about 200 certificates in turn", people.len())] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut buffer = vec![0; 4096];
+        let (since, before) = (Instant::now(), processor_time(gate.process.id()));
+        for certificate in people.iter().take(known).cycle().take(QUESTIONS as usize) {
+            let question = format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nX-Wicketgate-Front: {SECRET}\r\nX-Original-Method: GET\r\nX-Original-URI: /\r\n\
+                 X-Original-Host: a\r\nX-SSL-Client-Cert: {certificate}\r\n\r\n"
+            );
+            stream.write_all(question.as_bytes()).unwrap();
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(buffer[..read].starts_with(b"HTTP/1.1 200 ") && buffer[..read].ends_with(b"\r\n\r\n"));
+        }
+        let (wall, processor) = (since.elapsed(), processor_time(gate.process.id()) - before);
+        let each = |milliseconds: f64| milliseconds * 1000.0 / f64::from(QUESTIONS);
+        let processor = each(f64::from(u32::try_from(processor).unwrap()));
+        println!("| {what} | {:.1} us | {processor:.1} us |", each(wall.as_secs_f64() * 1000.0));
+    }
+}
