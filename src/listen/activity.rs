@@ -262,7 +262,7 @@ mod tests {
 
     fn timeouts() -> Timeouts {
         let seconds = Duration::from_secs;
-        let least_rate = LeastRate { upload: None, download: NonZeroU64::new(1000), grace: seconds(30) };
+        let least_rate = LeastRate { upload: None, download: None, grace: seconds(30) };
         Timeouts {
             handshake: seconds(10),
             request_head: seconds(10),
@@ -359,6 +359,12 @@ mod tests {
         assert!(after(286).is_ok());
     }
 
+    /// The same where a thousand octets a second are to be taken.
+    fn hurried() -> Timeouts {
+        let least_rate = LeastRate { download: NonZeroU64::new(1000), ..timeouts().least_rate };
+        Timeouts { least_rate, ..timeouts() }
+    }
+
     /// What a check finds every ten seconds, where so many octets are taken in between and the client is waited for.
     fn checks(activity: &Activity, start: Instant, octets: &[usize]) -> Vec<bool> {
         let mut found = Vec::new();
@@ -367,7 +373,7 @@ mod tests {
             // A little is taken, and the rest waits again.
             activity.written(false);
             activity.written(true);
-            found.push(activity.check(start + Duration::from_secs(10 * number), &timeouts()).is_ok());
+            found.push(activity.check(start + Duration::from_secs(10 * number), &hurried()).is_ok());
         }
         found
     }
@@ -386,7 +392,7 @@ mod tests {
             activity.gives_up_most()
         };
         assert!(!ask(MANY_GIVEN_UP, true));
-        assert!(!ask(MANY_GIVEN_UP, false));
+        assert!(!ask(MANY_GIVEN_UP + 100, false));
         assert!(!ask(2, true), "not most");
         assert!(ask(1000, true));
     }
@@ -402,11 +408,11 @@ mod tests {
         assert_eq!(checks(&new(), start, &[100; 6]), [true, true, true, true, false, false]);
         // What was taken fast before, or by the rate, is neither credit nor debt.
         assert_eq!(checks(&new(), start, &[1 << 30, 100, 100, 100, 100, 100]), [true, true, true, true, false, false]);
-        assert_eq!(checks(&new(), start, &[10_000; 20]), [true; 20]);
-        assert_eq!(checks(&new(), start, &[100, 100, 100, 100_000, 100, 100, 100, 100]), [true; 8]);
+        assert_eq!(checks(&new(), start, &[10_000; 7]), [true; 7]);
+        assert_eq!(checks(&new(), start, &[100, 100, 100, 100_000, 100, 100, 100]), [true; 7]);
         let activity = new();
         assert_eq!(checks(&activity, start, &[100; 4]), [true; 4]);
-        assert_eq!(activity.check(start + Duration::from_secs(51), &timeouts()), Err(Expired::Slow));
+        assert_eq!(activity.check(start + Duration::from_secs(51), &hurried()), Err(Expired::Slow));
     }
 
     #[test]
@@ -414,14 +420,14 @@ mod tests {
         let start = Instant::now();
         let activity = Activity::new(false, start);
         activity.begin();
-        for number in 1..20 {
+        for number in 1..=7 {
             activity.sent(10);
             activity.written(true);
             activity.written(false);
             activity.eased();
             // It happens that the next piece is just on its way.
             activity.written(true);
-            assert!(activity.check(start + Duration::from_secs(10 * number), &timeouts()).is_ok(), "{number}");
+            assert!(activity.check(start + Duration::from_secs(10 * number), &hurried()).is_ok(), "{number}");
         }
     }
 }

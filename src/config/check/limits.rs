@@ -32,7 +32,7 @@ impl Context<'_> {
         let drain = self.period_or_zero(&raw.drain, 30);
         let absent = raw::LeastRate::default();
         let least = raw.least_rate.value().unwrap_or(&absent);
-        let grace = self.period(&least.grace, 30);
+        let grace = self.period(&least.grace, 75);
         let least_rate = match (least_rate(&least.upload), least_rate(&least.download), &raw.least_rate) {
             (_, _, Field::Faulty) => None,
             (Some(upload), Some(download), _) => grace.map(|grace| LeastRate { upload, download, grace }),

@@ -1141,7 +1141,7 @@ fn what_is_left_out_gets_its_default() {
     assert!(!headers.client_cert && !headers.xfcc);
     assert_eq!(config.timeouts.idle, Duration::from_secs(75));
     let least = NonZeroU64::new(240);
-    let grace = Duration::from_secs(30);
+    let grace = Duration::from_secs(75);
     assert_eq!(config.timeouts.least_rate, LeastRate { upload: least, download: least, grace });
     assert_eq!(config.routes[0].least_upload, None);
     assert_eq!((config.limits.connections, config.limits.head), (20_000, 32 * 1024));

@@ -33,7 +33,7 @@ pub(in crate::config) struct LeastRate {
     pub(in crate::config) upload: Field<ByteRate>,
     /// Of answers. Default: `240B/s`.
     pub(in crate::config) download: Field<ByteRate>,
-    /// For how long a client may be slower. Default: `30s`.
+    /// For how long a client may be slower. Default: `75s`.
     pub(in crate::config) grace: Field<Duration>,
 }
 

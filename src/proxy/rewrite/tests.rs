@@ -130,7 +130,7 @@ proptest! {
 
     #[test]
     fn nothing_that_an_application_answers_makes_another_host_of_a_path(
-        said in "(/app|/|//|http://|https://|10.0.0.5:8080|www.example.org|evil.example|[/\\\\?#@:.a]){0,7}",
+        said in "(/app|/|//|http://|https://|10\\.0\\.0\\.5:8080|www\\.example\\.org|evil\\.example|[/\\\\?#@:.a]){0,7}",
     ) {
         for (own, new) in [("/", "/app"), ("/wiki", "/"), ("/wiki", "/app")] {
             let mut settings = config::Rewrite { path: Some(PathRewrite::Prefix(new.to_owned())), ..config::Rewrite::default() };
