@@ -68,9 +68,9 @@ fn each_form_is_read_as_its_front_writes_it() {
 fn variants_that_fronts_write_are_read_too() {
     let both = chain(2);
     let (own, other) = (encoded(&both[0]), encoded(&both[1]));
-    // Traefik before version 2.3 percent-encodes the whole value.
+    // Older versions of Traefik percent-encode the whole value.
     assert_eq!(read_text(Traefik, &escaped(&format!("{own},{other}")), None), Ok(both.clone()));
-    // HAProxy in later versions puts the client's own at the head of the chain.
+    // Some put the client's own at the head of the chain as well.
     let whole = encoded(&[both[0].to_vec(), both[1].to_vec()].concat());
     assert_eq!(read_text(Haproxy, &own, Some(&whole)), Ok(both.clone()));
     // A byte sequence may come without padding (RFC 9651, section 4.2.7).
