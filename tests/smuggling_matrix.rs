@@ -471,7 +471,9 @@ fn chunks_are_read_in_one_way_or_not_at_all() {
         let chunks = format!("{}{}hello{}{}", size.0, end.0, after.0, last.0);
         let text =
             format!("POST /x HTTP/1.1\r\nHost: gate.example.org\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}{HIDDEN}");
-        cases.push(((chunks, size.1 && end.1 && after.1 && last.1), text));
+        // An extension may hold any octet but the end of its line; nothing of it is passed on.
+        let is_line = end.1 || (size.0.contains(';') && end.0 == "\0\r\n");
+        cases.push(((chunks, size.1 && is_line && after.1 && last.1), text));
     };
     for size in SIZES {
         for end in ENDS {
@@ -502,8 +504,8 @@ fn chunks_are_read_in_one_way_or_not_at_all() {
                 },
                 _ if *is_read => Err(format!("a body that is read did not pass: {seen:#?}")),
                 [] => Ok(()),
-                // It had begun to be passed on when it turned out to be wrong.
-                [first] if !first.whole && first.target() == "/x" => Ok(()),
+                // It had begun to be passed on when it turned out to be wrong, or what is hidden was taken for its trailers.
+                [first] if first.target() == "/x" && (!first.whole || first.body == b"hello") => Ok(()),
                 seen => Err(format!("the upstream saw {seen:#?}")),
             }
         },
