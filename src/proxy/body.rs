@@ -17,11 +17,12 @@ use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZeroU64;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::coop::unconstrained;
 
 /// What the request's side knows of an upload that the upstream's side takes.
 #[derive(Debug, Default)]
@@ -277,7 +278,9 @@ impl ClientBody {
                 let (patience, fault) = pace.patience(answered);
                 Pausing { since: Instant::now(), until: Box::pin(tokio::time::sleep(patience)), fault }
             });
-            if pausing.until.as_mut().poll(cx).is_pending() {
+            // Whoever sends without end what is no body, such as noughts before the size of a chunk, uses up what the task
+            // may do at a time, and the timer must be asked all the same.
+            if pin!(unconstrained(pausing.until.as_mut())).poll(cx).is_pending() {
                 return Poll::Pending;
             }
             let fault = pausing.fault;

@@ -6,6 +6,7 @@
 //! is on its way to the client, there is no second try.
 
 use super::body::{ClientBody, Upload, UploadFault};
+use super::framing;
 use super::measure::{Notes, failure};
 use crate::auth::decision::Permit;
 use crate::config::ServerName;
@@ -76,6 +77,14 @@ pub enum ForwardError {
     /// It changed the protocol without being asked to.
     #[error("upstream {upstream} ({server}): it switched protocols without being asked to")]
     Unasked {
+        /// The upstream's name.
+        upstream: String,
+        /// The server.
+        server: ServerName,
+    },
+    /// Its answer is coded in a way that nobody has asked for, so that its end and its content are anybody's guess.
+    #[error("upstream {upstream} ({server}): the transfer coding of its answer is not `chunked` alone")]
+    Coding {
         /// The upstream's name.
         upstream: String,
         /// The server.
@@ -302,6 +311,9 @@ fn respond(
 ) -> Result<Answer, ForwardError> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ForwardError::Unasked { upstream: upstream.name.clone(), server: server.name().clone() });
+    }
+    if !framing::is_certain(response.headers()) {
+        return Err(ForwardError::Coding { upstream: upstream.name.clone(), server: server.name().clone() });
     }
     let (mut parts, incoming) = response.into_parts();
     // How the server framed its answer is between it and us.

@@ -381,7 +381,9 @@ fn protocol(version: Version) -> &'static str {
 pub(super) fn failure(error: &ForwardError) -> UpstreamFailure {
     match error {
         ForwardError::Connect { .. } => UpstreamFailure::Connect,
-        ForwardError::Broken { .. } | ForwardError::Unasked { .. } => UpstreamFailure::Broken,
+        ForwardError::Broken { .. } | ForwardError::Unasked { .. } | ForwardError::Coding { .. } => {
+            UpstreamFailure::Broken
+        }
         ForwardError::TimedOut { .. } => UpstreamFailure::TimedOut,
         ForwardError::NotLetIn { .. } => UpstreamFailure::NotLetIn,
         ForwardError::Upload(_) => UpstreamFailure::Upload,

@@ -526,6 +526,7 @@ impl Exchange<'_> {
             ForwardError::Connect { .. }
             | ForwardError::Broken { .. }
             | ForwardError::Unasked { .. }
+            | ForwardError::Coding { .. }
             | ForwardError::NotLetIn { .. } => Reason::UpstreamUnavailable,
         };
         tracing::warn!(request = %self.id, %reason, %error, "no answer for a permitted request");

@@ -3,6 +3,7 @@
 mod authorizer;
 mod matching;
 mod publishing;
+mod traces;
 
 use super::super::fault::{Fault, Faults, Severity};
 use super::super::*;

@@ -1,11 +1,13 @@
 //! `tracing`: where traces go. That this build can send any is for the start and for `wicketgate check` to say.
 
 use super::Context;
+use crate::base::secret::SecretSource;
 use crate::config::raw;
 use crate::config::read::{At, Field, short};
 use crate::config::traces::ALL_REQUESTS;
 use crate::config::values::parse_server_url;
 use crate::config::{ServerName, Tracing};
+use std::net::IpAddr;
 
 /// What the gate says itself to the collector.
 const OURS: [&str; 5] = ["host", "content-type", "content-length", "transfer-encoding", "connection"];
@@ -49,6 +51,13 @@ impl Context<'_> {
             }
             _ => {}
         }
+        if let (false, Some(headers), Some(At { place, .. })) = (tls, &headers, raw.headers.given())
+            && !headers.is_empty()
+            && !is_this_machine(&server)
+        {
+            let help = "speak to it over `https://`, or to a collector on this machine".to_owned();
+            self.warn(*place, "whoever listens on the way to the collector can read these", help);
+        }
         Some(Some(Tracing {
             server,
             ca,
@@ -60,7 +69,7 @@ impl Context<'_> {
         }))
     }
 
-    fn collector_headers(&mut self, raw: &raw::Tracing) -> Option<Vec<(String, crate::base::secret::SecretSource)>> {
+    fn collector_headers(&mut self, raw: &raw::Tracing) -> Option<Vec<(String, SecretSource)>> {
         if matches!(raw.headers, Field::Faulty) {
             return None;
         }
@@ -83,6 +92,11 @@ impl Context<'_> {
         }
         sound.then_some(headers)
     }
+}
+
+/// Whether nothing that is sent there leaves this machine.
+fn is_this_machine(server: &ServerName) -> bool {
+    server.host == "localhost" || server.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `http://127.0.0.1:4318`, or over TLS.

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::task::coop::unconstrained;
 
 /// The body of a response, which drives the connection that it comes over and gives it back at its end.
 pub struct PooledBody<B: Body + 'static>
@@ -112,7 +113,9 @@ where
             Poll::Pending => {
                 let pause = self.pause;
                 let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                if pausing.as_mut().poll(cx).is_ready() {
+                // A server that sends without end what is no body, such as noughts before the size of a chunk, uses up
+                // what the task may do at a time, and the timer must be asked all the same.
+                if pin!(unconstrained(pausing.as_mut())).poll(cx).is_ready() {
                     self.connection = None;
                     return Poll::Ready(Some(Err(BodyError::Paused(pause))));
                 }
