@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// After how much idleness a connection is laid to rest. Whoever asks again within it finds all as it was.
-pub(super) const REST_AFTER: Duration = Duration::from_millis(500);
+pub(super) const REST_AFTER: Duration = Duration::from_millis(250);
 
 /// What is read at once of what ends a rest: a request mostly fits, and the rest is hyper's to read.
 const FIRST: usize = 2048;
