@@ -1,7 +1,8 @@
 //! Traces of requests, as a collector gets them (OTLP over HTTP, JSON): spans hang together across the gate, what clients
 //! say of their traces is heard and not trusted, and a collector that is away costs nobody anything. Run by `make otel`,
 //! which builds the program with that feature.
-#![cfg(all(test, feature = "otel"))]
+#![cfg(test)]
+#![cfg(feature = "otel")]
 
 mod common;
 
