@@ -192,11 +192,11 @@ fn two_do_not_fill_one_folder_and_a_damaged_part_stops_it() {
     assert_eq!(bench.on_record().len(), 600, "and nobody has got two by that");
 }
 
-/// A moment, whichever: from as long as a start takes to some parts later.
-fn moment() -> Duration {
+/// A number below another, whichever.
+fn any_below(bound: u16) -> usize {
     let mut octets = [0; 2];
     aws_lc_rs::rand::fill(&mut octets).unwrap();
-    Duration::from_millis(100 + u64::from(u16::from_be_bytes(octets)) % 2900)
+    usize::from(u16::from_be_bytes(octets) % bound)
 }
 
 /// The serial numbers of certificates that the history says were issued to somebody.
@@ -254,21 +254,20 @@ fn ten_thousand_that_are_killed_at_random_moments_are_none_lost_and_none_twice()
         ] {
             let start = Instant::now();
             let mut kills = 0;
-            // SIGKILL, each time after some parts or in the middle of the first, until it is through before that.
-            while kills < 25 {
+            // SIGKILL, each time after as many files as it happens to be and a moment more, until it is through.
+            loop {
+                let count = || files_or_none(&bench.path(folder), ending);
+                let enough = count() + any_below(1500);
                 let mut child = bench.start(words);
-                let end = Instant::now() + moment();
-                while Instant::now() < end && child.try_wait().unwrap().is_none() {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                if child.try_wait().unwrap().is_some() {
+                if !until(&mut child, || count() >= enough) {
+                    assert!(child.wait().unwrap().success());
                     break;
                 }
+                std::thread::sleep(Duration::from_millis(any_below(400) as u64));
                 child.kill().unwrap();
                 child.wait().unwrap();
                 kills += 1;
             }
-            bench.run(words);
             let seconds = start.elapsed().as_secs_f64();
             assert!(kills >= 3, "it was not killed often enough to show anything: {kills}");
             let reported = bench.reported(folder);
