@@ -39,8 +39,11 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use rustls::sign::CertifiedKey;
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -204,7 +207,31 @@ fn route_parts((index, route): (usize, &config::Route)) -> anyhow::Result<RouteP
         }
         _ => None,
     };
-    Ok(RouteParts { authorization, claim, preauth })
+    let body = match &route.target {
+        config::Target::Respond(answer) => {
+            Some(body_of(&answer.body).with_context(|| format!("routes[{index}].upstream"))?)
+        }
+        _ => None,
+    };
+    Ok(RouteParts { authorization, claim, preauth, body })
+}
+
+/// The most octets of a file that is answered with; it is kept in memory.
+const MOST_ANSWER: u64 = 1024 * 1024;
+
+/// The body of a fixed answer.
+fn body_of(body: &config::AnswerBody) -> anyhow::Result<Bytes> {
+    let path = match body {
+        config::AnswerBody::Text(text) => return Ok(Bytes::from(text.clone())),
+        config::AnswerBody::File(path) => path,
+    };
+    let mut octets = Vec::new();
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    file.take(MOST_ANSWER + 1).read_to_end(&mut octets).with_context(|| path.display().to_string())?;
+    if octets.len() as u64 > MOST_ANSWER {
+        return Err(anyhow!("{} has more than {MOST_ANSWER} octets: serve it from an upstream", path.display()));
+    }
+    Ok(Bytes::from(octets))
 }
 
 fn listener_tls(

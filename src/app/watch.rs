@@ -6,7 +6,8 @@
 
 use crate::base::secret::SecretSource;
 use crate::config::{
-    self, Advertise, AssertionKeys, ClientPolicy, Config, IssuerPin, Store, Target, UpstreamAuthorization,
+    self, Advertise, AnswerBody, AssertionKeys, ClientPolicy, Config, FixedAnswer, IssuerPin, Store, Target,
+    UpstreamAuthorization,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
@@ -205,8 +206,10 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
         files.extend(tracing.headers.iter().filter_map(|(_, source)| secret(source)));
     }
     for route in &config.routes {
-        if let Target::Preauth(preauth) = &route.target {
-            files.extend(secret(&preauth.key));
+        match &route.target {
+            Target::Preauth(preauth) => files.extend(secret(&preauth.key)),
+            Target::Respond(FixedAnswer { body: AnswerBody::File(path), .. }) => files.push(path.clone()),
+            _ => {}
         }
     }
     if let Some(handover) = &config.handover {

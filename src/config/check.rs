@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod admin;
+mod answers;
 mod assertion;
 mod authority;
 mod authorizer;

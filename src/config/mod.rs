@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod answer;
 mod assertion;
 mod authority;
 mod authorizer;
@@ -49,6 +50,7 @@ mod values;
 
 pub use access::Access;
 pub use admin::{AccessFormat, AccessLog, Admin, AdminGuard};
+pub use answer::{AnswerBody, FixedAnswer, Redirect, RedirectOrigin, RedirectQuery, RedirectTo};
 pub use assertion::{Assertion, AssertionKeys, LEAST_ROTATION, MOST_LIFETIME, SignatureAlgorithm, UpstreamAssertion};
 pub use authority::{Authority, PassphraseSource, Pkcs11};
 pub use authorizer::{Authorizer, AuthorizerStatuses, CertificateForm, FrontCertificate, FrontSecret, OriginalRequest};
@@ -434,17 +436,12 @@ pub enum Target {
     ByAccount(ByAccount),
     /// The service of the gate itself that has this name.
     Service(String),
-    /// A redirect to this URL, with status 302.
-    Redirect(String),
+    /// A redirect.
+    Redirect(Redirect),
     /// A redirect that logs whoever passes in at Zimbra.
     Preauth(Preauth),
     /// A fixed answer.
-    Respond {
-        /// The status.
-        status: u16,
-        /// The body, `text/plain; charset=utf-8`.
-        body: String,
-    },
+    Respond(FixedAnswer),
 }
 
 /// Servers that answer requests.

@@ -9,6 +9,7 @@
 mod access;
 mod access_log;
 mod admin;
+mod answers;
 mod assertion;
 mod authority;
 mod authorizer;
@@ -45,6 +46,7 @@ mod upstream_tls;
 pub(super) use access::Access;
 pub(super) use access_log::AccessLog;
 pub(super) use admin::Admin;
+pub(super) use answers::{Redirect, Respond};
 pub(super) use assertion::{Assertion, AssertionKeys, UpstreamAssertion};
 pub(super) use authority::{Authority, AuthorityKey, Passphrase};
 pub(super) use authorizer::{Authorizer, FrontCertificate, FrontSecret};
@@ -438,8 +440,8 @@ pub(super) enum Target {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct OwnAnswer {
-    /// A redirect (302) to this path or URL.
-    pub(super) redirect: Field<String>,
+    /// A redirect to this path or URL.
+    pub(super) redirect: Field<Redirect>,
     /// A fixed answer.
     pub(super) respond: Field<Respond>,
     /// A service of the gate itself, by its name.
@@ -454,16 +456,6 @@ pub(super) struct OwnAnswer {
     pub(super) otherwise: Field<String>,
     /// With `by_account`: URLs of servers that an account may name. Default: none.
     pub(super) urls: Field<HomeUrls>,
-}
-
-/// A fixed answer.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Respond {
-    /// The status. Default: 200.
-    pub(super) status: Field<u16>,
-    /// The body, plain text. Default: empty.
-    pub(super) body: Field<String>,
 }
 
 /// The header fields in which the application is told who the client is; `off` or `null` for none.

@@ -330,12 +330,10 @@ impl Exchange<'_> {
         };
         match (routed.service, &routed.route.target) {
             (Some(_), _) | (None, Target::Service(_)) => not_here(),
-            (None, Target::Redirect(to)) => reply::redirect(to, method, id).map(ReplyBody::from),
+            (None, Target::Redirect(redirect)) => self.redirect(redirect, routed.target, about),
             (None, Target::Preauth(preauth)) => self.log_in(preauth, permit, about),
-            (None, Target::Respond { status, .. }) if status.is_success() || status.is_informational() => not_here(),
-            (None, Target::Respond { status, body }) => {
-                reply::text(*status, body.clone(), method, id).map(ReplyBody::from)
-            }
+            (None, Target::Respond(answer)) if answer.status().is_success() => not_here(),
+            (None, Target::Respond(answer)) => reply::of_service(answer.response(), method, id).map(ReplyBody::from),
             (None, Target::Upstream(upstream)) => self.tell_front(permit, routed, about, upstream),
             (None, Target::ByAccount(homes)) => match homes.of(permit.identity().map(|identity| &*identity.account)) {
                 Ok(upstream) => self.tell_front(permit, routed, about, &upstream),

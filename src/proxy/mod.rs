@@ -19,6 +19,7 @@ mod passage;
 pub mod path;
 pub mod preauth;
 mod record;
+pub mod redirect;
 pub mod reply;
 mod respell;
 mod resting;
@@ -64,6 +65,7 @@ use passage::Passage;
 use path::RequestTarget;
 use preauth::Preauth;
 use record::About;
+use redirect::Redirect;
 use reply::Refusal;
 use router::{Asked, Miss};
 use service::{Call, LocalService};
@@ -409,11 +411,9 @@ impl Exchange<'_> {
             // In boxes of their own: most requests go to upstreams, and all would be larger by it.
             (Some(service), _) => Box::pin(call(service).run(request)).await,
             (None, Target::Service(service)) => Box::pin(call(service.as_ref()).run(request)).await,
-            (None, Target::Redirect(to)) => reply::redirect(to, method, id).map(ReplyBody::from),
+            (None, Target::Redirect(redirect)) => self.redirect(redirect, target, about),
             (None, Target::Preauth(preauth)) => self.log_in(preauth, permit, about),
-            (None, Target::Respond { status, body }) => {
-                reply::text(*status, body.clone(), method, id).map(ReplyBody::from)
-            }
+            (None, Target::Respond(answer)) => reply::of_service(answer.response(), method, id).map(ReplyBody::from),
             (None, Target::Upstream(upstream)) => self.send_on(worker, permit, routed, about, request, upstream).await,
             (None, Target::ByAccount(homes)) => match homes.of(permit.identity().map(|identity| &*identity.account)) {
                 Ok(upstream) => Box::pin(self.send_on(worker, permit, routed, about, request, &upstream)).await,
@@ -463,6 +463,17 @@ impl Exchange<'_> {
         match passage.pass(worker, head, incoming).await {
             Ok(response) => response,
             Err(error) => self.failed(about, &error),
+        }
+    }
+
+    /// Sends a request that may pass elsewhere.
+    fn redirect(&self, redirect: &Redirect, target: &RequestTarget, about: &About<'_>) -> Response<ReplyBody> {
+        match redirect.location(target) {
+            Ok(to) => {
+                let (status, method) = (redirect.status(), &about.page.method);
+                reply::redirect_as(status, &to, method, self.id.as_str()).map(ReplyBody::from)
+            }
+            Err(why) => self.refuse(&About { detail: Some(why.to_string()), ..about.clone() }, why.reason()),
         }
     }
 

@@ -139,7 +139,15 @@ impl<'a> Refusal<'a> {
 /// Sends the client to another path or URL with status 302. Octets that cannot stand in a URL are encoded.
 #[must_use]
 pub fn redirect(to: &str, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
-    found(to, |location| format!("See {location}\n"), method, request_id)
+    redirect_as(StatusCode::FOUND, to, method, request_id)
+}
+
+/// The same with another status.
+#[must_use]
+pub fn redirect_as(status: StatusCode, to: &str, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
+    let mut response = found(to, |location| format!("See {location}\n"), method, request_id);
+    *response.status_mut() = status;
+    response
 }
 
 /// The same for a URL that nobody else should see: it stands in `Location` alone.

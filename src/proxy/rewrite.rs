@@ -65,6 +65,9 @@ pub enum Unwritable {
     /// Only the gate itself answers there.
     #[error("what the path is rewritten to is reserved for the gate")]
     Reserved,
+    /// It is to be on the request's host, and the request has none.
+    #[error("the request names no host")]
+    NoHost,
 }
 
 impl Unwritable {
@@ -72,7 +75,7 @@ impl Unwritable {
     #[must_use]
     pub fn reason(self) -> Reason {
         match self {
-            Self::NotNormal => Reason::BadRequest,
+            Self::NotNormal | Self::NoHost => Reason::BadRequest,
             Self::Reserved => Reason::NoRoute,
         }
     }

@@ -283,7 +283,7 @@ impl Context<'_> {
         let named = named.filter(|_| raw.listeners.is_there());
         let is_of_ours = match &route.target {
             Target::Service(_) => true,
-            Target::Respond { status, .. } => *status < 300,
+            Target::Respond(answer) => answer.status < 300,
             _ => false,
         };
         match (named, place(&raw.upstream)) {

@@ -156,7 +156,7 @@ impl Context<'_> {
         Some(FieldEdits { set: set?, add: add?, remove: remove? })
     }
 
-    fn written<V>(
+    pub(super) fn written<V>(
         &mut self,
         fields: &Field<BTreeMap<String, Field<String>>>,
         name: &dyn Fn(&str) -> Result<String, String>,

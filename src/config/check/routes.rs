@@ -6,7 +6,9 @@ use super::{Context, names};
 use crate::config::raw;
 use crate::config::read::{At, Field, PlaceId};
 use crate::config::values::{check_redirect, parse_host_pattern};
-use crate::config::{Anonymous, ClientCertificate, ClientPolicy, Listener, Method, Route, Target};
+use crate::config::{
+    Anonymous, ClientCertificate, ClientPolicy, HostPattern, Listener, Method, Route, RoutePath, Target,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rest of the file says that routes depend on.
@@ -100,7 +102,7 @@ impl Context<'_> {
         let deny = self.access("deny", &raw.deny, anonymous.as_ref(), authenticate.as_deref());
         let claim = self.claim(&raw.claim, anonymous.as_ref());
         let target = self.required(&raw.upstream, *place, "upstream");
-        let target = target.and_then(|target| self.target(target, surroundings));
+        let target = target.and_then(|target| self.target(target, (host.as_ref(), path.as_ref()), surroundings));
         let rewrite = self.rewrite(&raw.rewrite, path.as_ref(), target.as_ref(), &surroundings.told);
         let body_limit = self.body_limit(raw.limits.value());
         let request_limits = self.route_requests(raw.limits.value());
@@ -189,7 +191,12 @@ impl Context<'_> {
         self.parsed(to, |text| check_redirect(text).map(|()| text.to_owned()))
     }
 
-    fn target(&mut self, target: &At<raw::Target>, surroundings: &Surroundings<'_>) -> Option<Target> {
+    fn target(
+        &mut self,
+        target: &At<raw::Target>,
+        place: (Option<&Option<HostPattern>>, Option<&RoutePath>),
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Target> {
         match &target.value {
             raw::Target::Upstream(name) => {
                 let name = At { place: target.place, value: name.clone() };
@@ -198,11 +205,17 @@ impl Context<'_> {
             raw::Target::Own(own) if own.by_account.is_there() => {
                 self.by_account(own, target.place, surroundings).map(Target::ByAccount)
             }
-            raw::Target::Own(own) => self.own_answer(own, target.place, surroundings),
+            raw::Target::Own(own) => self.own_answer(own, target.place, place, surroundings),
         }
     }
 
-    fn own_answer(&mut self, own: &raw::OwnAnswer, place: PlaceId, surroundings: &Surroundings<'_>) -> Option<Target> {
+    fn own_answer(
+        &mut self,
+        own: &raw::OwnAnswer,
+        place: PlaceId,
+        (host, path): (Option<&Option<HostPattern>>, Option<&RoutePath>),
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Target> {
         use Field::{Absent, Faulty, Given};
         let raw::OwnAnswer { redirect, respond, service, preauth, by_account: _, among, otherwise, urls } = own;
         if among.is_there() || otherwise.is_there() || urls.is_there() {
@@ -211,15 +224,8 @@ impl Context<'_> {
         }
         match (redirect, respond, service, preauth) {
             (Faulty, ..) | (_, Faulty, ..) | (_, _, Faulty, _) | (.., Faulty) => None,
-            (Given(to), Absent, Absent, Absent) => self.redirect(to).map(Target::Redirect),
-            (Absent, Given(respond), Absent, Absent) => {
-                let status = match respond.value.status.given() {
-                    None => 200,
-                    Some(At { value: status @ 200..=599, .. }) => *status,
-                    Some(At { place, .. }) => return self.error(*place, "a status is from 200 to 599", None),
-                };
-                Some(Target::Respond { status, body: respond.value.body.value().cloned().unwrap_or_default() })
-            }
+            (Given(to), Absent, Absent, Absent) => self.route_redirect(to, host, path).map(Target::Redirect),
+            (Absent, Given(respond), Absent, Absent) => self.fixed_answer(respond).map(Target::Respond),
             (Absent, Absent, Given(name), Absent) => {
                 self.reference(name, "service", &surroundings.services).map(Target::Service)
             }

@@ -1294,8 +1294,15 @@ log: {format: text, level: 'info,wicketgate::auth=debug', audit: audit.log}",
     assert_eq!(config.routes[0].host, Some(HostPattern::Exact("mail.example.org".to_owned())));
     assert_eq!(config.routes[0].body_limit, Some(1 << 20));
     assert_eq!(config.routes[1].anonymous, Anonymous::Redirect("/login".to_owned()));
-    assert_eq!(config.routes[1].target, Target::Redirect("https://example.org/".to_owned()));
-    assert_eq!(config.routes[2].target, Target::Respond { status: 204, body: String::new() });
+    let to = RedirectTo::Fixed("https://example.org/".to_owned());
+    assert_eq!(config.routes[1].target, Target::Redirect(Redirect { to, status: 302 }));
+    let answer = FixedAnswer {
+        status: 204,
+        body: AnswerBody::Text(String::new()),
+        content_type: "text/plain; charset=utf-8".to_owned(),
+        headers: Vec::new(),
+    };
+    assert_eq!(config.routes[2].target, Target::Respond(answer));
     let allow = config.routes[3].allow.as_ref().unwrap();
     assert_eq!(allow.groups, ["staff", "admins"]);
     assert_eq!(allow.issuers, [IssuerPin::File("/etc/gate/staff.pem".into())]);

@@ -5,6 +5,7 @@ use super::super::by_account::ByAccount;
 use super::super::headers::strip::Stripper;
 use super::super::headers::{OwnCredentials, OwnDigest};
 use super::super::preauth::Preauth;
+use super::super::redirect::{FixedAnswer, Redirect};
 use super::super::rewrite::Rewrite;
 use super::super::router::{Conditions, Entry};
 use super::super::service::{LocalService, Services};
@@ -16,7 +17,6 @@ use crate::identity::claim;
 use crate::listen::tls::ListenerTls;
 use crate::telemetry::metrics::{ROUTES, RouteNumbers, Series};
 use bytes::Bytes;
-use http::StatusCode;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct RouteParts {
     pub claim: Option<Arc<claim::Rule>>,
     /// Where it logs whoever passes in.
     pub preauth: Option<Box<Preauth>>,
+    /// What it answers itself; there if it does.
+    pub body: Option<Bytes>,
 }
 
 /// A route, ready for requests.
@@ -69,16 +71,11 @@ pub enum Target {
     /// To a service of the gate itself.
     Service(Arc<dyn LocalService>),
     /// To another URL.
-    Redirect(String),
+    Redirect(Box<Redirect>),
     /// To where whoever passes is logged in.
     Preauth(Box<Preauth>),
     /// Nowhere: this is the answer.
-    Respond {
-        /// Its status.
-        status: StatusCode,
-        /// Its body.
-        body: Bytes,
-    },
+    Respond(Box<FixedAnswer>),
 }
 
 impl Route {
@@ -198,12 +195,16 @@ pub(super) fn entry(
             let found = services.named(service).ok_or_else(|| missing("service", service))?;
             Target::Service(Arc::clone(found))
         }
-        config::Target::Redirect(to) => Target::Redirect(to.clone()),
+        config::Target::Redirect(settings) => {
+            let redirect = Redirect::new(settings, &route.path).ok_or_else(|| missing("status", "redirect"))?;
+            Target::Redirect(Box::new(redirect))
+        }
         config::Target::Preauth(_) => Target::Preauth(made.preauth.ok_or_else(|| missing("key", "preauth"))?),
-        config::Target::Respond { status, body } => Target::Respond {
-            status: StatusCode::from_u16(*status).map_err(|_| missing("status", &status.to_string()))?,
-            body: Bytes::from(body.clone()),
-        },
+        config::Target::Respond(settings) => {
+            let body = made.body.ok_or_else(|| missing("body", "respond"))?;
+            let answer = FixedAnswer::new(settings, body).ok_or_else(|| missing("header", "respond"))?;
+            Target::Respond(Box::new(answer))
+        }
     };
     let indices = route
         .listeners

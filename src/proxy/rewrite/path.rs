@@ -99,6 +99,14 @@ impl PathMaker {
         Self { template, path }
     }
 
+    /// The same, if it is in normal form.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn normal(&self, path: &str) -> Result<String, Unwritable> {
+        Some(self.make(path)).filter(|made| is_normal(made)).ok_or(Unwritable::NotNormal)
+    }
+
     /// The path that is made of one in normal form. Nobody has looked whether it is in normal form.
     #[must_use]
     pub fn make(&self, path: &str) -> String {
