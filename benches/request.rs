@@ -264,8 +264,8 @@ fn counting(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         route.verdict(black_box(1));
         route.answered(black_box(0), Some(StatusCode::OK), took, 2326);
-        upstream.answered(StatusCode::OK, took);
-        server.answered(StatusCode::OK, took);
+        upstream.answers.answered(StatusCode::OK, took);
+        server.answers.answered(StatusCode::OK, took);
         server.idle.end();
         server.idle.begin();
     });

@@ -147,18 +147,18 @@ fn requests(page: &mut Page) {
 
 fn upstreams(page: &mut Page) {
     let mut duration = page.metric(&all::UPSTREAM_DURATION);
-    UPSTREAMS.for_each(|names, upstream| duration.histogram(names, &upstream.duration().snapshot()));
+    UPSTREAMS.for_each(|names, upstream| duration.histogram(names, &upstream.answers.duration().snapshot()));
     let mut responses = page.metric(&all::UPSTREAM_RESPONSES);
     UPSTREAMS.for_each(|names, upstream| {
         // Whoever answers has a status.
         for (class, status) in STATUS_CLASSES.iter().enumerate().skip(1) {
-            responses.sample(&with(names, status), upstream.responses(class));
+            responses.sample(&with(names, status), upstream.answers.responses(class));
         }
     });
     let mut failures = page.metric(&all::UPSTREAM_FAILURES);
     UPSTREAMS.for_each(|names, upstream| {
         for (cause, name) in UpstreamFailure::ALL {
-            failures.sample(&with(names, name), upstream.failures(cause));
+            failures.sample(&with(names, name), upstream.answers.failures(cause));
         }
     });
 }

@@ -1,6 +1,7 @@
 //! What the kernel says of the process (proc(5)). Where it says nothing, there is nothing to show.
 
 use crate::base::clock::Timestamp;
+use crate::base::number::float;
 use std::fs::{read_dir, read_to_string};
 
 /// In which the kernel counts CPU time for programs, on every architecture (`USER_HZ`).
@@ -33,13 +34,12 @@ impl Usage {
 }
 
 /// Fields 14 and 15 of the line; the second field is the program's name, which may hold anything.
-#[allow(clippy::cast_precision_loss, reason = "a process would have to run for a million years")]
 fn cpu(stat: &str) -> Option<f64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
-    Some((user + system) as f64 / TICKS_PER_SECOND)
+    Some(float(user + system) / TICKS_PER_SECOND)
 }
 
 fn resident(status: &str) -> Option<u64> {

@@ -97,18 +97,18 @@ fn each_server(page: &mut Page, rows: &[Row]) {
     for row in rows {
         // Whoever answers has a status.
         for (class, status) in STATUS_CLASSES.iter().enumerate().skip(1) {
-            responses.sample(&row.with(status), row.numbers.responses(class));
+            responses.sample(&row.with(status), row.numbers.answers.responses(class));
         }
     }
     let mut failures = page.metric(&all::SERVER_FAILURES);
     for row in rows {
         for cause in UpstreamFailure::OF_SERVERS {
-            failures.sample(&row.with(cause.as_str()), row.numbers.failures(cause));
+            failures.sample(&row.with(cause.as_str()), row.numbers.answers.failures(cause));
         }
     }
     type Durations = fn(&ServerNumbers) -> Snapshot;
     let durations: [(_, Durations); 2] = [
-        (&all::SERVER_DURATION, |numbers| numbers.duration().snapshot()),
+        (&all::SERVER_DURATION, |numbers| numbers.answers.duration().snapshot()),
         (&all::SERVER_CONNECT, |numbers| numbers.connecting().snapshot()),
     ];
     for (metric, durations) in durations {
@@ -153,13 +153,13 @@ pub(super) fn status(upstream: &Upstream) -> Vec<Server> {
             backup: standing.as_ref().is_some_and(|standing| standing.backup),
             weight: standing.as_ref().map_or(1, |standing| standing.weight),
             under_way: standing.map_or(0, |standing| standing.active),
-            responses: row.numbers.all_responses(),
-            failures: row.numbers.all_failures(),
+            responses: row.numbers.answers.all_responses(),
+            failures: row.numbers.answers.all_failures(),
             ejections: row.numbers.ejections.get(),
             checks_failed: row.numbers.missed.get(),
             connections_open: open,
             connections_idle: idle,
-            median_seconds: super::status::quantile(&row.numbers.duration().snapshot(), 0.5),
+            median_seconds: super::status::quantile(&row.numbers.answers.duration().snapshot(), 0.5),
         }
     };
     rows(upstream).into_iter().map(server).collect()

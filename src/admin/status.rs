@@ -6,10 +6,9 @@ use super::numbers::{each_route, lists};
 use super::process::{Usage, seconds};
 use super::{Admin, Dated, Sources, servers};
 use crate::base::clock::Timestamp;
+use crate::base::number::float;
 use crate::telemetry::metrics::histogram::Snapshot;
-use crate::telemetry::metrics::{
-    self, CacheKind, CacheResult, Handshake, METHODS, STATUS_CLASSES, UPSTREAMS, UpstreamFailure,
-};
+use crate::telemetry::metrics::{self, CacheKind, CacheResult, Handshake, METHODS, STATUS_CLASSES, UPSTREAMS};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -351,9 +350,9 @@ fn upstreams(sources: &Sources) -> Vec<Upstream> {
         let upstream = gate.upstreams.iter().map(|routed| &*routed.upstream).find(|upstream| upstream.name == name);
         upstreams.push(Upstream {
             name: name.to_owned(),
-            responses: (0..STATUS_CLASSES.len()).map(|class| numbers.responses(class)).sum(),
-            failures: UpstreamFailure::ALL.iter().map(|(cause, _)| numbers.failures(*cause)).sum(),
-            median_seconds: quantile(&numbers.duration().snapshot(), 0.5),
+            responses: numbers.answers.all_responses(),
+            failures: numbers.answers.all_failures(),
+            median_seconds: quantile(&numbers.answers.duration().snapshot(), 0.5),
             waiting: upstream.and_then(|upstream| upstream.waiting()),
             retries: numbers.retried.get(),
             retries_left: upstream.and_then(|upstream| upstream.retries_left()),
@@ -376,13 +375,12 @@ fn certificate(dated: &Dated, at: Timestamp) -> Certificate {
 
 /// A quantile as Prometheus estimates it: as if what is in a bucket were spread evenly over it. What is longer than the
 /// last bound is taken for that bound.
-#[allow(clippy::cast_precision_loss, reason = "it is an estimate")]
 pub(super) fn quantile(snapshot: &Snapshot, quantile: f64) -> f64 {
-    let rank = quantile * snapshot.count as f64;
+    let rank = quantile * float(snapshot.count);
     let (mut lower, mut below) = (0.0, 0);
     for (upper, count) in &snapshot.buckets {
-        if *count as f64 >= rank && *count > below {
-            return lower + (upper - lower) * (rank - below as f64) / (count - below) as f64;
+        if float(*count) >= rank && *count > below {
+            return lower + (upper - lower) * (rank - float(below)) / float(count - below);
         }
         (lower, below) = (*upper, *count);
     }

@@ -7,6 +7,12 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// What the machine's clock says. One before 1970 makes every certificate not yet valid, which is the safe side.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn since_the_epoch() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -17,13 +23,8 @@ impl Timestamp {
 
     /// The time now, by the machine's clock.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn now() -> Self {
-        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-            Ok(since) => Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
-            // A clock before 1970 makes every certificate not yet valid, which is the safe side.
-            Err(_) => Self(0),
-        }
+        Self(i64::try_from(since_the_epoch().as_secs()).unwrap_or(i64::MAX))
     }
 
     /// From seconds since the epoch.
@@ -76,12 +77,8 @@ pub struct Moment(i64);
 impl Moment {
     /// The time now, by the machine's clock.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn now() -> Self {
-        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-            Ok(since) => Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
-            Err(_) => Self(0),
-        }
+        Self(i64::try_from(since_the_epoch().as_millis()).unwrap_or(i64::MAX))
     }
 
     /// From milliseconds since the epoch.

@@ -5,6 +5,7 @@ use super::gate;
 use super::status::{ask, milliseconds, period, server_name, short};
 use super::{Exit, Failure, print, runtime};
 use crate::admin::status::{Route, Server, Status, Upstream};
+use crate::base::number::float;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Read, stdin, stdout};
@@ -105,10 +106,9 @@ fn keys(there_are_any: bool) -> mpsc::Receiver<()> {
 }
 
 /// What has happened between two looks.
-#[allow(clippy::cast_precision_loss, reason = "rates are rounded anyway")]
 fn table(before: &Status, now: &Status, passed: Duration) -> String {
     let seconds = passed.as_secs_f64().max(0.001);
-    let rate = |before: u64, now: u64| now.saturating_sub(before) as f64 / seconds;
+    let rate = |before: u64, now: u64| float(now.saturating_sub(before)) / seconds;
     let mut text = String::new();
     let ready = if now.ready { "ready" } else { "NOT READY" };
     let cpu = (now.cpu_seconds - before.cpu_seconds).max(0.0) / seconds * 100.0;

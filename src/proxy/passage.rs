@@ -176,11 +176,11 @@ impl Passage<'_> {
         let answered = match &response {
             Ok(response) => {
                 let took = asked.elapsed();
-                upstream.numbers.answered(response.status(), took);
+                upstream.numbers.answers.answered(response.status(), took);
                 Some((response.status(), took))
             }
             Err(error) => {
-                upstream.numbers.failed(failure(error));
+                upstream.numbers.answers.failed(failure(error));
                 None
             }
         };

@@ -263,7 +263,7 @@ impl Upstream {
 
     /// A server has answered with this status, after this time.
     pub fn answered(&self, server: &Arc<Server>, status: StatusCode, took: Duration) {
-        server.numbers().answered(status, took);
+        server.numbers().answers.answered(status, took);
         if self.only.is_some() {
             return;
         }
@@ -280,7 +280,7 @@ impl Upstream {
 
     /// A server has failed a request.
     pub fn failed(&self, server: &Arc<Server>, cause: UpstreamFailure, why: &dyn fmt::Display) {
-        server.numbers().failed(cause);
+        server.numbers().answers.failed(cause);
         self.held_against(server, why);
     }
 

@@ -162,8 +162,8 @@ async fn servers_that_only_accounts_name_share_their_numbers() {
         let (_, chosen) = next(&mut tour).await.unwrap();
         home.answered(&chosen, StatusCode::OK, SECOND);
     }
-    assert_eq!(like.homes().unwrap().all_responses(), 2);
-    assert_eq!(like.standings()[0].numbers.all_responses(), 0);
+    assert_eq!(like.homes().unwrap().answers.all_responses(), 2);
+    assert_eq!(like.standings()[0].numbers.answers.all_responses(), 0);
 }
 
 #[tokio::test]

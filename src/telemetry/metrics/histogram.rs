@@ -1,6 +1,7 @@
 //! How long something takes, counted in buckets that are fixed: quantiles are for whoever reads to estimate.
 
 use super::sharded::Sharded;
+use crate::base::number::float;
 use std::time::Duration;
 
 /// The most buckets that a histogram may have, the one without an upper bound aside.
@@ -53,16 +54,15 @@ impl Histogram {
 
     /// What was counted so far. The count is that of the buckets, so that both agree whatever happens meanwhile.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no numbers but floating-point ones")]
     pub fn snapshot(&self) -> Snapshot {
         let mut count = 0;
         let buckets = self.bounds().iter().enumerate().map(|(index, bound)| {
             count += self.cells.get(index);
-            (*bound as f64 / 1e6, count)
+            (float(*bound) / 1e6, count)
         });
         let buckets = buckets.collect();
         count += self.cells.get(MOST_BUCKETS);
-        Snapshot { buckets, count, sum: self.cells.get(SUM) as f64 / 1e9 }
+        Snapshot { buckets, count, sum: float(self.cells.get(SUM)) / 1e9 }
     }
 
     fn bounds(&self) -> &'static [u64] {

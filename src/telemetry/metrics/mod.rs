@@ -4,6 +4,7 @@
 //! up. What can be asked for at any time (ages, sizes, dates) is not counted here: `admin` asks for it when a page is
 //! made.
 
+pub mod answers;
 pub mod catalogue;
 pub mod family;
 pub mod histogram;
@@ -11,6 +12,7 @@ pub mod page;
 pub mod servers;
 pub mod sharded;
 
+pub use answers::Answers;
 pub use family::{Family, Series};
 pub use histogram::Histogram;
 pub use page::Page;
@@ -415,57 +417,14 @@ impl UpstreamFailure {
 }
 
 /// Numbers about an upstream.
+#[derive(Default)]
 pub struct UpstreamNumbers {
-    duration: Histogram,
-    responses: Sharded<{ STATUS_CLASSES.len() }>,
-    failures: Sharded<{ UpstreamFailure::ALL.len() }>,
+    /// What came of the requests that were sent to it.
+    pub answers: Answers,
     /// Requests that were sent to another server after one had failed them.
     pub retried: Counter,
     /// Requests that were not, because the budget was spent.
     pub over_budget: Counter,
-}
-
-impl Default for UpstreamNumbers {
-    fn default() -> Self {
-        Self {
-            duration: Histogram::new(histogram::LONG),
-            responses: Sharded::new(),
-            failures: Sharded::new(),
-            retried: Counter::new(),
-            over_budget: Counter::new(),
-        }
-    }
-}
-
-impl UpstreamNumbers {
-    /// Counts the head of an answer that took so long.
-    pub fn answered(&self, status: StatusCode, took: Duration) {
-        self.responses.add(class(Some(status)), 1);
-        self.duration.observe(took);
-    }
-
-    /// Counts a request that got no answer.
-    pub fn failed(&self, cause: UpstreamFailure) {
-        self.failures.add(cause as usize, 1);
-    }
-
-    /// How long answers take.
-    #[must_use]
-    pub fn duration(&self) -> &Histogram {
-        &self.duration
-    }
-
-    /// How many answers had a status of this class, by its number.
-    #[must_use]
-    pub fn responses(&self, class: usize) -> u64 {
-        self.responses.get(class)
-    }
-
-    /// How many requests got no answer for this cause.
-    #[must_use]
-    pub fn failures(&self, cause: UpstreamFailure) -> u64 {
-        self.failures.get(cause as usize)
-    }
 }
 
 /// Numbers about a trust set.

@@ -3,10 +3,9 @@
 //! is kept, and what a page shows, is bounded by the servers that there are. Servers that only accounts name (a home by
 //! pattern) share one place for each upstream.
 
+use super::answers::Answers;
 use super::histogram::{self, Histogram};
-use super::sharded::{Counter, Gauge, Sharded};
-use super::{STATUS_CLASSES, UpstreamFailure, class};
-use http::StatusCode;
+use super::sharded::{Counter, Gauge};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -61,10 +60,9 @@ impl Default for Servers {
 
 /// Numbers about a server.
 pub struct ServerNumbers {
-    duration: Histogram,
+    /// What came of the requests that were sent to it.
+    pub answers: Answers,
     connecting: Histogram,
-    responses: Sharded<{ STATUS_CLASSES.len() }>,
-    failures: Sharded<{ UpstreamFailure::ALL.len() }>,
     /// Open connections.
     pub open: Gauge,
     /// Those of them that are kept and that no request uses.
@@ -82,10 +80,8 @@ pub struct ServerNumbers {
 impl Default for ServerNumbers {
     fn default() -> Self {
         Self {
-            duration: Histogram::new(histogram::LONG),
+            answers: Answers::default(),
             connecting: Histogram::new(histogram::LONG),
-            responses: Sharded::new(),
-            failures: Sharded::new(),
             open: Gauge::new(),
             idle: Gauge::new(),
             stale: Counter::new(),
@@ -97,17 +93,6 @@ impl Default for ServerNumbers {
 }
 
 impl ServerNumbers {
-    /// Counts the head of an answer that took so long.
-    pub fn answered(&self, status: StatusCode, took: Duration) {
-        self.responses.add(class(Some(status)), 1);
-        self.duration.observe(took);
-    }
-
-    /// Counts a request that it has failed.
-    pub fn failed(&self, cause: UpstreamFailure) {
-        self.failures.add(cause as usize, 1);
-    }
-
     /// Counts a connection that took so long to make, for as long as what this gives lives.
     #[must_use]
     pub fn connected(self: &Arc<Self>, took: Duration) -> OpenConnection {
@@ -116,40 +101,10 @@ impl ServerNumbers {
         OpenConnection(Arc::clone(self))
     }
 
-    /// How long it takes from a request to the head of its answer.
-    #[must_use]
-    pub fn duration(&self) -> &Histogram {
-        &self.duration
-    }
-
     /// How long it takes to connect, TLS included.
     #[must_use]
     pub fn connecting(&self) -> &Histogram {
         &self.connecting
-    }
-
-    /// How many answers had a status of this class, by its number.
-    #[must_use]
-    pub fn responses(&self, class: usize) -> u64 {
-        self.responses.get(class)
-    }
-
-    /// How many answers there were.
-    #[must_use]
-    pub fn all_responses(&self) -> u64 {
-        (0..STATUS_CLASSES.len()).map(|class| self.responses(class)).sum()
-    }
-
-    /// How many requests it has failed for this cause.
-    #[must_use]
-    pub fn failures(&self, cause: UpstreamFailure) -> u64 {
-        self.failures.get(cause as usize)
-    }
-
-    /// How many requests it has failed.
-    #[must_use]
-    pub fn all_failures(&self) -> u64 {
-        UpstreamFailure::OF_SERVERS.iter().map(|cause| self.failures(*cause)).sum()
     }
 }
 
@@ -171,6 +126,7 @@ impl Drop for OpenConnection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::UpstreamFailure;
     use super::*;
 
     fn id(port: u16) -> ServerId {
@@ -182,12 +138,12 @@ mod tests {
     fn a_server_that_is_made_anew_goes_on_counting_and_one_that_is_gone_is_forgotten() {
         let servers = Servers::new();
         let before = servers.of(id(1));
-        before.failed(UpstreamFailure::Connect);
+        before.answers.failed(UpstreamFailure::Connect);
         let after = servers.of(id(1));
         drop(before);
-        assert_eq!(after.all_failures(), 1);
+        assert_eq!(after.answers.all_failures(), 1);
         drop(after);
-        assert_eq!(servers.of(id(1)).all_failures(), 0);
+        assert_eq!(servers.of(id(1)).answers.all_failures(), 0);
     }
 
     #[test]
