@@ -11,6 +11,7 @@ use super::allowance::Taken;
 use super::body::{Received, ReplyBody};
 use super::client::Serving;
 use super::gate::{RoutedUpstream, Target};
+use super::headers::origin::Unreadable;
 use super::measure::{Known, Notes};
 use super::passage::Passage;
 use super::record::About;
@@ -194,19 +195,7 @@ pub(super) async fn handle(
         Ok((original, (key, behind))) => {
             let head_only = original.method == Method::HEAD && asked_by.method != Method::HEAD;
             let request = original.into_request(incoming);
-            let look = behind.registration.look();
-            let notes = Notes::begin(&request, told(&behind));
-            let exchange = Exchange {
-                client: &behind,
-                look,
-                gate: &gate,
-                id,
-                at,
-                origin,
-                notes,
-                taken: Taken::default(),
-                for_front: true,
-            };
+            let exchange = Exchange::for_front(&behind, &gate, (id, at, origin), Notes::begin(&request, told(&behind)));
             let mut response = exchange.run(&worker, request).await?;
             if behind.is_lost() {
                 listener.clients.invalidate(&key);
@@ -220,19 +209,12 @@ pub(super) async fn handle(
         }
         Err(refusal) => {
             let page = Page::of(&asked_by);
-            let notes = Notes::begin(&Request::from_parts(asked_by, ()), told(&client));
-            let look = client.registration.look();
-            let exchange = Exchange {
-                client: &client,
-                look,
-                gate: &gate,
-                id,
-                at,
-                origin,
-                notes,
-                taken: Taken::default(),
-                for_front: true,
-            };
+            let exchange = Exchange::for_front(
+                &client,
+                &gate,
+                (id, at, origin),
+                Notes::begin(&Request::from_parts(asked_by, ()), told(&client)),
+            );
             let about = About { detail: Some(refusal.detail), ..About::of(&page) };
             let mut response = exchange.refuse(&about, refusal.reason);
             if refusal.closes {
@@ -249,6 +231,19 @@ pub(super) async fn handle(
     notes.answered(response.status());
     response.body_mut().serve(serving, notes, taken);
     Ok(response)
+}
+
+impl<'a> Exchange<'a> {
+    /// Of what a front asks about this client's request, with its number, when it came and where it came from.
+    fn for_front(
+        client: &'a Arc<Client>,
+        gate: &'a Arc<Gate>,
+        (id, at, origin): (RequestId, Moment, Result<Option<SocketAddr>, Unreadable>),
+        notes: Notes,
+    ) -> Self {
+        let (look, taken) = (client.registration.look(), Taken::default());
+        Self { client, look, gate, id, at, origin, notes, taken, for_front: true }
+    }
 }
 
 /// Why a question is not looked into.
