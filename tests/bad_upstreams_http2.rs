@@ -7,6 +7,10 @@ mod common;
 
 use common::PATIENCE;
 use common::client::{full, get};
+use common::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, PUSH_PROMISE, REFUSED_STREAM,
+    RST_STREAM, SETTINGS, field, frame,
+};
 use common::setup::Setup;
 use common::upstream::Upstream;
 use http::Request;
@@ -17,37 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PUSH_PROMISE: u8 = 5;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
-
 /// `:status: 200` (RFC 7541, appendix A).
 const STATUS_200: u8 = 0x88;
-const REFUSED_STREAM: u32 = 7;
-
-/// A frame on a stream (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// A field as HPACK writes it literally, neither indexed nor compressed; both texts are short.
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    assert!(name.len() < 127 && value.len() < 127);
-    [vec![0], text(name), text(value)].concat()
-}
 
 /// A connection of the gate's, whose preface was read.
 struct Wire(TcpStream);
@@ -85,7 +60,7 @@ fn server(script: impl Fn(&mut Wire, usize, u32) + Send + Sync + 'static) -> (So
         for mut stream in listener.incoming().map_while(Result::ok) {
             let (script, number) = (Arc::clone(&script), count.fetch_add(1, Ordering::SeqCst));
             std::thread::spawn(move || {
-                let mut preface = [0; 24];
+                let mut preface = [0; PREFACE.len()];
                 if stream.read_exact(&mut preface).is_err() {
                     return;
                 }
@@ -193,7 +168,7 @@ async fn a_server_that_gives_no_room_for_a_body_times_out() {
 #[tokio::test]
 async fn a_head_without_end_costs_the_gate_a_bounded_amount() {
     let (address, _) = server(|wire, _, stream| {
-        let more: Vec<u8> = field("x-more", &"a".repeat(100)).repeat(100);
+        let more: Vec<u8> = field("x-more", "a".repeat(100)).repeat(100);
         wire.send(frame(HEADERS, 0, stream, &[STATUS_200]));
         // A gibibyte, if the gate takes it.
         for _ in 0..100_000 {

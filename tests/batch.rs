@@ -66,6 +66,18 @@ impl Bench {
         self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// Requests of so many accounts, each with a key of its own, in the folder `requests`.
+    fn write_requests(&self, count: usize) {
+        std::fs::create_dir(self.path("requests")).unwrap();
+        for number in 0..count {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            let request = params.serialize_request(&key).unwrap();
+            std::fs::write(self.path("requests").join(format!("p{number}.csr")), request.der()).unwrap();
+        }
+    }
+
     /// The lines of a report: serial numbers by accounts.
     fn reported(&self, folder: &str) -> BTreeMap<String, String> {
         let text = std::fs::read_to_string(self.path(folder).join("report.csv")).unwrap();
@@ -239,14 +251,7 @@ fn ten_thousand_that_are_killed_at_random_moments_are_none_lost_and_none_twice()
     {
         let name = if store.contains("sqlite") { "SQLite" } else { "MariaDB" };
         let bench = Bench::new(COUNT, &store);
-        std::fs::create_dir(bench.path("requests")).unwrap();
-        for number in 0..COUNT {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let mut params = rcgen::CertificateParams::default();
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            let request = params.serialize_request(&key).unwrap();
-            std::fs::write(bench.path("requests").join(format!("p{number}.csr")), request.der()).unwrap();
-        }
+        bench.write_requests(COUNT);
         let mut expected = BTreeSet::new();
         for (what, words, folder, ending) in [
             ("keys made here, PKCS#12", "ca issue --all --out files", "files", ".p12"),
@@ -307,14 +312,7 @@ fn how_many_certificates_a_second_are_issued() {
     {
         let name = if store.contains("sqlite") { "SQLite" } else { "MariaDB" };
         let bench = Bench::new(COUNT, &store);
-        std::fs::create_dir(bench.path("requests")).unwrap();
-        for number in 0..COUNT {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let mut params = rcgen::CertificateParams::default();
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            let request = params.serialize_request(&key).unwrap();
-            std::fs::write(bench.path("requests").join(format!("p{number}.csr")), request.der()).unwrap();
-        }
+        bench.write_requests(COUNT);
         for (what, words) in [
             ("keys made here, PKCS#12", "ca issue --all --out files"),
             ("requests", "ca sign --requests requests --out signed"),
