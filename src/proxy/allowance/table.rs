@@ -4,15 +4,15 @@
 //! Each key has sixteen places where it can stand. When they are taken, the one that has least to remember makes room;
 //! what it remembered becomes the least that is assumed of everybody who is not there (`floor`). So a flood of keys, as
 //! one who has many addresses can make them, gives nobody a fresh start; whoever else falls into the same places may
-//! have to wait as if it had used its burst, and no longer. A key with requests under way never makes room: where all
-//! sixteen have some, a newcomer is refused. Keys are hashed with a secret of the process, so that nobody can aim at
-//! the places of another.
+//! have to wait as if it had used its burst when somebody last made room, and no longer, whatever longer terms the
+//! others have. A key with requests under way never makes room: where all sixteen have some, a newcomer is refused. Keys
+//! are hashed with a secret of the process, so that nobody can aim at the places of another.
 
 use std::sync::{Mutex, PoisonError};
 
 /// Places for one key.
 const WAYS: usize = 16;
-/// 131,072 places of 24 octets.
+/// 131,072 places of 24 octets, and what is known of those who are in none.
 const BUCKETS: usize = 8192;
 
 /// What each of many clients has used.
@@ -46,6 +46,10 @@ struct Bucket {
     places: [Place; WAYS],
     /// Until when at least those who are not in the places are assumed to have used theirs up.
     floor: u64,
+    /// The latest time at which anything was taken here.
+    latest: u64,
+    /// What that was when somebody last made room who had something to remember.
+    forgotten: u64,
 }
 
 /// What is known of one key.
@@ -83,7 +87,7 @@ impl Table {
     pub(super) fn take(&self, key: u64, now: u64, terms: &Terms) -> Result<(), Refused> {
         let Some(bucket) = self.bucket(key) else { return Err(Refused::UnderWay) };
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let Bucket { places, floor } = &mut *bucket;
+        let Bucket { places, floor, latest, forgotten } = &mut *bucket;
         let lightest = || places.iter().enumerate().min_by_key(|(_, place)| place.weight()).map(|(index, _)| index);
         let known = places.iter().position(|place| place.key == key);
         let Some(place) = known.or_else(lightest).and_then(|index| places.get_mut(index)) else {
@@ -94,8 +98,8 @@ impl Table {
             if place.under_way > 0 {
                 return Err(Refused::UnderWay);
             }
-            // Nobody has ever used more than its window.
-            taken = Place { key, due: (*floor).min(now.saturating_add(terms.window)), under_way: 0 };
+            // Nobody who had made room by then had used more than its window.
+            taken = Place { key, due: (*floor).min(forgotten.saturating_add(terms.window)), under_way: 0 };
         }
         if terms.most.is_some_and(|most| taken.under_way >= most) {
             return Err(Refused::UnderWay);
@@ -109,8 +113,12 @@ impl Table {
             taken.due = due;
         }
         taken.under_way += u32::from(terms.most.is_some());
+        *latest = now.max(*latest);
         if known.is_none() {
             *floor = place.due.max(*floor);
+            if place.due > now {
+                *forgotten = *latest;
+            }
         }
         *place = taken;
         Ok(())
