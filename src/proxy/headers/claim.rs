@@ -2,7 +2,7 @@
 //! join what has one name in their eyes: so every spelling counts, and a claim beside another spelling of its header is
 //! one that came twice.
 
-use super::strip::canonical;
+use super::strip::is_alike;
 use http::HeaderMap;
 use http::header::CONNECTION;
 
@@ -20,12 +20,9 @@ pub fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h [u8]> {
     if ends_here.any(|value| value.split(',').any(is_named)) {
         return Vec::new();
     }
-    let compared = canonical(name);
-    let similar = headers.iter().filter(|(other, _)| {
-        !other.as_str().eq_ignore_ascii_case(name)
-            && other.as_str().len() == name.len()
-            && canonical(other.as_str()) == compared
-    });
+    let similar = headers
+        .iter()
+        .filter(|(other, _)| !other.as_str().eq_ignore_ascii_case(name) && is_alike(other.as_str(), name));
     exact.into_iter().chain(similar.map(|(_, value)| value.as_bytes())).collect()
 }
 

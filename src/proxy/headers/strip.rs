@@ -208,8 +208,13 @@ pub(super) fn is_free(name: &str) -> bool {
 }
 
 /// The form in which names are compared: lower case, `-` for everything but letters and digits.
-pub(in crate::proxy) fn canonical(name: &str) -> String {
+pub(super) fn canonical(name: &str) -> String {
     name.bytes().map(|byte| char::from(compared(byte))).collect()
+}
+
+/// Whether some application may take one name for the other.
+pub(in crate::proxy) fn is_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(one, other)| compared(one) == compared(other))
 }
 
 fn strip(names: &Names, headers: &mut HeaderMap) -> HopByHop {

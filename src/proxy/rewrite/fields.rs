@@ -4,7 +4,7 @@ use super::BadRewrite;
 use crate::account::Account;
 use crate::config::{FieldEdits, Template};
 use crate::proxy::headers::identity::filled;
-use crate::proxy::headers::strip::canonical;
+use crate::proxy::headers::strip::is_alike;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is changed, in this order.
@@ -92,10 +92,11 @@ impl Edits {
     fn take(&self, headers: &mut HeaderMap, name: &HeaderName) {
         headers.remove(name);
         if self.in_every_spelling {
-            let plain = canonical(name.as_str());
-            let same = |known: &&HeaderName| known.as_str().len() == plain.len() && canonical(known.as_str()) == plain;
-            let others: Vec<HeaderName> = headers.keys().filter(same).cloned().collect();
-            others.iter().for_each(|other| drop(headers.remove(other)));
+            let other =
+                |headers: &HeaderMap| headers.keys().find(|known| is_alike(known.as_str(), name.as_str())).cloned();
+            while let Some(other) = other(headers) {
+                headers.remove(other);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use super::Miss;
 use crate::config::{self, HeaderCondition, HeaderWants, Pattern};
+use crate::proxy::headers::strip::is_alike;
 use http::Method;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use std::cmp::Reverse;
@@ -176,22 +177,10 @@ fn list(methods: &[&Method]) -> HeaderValue {
 /// Whether everybody on the way reads the same in this field.
 fn is_certain(name: &HeaderName, by_value: bool, headers: &HeaderMap) -> bool {
     let repeated = by_value && headers.get_all(name).iter().nth(1).is_some();
-    let respelled = || {
-        headers.keys().any(|known| {
-            known != name && known.as_str().len() == name.as_str().len() && {
-                let pairs = known.as_str().bytes().zip(name.as_str().bytes());
-                pairs.into_iter().all(|(one, other)| compared(one) == compared(other))
-            }
-        })
-    };
+    let respelled = || headers.keys().any(|known| known != name && is_alike(known.as_str(), name.as_str()));
     let ends_here = || {
         let tokens = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
         tokens.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
     !repeated && !respelled() && !ends_here()
-}
-
-/// What CGI, and what descends from it, sees of an octet of a name that is in lower case.
-fn compared(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte } else { b'-' }
 }
