@@ -184,10 +184,16 @@ fn what_frames_a_message_or_says_who_the_client_is_cannot_be_rewritten() {
     ] {
         assert_eq!(check(good), "", "{good}");
     }
-    let around = "[{ path: /a, anonymous: allow, upstream: app, rewrite: { prefix: / } }, { path: /, upstream: app }]";
-    let setup = Setup::before(&upstream).section("routes", around);
-    let file = folder.path().join("wicketgate.yaml");
-    std::fs::write(&file, setup.text("127.0.0.1:1".parse().unwrap())).unwrap();
-    let warnings = wicketgate::config::load(&file).unwrap().warnings.to_string();
-    assert!(warnings.contains("by this path clients reach on the upstream what the route on line"), "{warnings}");
+    for around in [
+        "[{ path: /a, anonymous: allow, upstream: app, rewrite: { prefix: / } }, { path: /, upstream: app }]",
+        // Neither asks the upstream for its own path.
+        "[{ path: /public, anonymous: allow, upstream: app, rewrite: { prefix: / } }, \
+          { path: /secure, upstream: app, rewrite: { prefix: /admin } }]",
+    ] {
+        let setup = Setup::before(&upstream).section("routes", around);
+        let file = folder.path().join("wicketgate.yaml");
+        std::fs::write(&file, setup.text("127.0.0.1:1".parse().unwrap())).unwrap();
+        let warnings = wicketgate::config::load(&file).unwrap().warnings.to_string();
+        assert!(warnings.contains("by this path clients reach on the upstream what the route on line"), "{warnings}");
+    }
 }
