@@ -52,14 +52,14 @@ pub(super) async fn forward(
     upstream: &Upstream,
     way: Way<'_>,
     pools: &Arc<Pools<ClientBody>>,
-    request: Request<ClientBody>,
+    request: Box<Request<ClientBody>>,
 ) -> Result<Answer, ForwardError> {
     let mut asked = Asked::new(upstream);
     let (first, second) = match Head::of(&request).with(request.body().again()) {
-        Some(again) => (request, again),
+        Some(again) => (request, Box::new(again)),
         None => {
             asked.quiet = true;
-            (probe(&request), request)
+            (Box::new(probe(&request)), request)
         }
     };
     let probing = asked.quiet;

@@ -19,8 +19,7 @@ use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -156,12 +155,13 @@ pub async fn forward(
     upstream: &Upstream,
     way: Way<'_>,
     pools: &Arc<Pools<ClientBody>>,
-    request: Request<ClientBody>,
+    request: Box<Request<ClientBody>>,
 ) -> Result<Response<Box<PooledBody<ClientBody>>>, ForwardError> {
     send(permit, upstream, (upstream.tour(way.key), way), pools, request, |_, _| ()).await
 }
 
-/// The same, to the servers of this tour; `prepare` makes the request ready for each that it is sent to.
+/// The same, to the servers of this tour; `prepare` makes the request ready for each that it is sent to. Requests are
+/// in boxes wherever they wait, since every octet of a future is copied when its task begins.
 ///
 /// # Errors
 /// As for [`forward`].
@@ -170,7 +170,7 @@ pub(super) async fn send(
     upstream: &Upstream,
     (mut tour, way): (Tour<'_>, Way<'_>),
     pools: &Arc<Pools<ClientBody>>,
-    mut request: Request<ClientBody>,
+    mut request: Box<Request<ClientBody>>,
     mut prepare: impl FnMut(&Arc<Server>, &mut Request<ClientBody>),
 ) -> Result<Answer, ForwardError> {
     *request.version_mut() = Version::HTTP_11;
@@ -203,7 +203,7 @@ pub(super) async fn send(
             let copy = if connection.reused() || upstream.has_choice() { copy(&request) } else { None };
             let upload = request.body().upload();
             let sent = Instant::now();
-            let answer = head(&mut connection, request, upload.as_deref(), upstream.timeouts.response).await;
+            let answer = head(connection.send(*request), upload.as_deref(), upstream.timeouts.response).await;
             let mut error = match answer {
                 Some(Ok(response)) => {
                     if let Some(upload) = &upload {
@@ -218,7 +218,7 @@ pub(super) async fn send(
                         && upstream.is_retried(status.as_u16())
                         && tour.may_go_on()
                     {
-                        discard(respond(response, connection, upstream, server, pools)?).await;
+                        Box::pin(discard(respond(response, connection, upstream, server, pools)?)).await;
                         request = same;
                         continue 'servers;
                     }
@@ -237,7 +237,7 @@ pub(super) async fn send(
             let source = error.into_error();
             if let Some(mut unsent) = unsent {
                 restore(&mut unsent);
-                request = unsent;
+                *request = unsent;
                 stale += 1;
                 if connection.reused() {
                     server.numbers().stale.increment();
@@ -278,23 +278,17 @@ fn ended(attempt: Option<Attempt<'_>>, cause: UpstreamFailure) {
 }
 
 /// The request once more, if it may be carried out twice and its body can be sent again.
-fn copy(request: &Request<ClientBody>) -> Option<Request<ClientBody>> {
+fn copy(request: &Request<ClientBody>) -> Option<Box<Request<ClientBody>>> {
     if !request.method().is_idempotent() || !request.body().is_kept() {
         return None;
     }
-    Head::of(request).with(request.body().again())
+    Head::of(request).with(request.body().again()).map(Box::new)
 }
 
 /// The head of a response; `None` when nothing came for `limit`, counted anew while an upload goes on.
-async fn head(
-    connection: &mut Pooled<ClientBody>,
-    request: Request<ClientBody>,
-    upload: Option<&Upload>,
-    limit: Duration,
-) -> Option<Result<Response<Incoming>, TrySendError<Request<ClientBody>>>> {
-    let mut answer = pin!(connection.send(request));
+async fn head<T>(mut answer: impl Future<Output = T> + Unpin, upload: Option<&Upload>, limit: Duration) -> Option<T> {
     loop {
-        match tokio::time::timeout(limit, answer.as_mut()).await {
+        match tokio::time::timeout(limit, &mut answer).await {
             Ok(answer) => return Some(answer),
             Err(_) if upload.is_some_and(Upload::progressed) => {}
             Err(_) => return None,

@@ -194,9 +194,9 @@ pub(super) async fn handle(
     let (mut response, mut notes, taken) = match understood {
         Ok((original, (key, behind))) => {
             let head_only = original.method == Method::HEAD && asked_by.method != Method::HEAD;
-            let request = original.into_request(incoming);
-            let exchange = Exchange::for_front(&behind, &gate, (id, at, origin), Notes::begin(&request, told(&behind)));
-            let mut response = exchange.run(&worker, request).await?;
+            let (head, incoming) = original.into_request(incoming).into_parts();
+            let exchange = Exchange::for_front(&behind, &gate, (id, at, origin), Notes::begin(&head, told(&behind)));
+            let mut response = exchange.run(&worker, Box::new(head), incoming).await?;
             if behind.is_lost() {
                 listener.clients.invalidate(&key);
             }
@@ -209,12 +209,8 @@ pub(super) async fn handle(
         }
         Err(refusal) => {
             let page = Page::of(&asked_by);
-            let exchange = Exchange::for_front(
-                &client,
-                &gate,
-                (id, at, origin),
-                Notes::begin(&Request::from_parts(asked_by, ()), told(&client)),
-            );
+            let notes = Notes::begin(&asked_by, told(&client));
+            let exchange = Exchange::for_front(&client, &gate, (id, at, origin), notes);
             let about = About { detail: Some(refusal.detail), ..About::of(&page) };
             let mut response = exchange.refuse(&about, refusal.reason);
             if refusal.closes {

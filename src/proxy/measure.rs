@@ -17,7 +17,8 @@ use crate::telemetry::request_id::RequestId;
 use crate::telemetry::trace::{Attempt, Stage, Trace, Tracer, Value};
 use crate::upstream::Server;
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -87,19 +88,19 @@ pub(super) struct Known<'a> {
 
 impl Notes {
     /// Of a request that has just come.
-    pub(super) fn begin<B>(request: &Request<B>, known: Option<Known<'_>>) -> Self {
+    pub(super) fn begin(head: &Parts, known: Option<Known<'_>>) -> Self {
         REQUESTS_UNDER_WAY.begin();
-        let trace = known.as_ref().and_then(|known| known.begin_trace(request));
+        let trace = known.as_ref().and_then(|known| known.begin_trace(head));
         let recorded = trace.as_ref().is_some_and(|trace| trace.is_recorded());
         let known = known.filter(|known| known.log.is_some() || recorded);
         Self {
             began: Instant::now(),
-            method: metrics::method_index(request.method()),
+            method: metrics::method_index(&head.method),
             route: OnceLock::new(),
             verdict: AtomicU32::new(UNDECIDED),
             status: None,
             octets: 0,
-            story: known.map(|known| Box::new(Story::begin(request, known))),
+            story: known.map(|known| Box::new(Story::begin(head, known))),
             trace,
         }
     }
@@ -210,10 +211,10 @@ impl Drop for Notes {
 }
 
 impl Known<'_> {
-    fn begin_trace<B>(&self, request: &Request<B>) -> Option<Box<Trace>> {
+    fn begin_trace(&self, head: &Parts) -> Option<Box<Trace>> {
         let tracer = self.tracer?;
         let from = self.origin.unwrap_or(self.client.connection.peer).ip();
-        Some(Box::new(tracer.begin(request.headers(), from, &self.id, self.at)))
+        Some(Box::new(tracer.begin(&head.headers, from, &self.id, self.at)))
     }
 }
 
@@ -226,16 +227,16 @@ struct End<'a> {
 }
 
 impl Story {
-    fn begin<B>(request: &Request<B>, known: Known<'_>) -> Self {
+    fn begin(head: &Parts, known: Known<'_>) -> Self {
         let Known { log, tracer: _, client, id, at, origin } = known;
         // Traces never have it: tokens stand in queries.
         let query = log.is_some_and(|log| log.settings().query);
         let field = |name: &HeaderName| {
-            request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let uri = match request.uri().path_and_query().filter(|_| query) {
+        let uri = match head.uri.path_and_query().filter(|_| query) {
             Some(whole) => whole.as_str().to_owned(),
-            None => request.uri().path().to_owned(),
+            None => head.uri.path().to_owned(),
         };
         let without_query = |mut url: String| {
             url.truncate(url.find('?').filter(|_| !query).unwrap_or(url.len()));
@@ -247,10 +248,10 @@ impl Story {
             id,
             at,
             origin,
-            method: request.method().clone(),
+            method: head.method.clone(),
             uri,
-            version: request.version(),
-            host: request.uri().authority().map(ToString::to_string).or_else(|| field(&HOST)),
+            version: head.version,
+            host: head.uri.authority().map(ToString::to_string).or_else(|| field(&HOST)),
             referer: field(&REFERER).map(without_query),
             agent: field(&USER_AGENT),
             told: Mutex::default(),

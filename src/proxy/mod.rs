@@ -58,6 +58,7 @@ use gate::{Route, RoutedUpstream, Target};
 use headers::origin::Unreadable;
 use held::Room;
 use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use measure::{Known, Notes};
@@ -166,7 +167,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(head: &http::request::Parts) -> Self {
+    fn of(head: &Parts) -> Self {
         let mut headers = HeaderMap::new();
         for accept in head.headers.get_all(ACCEPT) {
             headers.append(ACCEPT, accept.clone());
@@ -175,20 +176,22 @@ impl Page {
     }
 }
 
-/// Answers one request.
+/// Answers one request, whose head is in a box because it passes through many hands.
 ///
 /// # Errors
 /// When the connection is to be closed without a response.
 pub async fn handle(
     client: Arc<Client>,
     worker: Arc<Worker>,
-    request: Request<Incoming>,
+    head: Box<Parts>,
+    incoming: Incoming,
 ) -> Result<Response<ReplyBody>, Closed> {
     let look = client.registration.look();
     let gate = worker.gate();
     if let Some(listener) = gate.front(&client.connection) {
         // In a box of its own: most requests are no questions, and all would be larger by it.
         let listener = Arc::clone(listener);
+        let request = Request::from_parts(*head, incoming);
         return Box::pin(front::handle(&listener, Arc::clone(&client), worker, gate, request)).await;
     }
     let mut serving = Serving::begin(&client);
@@ -198,14 +201,14 @@ pub async fn handle(
         client.condemn();
         return Err(Closed(Reason::RateLimited));
     }
-    let origin = gate.origin(&client.connection, request.headers());
+    let origin = gate.origin(&client.connection, &head.headers);
     let (id, at) = (RequestId::random(), Moment::now());
     let (log, tracer) = (gate.access.as_ref(), gate.tracer.as_ref());
     let known = Known { log, tracer, client: &client, id, at, origin: origin.ok().flatten() };
-    let notes = Notes::begin(&request, (log.is_some() || tracer.is_some()).then_some(known));
+    let notes = Notes::begin(&head, (log.is_some() || tracer.is_some()).then_some(known));
     let taken = Taken::default();
     let exchange = Exchange { client: &client, look, gate: &gate, id, at, origin, notes, taken, for_front: false };
-    let mut response = exchange.run(&worker, request).await?;
+    let mut response = exchange.run(&worker, head, incoming).await?;
     let Exchange { mut notes, taken, .. } = exchange;
     serving.answered();
     notes.answered(response.status());
@@ -214,8 +217,13 @@ pub async fn handle(
 }
 
 impl Exchange<'_> {
-    async fn run(&self, worker: &Worker, request: Request<Incoming>) -> Result<Response<ReplyBody>, Closed> {
-        let (mut head, incoming) = request.into_parts();
+    /// From a head to what is answered.
+    async fn run(
+        &self,
+        worker: &Worker,
+        mut head: Box<Parts>,
+        incoming: Incoming,
+    ) -> Result<Response<ReplyBody>, Closed> {
         if let Some(uri) = self.gate.respelled(&head) {
             head.uri = uri;
         }
@@ -311,8 +319,7 @@ impl Exchange<'_> {
             Verdict::Permit(permit) => {
                 let claim = claim.as_ref();
                 let routed = Routed { target: &target, route, service, claim, standing: &standing };
-                let request = Request::from_parts(head, received);
-                let mut response = self.admit(worker, &permit, &routed, &about, request).await;
+                let mut response = self.admit(worker, &permit, &routed, &about, (head, received)).await;
                 let info = credentials.as_ref().and_then(|credentials| credentials.authentication_info.as_deref());
                 if let Some(info) = info.and_then(|info| HeaderValue::from_str(info).ok()) {
                     response.headers_mut().insert(AUTHENTICATION_INFO, info);
@@ -388,7 +395,7 @@ impl Exchange<'_> {
         permit: &Permit,
         routed: &Routed<'_>,
         about: &About<'_>,
-        request: Request<Received>,
+        (head, received): (Box<Parts>, Received),
     ) -> Response<ReplyBody> {
         let Routed { target, route, service, standing, .. } = *routed;
         let (method, id) = (&about.page.method, self.id.as_str());
@@ -409,14 +416,20 @@ impl Exchange<'_> {
         let call = |service| Call { exchange: self, permit, service, about, target, standing };
         match (service, &route.target) {
             // In boxes of their own: most requests go to upstreams, and all would be larger by it.
-            (Some(service), _) => Box::pin(call(service).run(request)).await,
-            (None, Target::Service(service)) => Box::pin(call(service.as_ref()).run(request)).await,
+            (Some(service), _) => Box::pin(call(service).run(Request::from_parts(*head, received))).await,
+            (None, Target::Service(service)) => {
+                Box::pin(call(service.as_ref()).run(Request::from_parts(*head, received))).await
+            }
             (None, Target::Redirect(redirect)) => self.redirect(redirect, target, about),
             (None, Target::Preauth(preauth)) => self.log_in(preauth, permit, about),
             (None, Target::Respond(answer)) => reply::of_service(answer.response(), method, id).map(ReplyBody::from),
-            (None, Target::Upstream(upstream)) => self.send_on(worker, permit, routed, about, request, upstream).await,
+            (None, Target::Upstream(upstream)) => {
+                self.send_on(worker, permit, routed, about, (head, received), upstream).await
+            }
             (None, Target::ByAccount(homes)) => match homes.of(permit.identity().map(|identity| &*identity.account)) {
-                Ok(upstream) => Box::pin(self.send_on(worker, permit, routed, about, request, &upstream)).await,
+                Ok(upstream) => {
+                    Box::pin(self.send_on(worker, permit, routed, about, (head, received), &upstream)).await
+                }
                 Err(why) => {
                     tracing::warn!(request = %self.id, %why, "there is nowhere to send a request to");
                     let about = About { detail: Some(why.to_string()), ..about.clone() };
@@ -433,7 +446,7 @@ impl Exchange<'_> {
         permit: &Permit,
         routed: &Routed<'_>,
         about: &About<'_>,
-        request: Request<Received>,
+        (head, received): (Box<Parts>, Received),
         upstream: &RoutedUpstream,
     ) -> Response<ReplyBody> {
         let Routed { target, route, claim, standing, .. } = *routed;
@@ -444,7 +457,6 @@ impl Exchange<'_> {
                 return self.refuse(&About { detail: Some(why.to_string()), ..about.clone() }, why.reason());
             }
         };
-        let (head, incoming) = request.into_parts();
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if route.body_limit.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
             return self.refuse(about, Reason::TooLarge);
@@ -460,7 +472,7 @@ impl Exchange<'_> {
             claim,
             standing,
         };
-        match passage.pass(worker, head, incoming).await {
+        match passage.pass(worker, head, received).await {
             Ok(response) => response,
             Err(error) => self.failed(about, &error),
         }

@@ -56,57 +56,34 @@ impl Passage<'_> {
     /// # Errors
     /// When the upstream gives no answer, or the client's body breaks off before there is one.
     pub(super) async fn pass(
-        &self,
+        self,
         worker: &Worker,
-        head: Parts,
+        mut head: Box<Parts>,
         incoming: Received,
     ) -> Result<Response<ReplyBody>, ForwardError> {
-        let Self { exchange, permit, upstream, route, target, .. } = self;
-        let Parts { method, version, mut headers, mut extensions, .. } = head;
-        if via::goes_round(&headers) {
-            return Err(ForwardError::Loop { upstream: upstream.upstream.name.clone() });
+        let (exchange, permit, upstream) = (self.exchange, self.permit, &self.upstream.upstream);
+        if via::goes_round(&head.headers) {
+            return Err(ForwardError::Loop { upstream: upstream.name.clone() });
         }
         let running = Running::begin(exchange.client, &exchange.look, self.proof);
         // A tunnel is decided anew by what it was asked for with, as it came.
-        let came = extensions.get::<OnUpgrade>().map(|_| headers.clone());
-        let hop = exchange.gate.stripper.strip_request(&mut headers);
-        self.tell(&mut headers);
-        via::add(&mut headers, version);
-        let most = upstream.most_held(method.is_idempotent());
+        let came = head.extensions.get::<OnUpgrade>().map(|_| Box::new(head.headers.clone()));
+        let hop = exchange.gate.stripper.strip_request(&mut head.headers);
+        self.tell(&mut head.headers);
+        via::add(&mut head.headers, head.version);
+        let most = self.upstream.most_held(head.method.is_idempotent());
         let incoming = match most {
             0 => incoming,
-            most => authorized::held(incoming, most, exchange.gate.timeouts.idle, exchange.room()).await?,
+            // In boxes of their own, here and below: most requests need none, and all would be larger by them.
+            most => Box::pin(authorized::held(incoming, most, exchange.gate.timeouts.idle, exchange.room())).await?,
         };
-        let pace = Pace::of(&exchange.gate.timeouts, route.least_upload);
-        let body = ClientBody::new(incoming, route.body_limit, pace, &exchange.gate.stripper);
-        body.announce(&mut headers);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(self.asked.as_ref().unwrap_or(target.path_and_query()).clone());
-        // HTTP/2 has no upgrades (RFC 9113, section 8.6), and what has a body is no WebSocket.
-        let switch =
-            extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
-        if let (Some(client), Some(_)) = (switch, &hop.upgrade) {
-            let (key, said) = self.way(&headers);
-            let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
-            hop.apply(&mut headers);
-            *request.headers_mut() = headers;
-            let came_under = &exchange.client.connection.policy;
-            // The tunnel is the connection from now on, and outlives this configuration.
-            exchange.look.add(&Key::Routes);
-            let terms = Terms {
-                running,
-                target: RequestTarget::clone(target),
-                method: request.method().clone(),
-                headers: without_secrets(came.unwrap_or_default()),
-                number: exchange.look.number(),
-                epoch: exchange.gate.epoch,
-                trust: route.trust(came_under).map(str::to_owned),
-                claim: self.claim.map(Arc::clone),
-                policy: route.policy(came_under).clone(),
-                identity: permit.identity().cloned(),
-                address: exchange.address(),
-            };
+        let (mut request, client) = self.request(head, incoming);
+        let (key, said) = self.way(request.headers());
+        let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
+        let asked = Instant::now();
+        if let (Some(client), Some(_)) = (client, &hop.upgrade) {
+            hop.apply(request.headers_mut());
+            let terms = self.terms(running, &request, came.map(|headers| *headers).unwrap_or_default());
             // What it holds of the client's allowances it holds as long as the tunnel.
             let (ended, taken) = (no_longer_permitted(Arc::clone(&worker.gate), terms), exchange.taken.clone());
             let ended = async move {
@@ -114,23 +91,55 @@ impl Passage<'_> {
                 drop(taken);
                 reason
             };
-            let leaving = worker.leaving();
-            let asked = Instant::now();
-            let response = Box::pin(upgrade(permit, &upstream.upstream, way, client, request, ended, leaving)).await;
+            let response = Box::pin(upgrade(permit, upstream, way, client, *request, ended, worker.leaving())).await;
             return Ok(self.passed_back(self.counted(asked, response)?));
         }
-        let (key, said) = self.way(&headers);
-        let way = Way { key, said: said.as_ref(), notes: &exchange.notes };
-        HopByHop { upgrade: None, ..hop }.apply(&mut headers);
-        *request.headers_mut() = headers;
-        let asked = Instant::now();
-        let response = match upstream.upstream.authorization {
-            Some(_) => Box::pin(authorized::forward(permit, &upstream.upstream, way, &worker.pools, request)).await,
-            None => forward(permit, &upstream.upstream, way, &worker.pools, request).await,
+        HopByHop { upgrade: None, ..hop }.apply(request.headers_mut());
+        let response = match upstream.authorization {
+            Some(_) => Box::pin(authorized::forward(permit, upstream, way, &worker.pools, request)).await,
+            None => forward(permit, upstream, way, &worker.pools, request).await,
         };
         let mut response = self.passed_back(self.counted(asked, response)?);
         response.body_mut().run(running);
         Ok(response)
+    }
+
+    /// The request to the upstream; and the client's connection, if it is to change its protocol.
+    fn request(&self, head: Box<Parts>, incoming: Received) -> (Box<Request<ClientBody>>, Option<OnUpgrade>) {
+        let Parts { method, version, mut headers, mut extensions, .. } = *head;
+        let gate = self.exchange.gate;
+        let pace = Pace::of(&gate.timeouts, self.route.least_upload);
+        let body = ClientBody::new(incoming, self.route.body_limit, pace, &gate.stripper);
+        body.announce(&mut headers);
+        let mut request = Box::new(Request::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(self.asked.as_ref().unwrap_or(self.target.path_and_query()).clone());
+        *request.headers_mut() = headers;
+        // HTTP/2 has no upgrades (RFC 9113, section 8.6), and what has a body is no WebSocket.
+        let client =
+            extensions.remove::<OnUpgrade>().filter(|_| version == Version::HTTP_11 && request.body().is_none());
+        (request, client)
+    }
+
+    /// What a tunnel rests on that is asked for with this request, which came with these fields.
+    fn terms(&self, running: Running, request: &Request<ClientBody>, came: HeaderMap) -> Terms {
+        let Self { exchange, permit, route, target, .. } = self;
+        let came_under = &exchange.client.connection.policy;
+        // The tunnel is the connection from now on, and outlives this configuration.
+        exchange.look.add(&Key::Routes);
+        Terms {
+            running,
+            target: RequestTarget::clone(target),
+            method: request.method().clone(),
+            headers: without_secrets(came),
+            number: exchange.look.number(),
+            epoch: exchange.gate.epoch,
+            trust: route.trust(came_under).map(str::to_owned),
+            claim: self.claim.map(Arc::clone),
+            policy: route.policy(came_under).clone(),
+            identity: permit.identity().cloned(),
+            address: exchange.address(),
+        }
     }
 
     /// What the request is hashed by, and what servers are told on a connection before it.

@@ -62,7 +62,10 @@ pub fn serve(
     let service = service_fn({
         let (client, worker) = (Arc::clone(&client), Arc::clone(&worker));
         // hyper keeps room for one such future as long as the connection: in a box, none while it is idle.
-        move |request: Request<Incoming>| Box::pin(super::handle(Arc::clone(&client), Arc::clone(&worker), request))
+        move |request: Request<Incoming>| {
+            let (head, incoming) = request.into_parts();
+            Box::pin(super::handle(Arc::clone(&client), Arc::clone(&worker), Box::new(head), incoming))
+        }
     });
     if multiplexed {
         let mut protocol = http2::Builder::new(TokioExecutor::new());

@@ -18,6 +18,7 @@ use super::server::{ByKey, Key};
 use super::{Server, Stream};
 use crate::config::UpstreamTimeouts;
 use crate::telemetry::metrics::ServerNumbers;
+use futures_util::future::Either;
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -28,7 +29,7 @@ use quiet::Quiet;
 use shared::{Shared, Stream2};
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -214,22 +215,24 @@ where
     ///
     /// # Errors
     /// What hyper says; with the request, if none of it was sent.
-    pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+    pub fn send(
+        &mut self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>> + Unpin {
         let (sender, driver, quiet) = match &mut self.wire {
             Wire::One { sender, driver, quiet } => (sender, driver, quiet),
-            // In a box of its own, since most connections are of the other kind.
-            Wire::Two(stream) => return Box::pin(stream.send(request)).await,
+            Wire::Two(stream) => return Either::Right(Box::pin(stream.send(request))),
         };
-        let mut response = pin!(sender.try_send_request(request));
-        poll_fn(|cx| {
+        // In a box, since it has room for the whole request in case that comes back.
+        let mut response = Box::pin(sender.try_send_request(request));
+        Either::Left(poll_fn(move |cx| {
             if let Poll::Ready(response) = quiet.poll_other_end(|cx| response.as_mut().poll(cx)) {
                 return Poll::Ready(response);
             }
             quiet.poll_for(cx, |cx| drive(driver, cx));
             // What the driver has just read is handed over without another wake-up.
             quiet.poll_other_end(|cx| response.as_mut().poll(cx))
-        })
-        .await
+        }))
     }
 
     /// Whether another request can be sent over it. Nobody is woken by what comes of this look.
