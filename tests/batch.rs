@@ -8,6 +8,7 @@ use comfy_table::Table;
 use common::mariadb::{MariaDb, PASSWORD};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -195,13 +196,34 @@ fn two_do_not_fill_one_folder_and_a_damaged_part_stops_it() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is damaged"), "{refused:?}");
     std::fs::remove_file(bench.path("out/.batch/part-9")).unwrap();
     // What somebody put in the place of a file is not written over.
-    std::fs::create_dir(bench.path("other")).unwrap();
+    make_folder(&bench.path("other"), 0o700);
     std::fs::write(bench.path("other/p7.p12"), "mine").unwrap();
     let refused = bench.command("ca issue --all --out other").output().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is there already"), "{refused:?}");
     std::fs::remove_file(bench.path("other/p7.p12")).unwrap();
     bench.run("ca issue --all --out other");
     assert_eq!(bench.on_record().len(), 600, "and nobody has got two by that");
+}
+
+fn make_folder(path: &Path, mode: u32) {
+    std::fs::create_dir(path).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_folder_that_others_may_write_in_gets_no_passwords() {
+    let bench = Bench::new(2, "{ sqlite: { path: wicketgate.db } }");
+    make_folder(&bench.path("shared"), 0o777);
+    make_folder(&bench.path("own"), 0o700);
+    std::os::unix::fs::symlink("own", bench.path("link")).unwrap();
+    for folder in ["shared", "link", "link/"] {
+        let refused = bench.command(&format!("ca issue --all --out {folder}")).output().unwrap();
+        assert!(!refused.status.success(), "{folder}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("is not yours alone"), "{folder}: {refused:?}");
+    }
+    assert_eq!(bench.on_record(), [], "and nobody has got one");
+    bench.run("ca issue --all --out own");
+    assert_eq!(bench.reported("own").len(), 2);
 }
 
 /// A number below another, whichever.

@@ -112,6 +112,9 @@ pub enum BatchError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The folder, or a file in it, is somebody else's, or others may write there, or read what holds passwords.
+    #[error("{0} is not yours alone: others could read what is written there, or put something in")]
+    NotOurs(PathBuf),
     /// Another process fills the folder.
     #[error("another process is filling {0}")]
     Busy(PathBuf),

@@ -1,5 +1,6 @@
 //! The folder that a batch fills: one file for each account, `report.csv`, which says of each what it got, and
-//! `.batch`, where the work is kept that is not finished. All of it is its owner's alone.
+//! `.batch`, where the work is kept that is not finished. All of it is its owner's alone: a folder that others may write
+//! in is not filled, since they would read what is written there, or put in what is believed.
 
 use super::staged::{self, Item};
 use super::{BatchError, Kind};
@@ -8,9 +9,9 @@ use crate::ca::files::{self, Access};
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const WORK: &str = ".batch";
@@ -19,6 +20,10 @@ const REFUSED: &str = "refused.csv";
 const HEAD: &str = "username,file,serial,not_after,password\n";
 /// The largest part that is read again, in octets.
 const LARGEST_PART: u64 = 256 << 20;
+/// What others may not do with a folder, or with a file that is believed.
+const WRITE: u32 = 0o022;
+/// What others may not do with a file that secrets are written into.
+const READ_OR_WRITE: u32 = 0o077;
 
 /// The folder, locked.
 #[derive(Debug)]
@@ -40,16 +45,17 @@ impl Folder {
             let path = path.to_owned();
             move |source| BatchError::Folder { path, source }
         };
+        // With a slash at its end a link would pass for the folder that it leads to.
+        let path: &Path = &path.components().collect::<PathBuf>();
         let work = path.join(WORK);
-        for folder in [path, &work] {
-            match DirBuilder::new().mode(0o700).create(folder) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(io(folder))?,
-            }
-        }
-        let lock_path = work.join("lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
-        let lock = lock.map_err(io(&lock_path))?;
+        make_own(path)?;
+        make_own(&work)?;
+        let writing = || {
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).read(true).write(true).mode(0o600);
+            options
+        };
+        let lock = open_own(&work.join("lock"), writing(), READ_OR_WRITE)?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| BatchError::Busy(path.to_owned()))?;
         let job_path = work.join("job");
@@ -62,9 +68,7 @@ impl Folder {
             Err(error) => return Err(io(&job_path)(error)),
         }
         let report_path = path.join(REPORT);
-        let report =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&report_path);
-        let mut report = report.map_err(io(&report_path))?;
+        let mut report = open_own(&report_path, writing(), READ_OR_WRITE)?;
         let done = reported(&mut report).map_err(io(&report_path))?;
         let mut folder = Self { path: path.to_owned(), kind, report, done, next_part: 0, _lock: lock };
         folder.next_part = folder.parts()?.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
@@ -87,7 +91,9 @@ impl Folder {
         for (number, path) in self.parts()? {
             let unreadable = |source| BatchError::Folder { path: path.clone(), source };
             let mut text = Vec::new();
-            let file = File::open(&path).map_err(unreadable)?;
+            let mut reading = OpenOptions::new();
+            reading.read(true);
+            let file = open_own(&path, reading, WRITE)?;
             file.take(LARGEST_PART).read_to_end(&mut text).map_err(unreadable)?;
             let items = staged::read(&text).ok_or_else(|| BatchError::Damaged(path.clone()))?;
             parts.push((number, items));
@@ -171,15 +177,46 @@ impl Folder {
     }
 }
 
+/// Makes a folder, or takes one that is there if it is ours alone.
+fn make_own(path: &Path) -> Result<(), BatchError> {
+    let failed = |source| BatchError::Folder { path: path.to_owned(), source };
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(failed)?,
+    }
+    let found = std::fs::symlink_metadata(path).map_err(failed)?;
+    if found.is_dir() && is_own(&found, WRITE) { Ok(()) } else { Err(BatchError::NotOurs(path.to_owned())) }
+}
+
+/// Opens a plain file that is ours, and with which others may do nothing of this; a link is not followed.
+fn open_own(path: &Path, mut options: OpenOptions, others: u32) -> Result<File, BatchError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path);
+    let file = opened.map_err(|source| match Errno::from_io_error(&source) {
+        Some(Errno::LOOP) => BatchError::NotOurs(path.to_owned()),
+        _ => BatchError::Folder { path: path.to_owned(), source },
+    })?;
+    let found = file.metadata().map_err(|source| BatchError::Folder { path: path.to_owned(), source })?;
+    if found.is_file() && is_own(&found, others) { Ok(file) } else { Err(BatchError::NotOurs(path.to_owned())) }
+}
+
+fn is_own(found: &Metadata, others: u32) -> bool {
+    found.uid() == rustix::process::geteuid().as_raw() && found.mode() & others == 0
+}
+
 /// A file under its name, whole; the same may be there already, anything else is not replaced.
 fn lay(path: &Path, content: &[u8]) -> Result<(), BatchError> {
     let failed = |source| BatchError::Folder { path: path.to_owned(), source };
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
-    // What an earlier run left half written goes; nobody else writes in this folder, and a link is not followed.
-    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let new =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(no_link).open(&temporary);
+    let make = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    let new = match make() {
+        // What an earlier run left half written goes. Written over it would keep its mode, its owner and its readers.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&temporary).and_then(|()| make())
+        }
+        made => made,
+    };
     new.and_then(|mut file| file.write_all(content)).map_err(failed)?;
     match rustix::fs::renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => return Ok(()),
@@ -270,7 +307,132 @@ pub(super) fn file_name(username: &str, kind: Kind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{CertificateKey, IssuedCertificate};
+    use crate::base::clock::Timestamp;
+    use crate::ca::register::Entry;
     use proptest::prelude::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const JOB: &str = "client";
+
+    fn item(username: &str, file: &[u8]) -> Item {
+        let certificate = IssuedCertificate {
+            key: CertificateKey { issuer: [7; 32], serial: vec![1, 2] },
+            issuer_name: "CN=Test".to_owned(),
+            username: Some(username.to_owned()),
+            subject: format!("CN={username}"),
+            not_before: Timestamp::from_unix(1),
+            not_after: Timestamp::from_unix(2),
+            fingerprint: [9; 32],
+            profile: "client".to_owned(),
+        };
+        let entry = Entry { certificate, spki: Some([3; 32]), der: Some(vec![1]) };
+        Item { username: username.to_owned(), entry, file: file.to_vec(), password: None }
+    }
+
+    fn folder(path: &Path, mode: u32) {
+        std::fs::create_dir(path).unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn file(path: &Path, mode: u32) {
+        std::fs::write(path, "").unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_others_could_write_in_or_read_is_not_filled() {
+        type Lay = fn(&Path);
+        let cases: [(&str, Lay, bool); 10] = [
+            ("one's own", |out| folder(out, 0o755), true),
+            (
+                "one's own with a report",
+                |out| {
+                    folder(out, 0o700);
+                    file(&out.join(REPORT), 0o600);
+                },
+                true,
+            ),
+            ("everybody's", |out| folder(out, 0o777), false),
+            ("a group's", |out| folder(out, 0o770), false),
+            (
+                "a link",
+                |out| {
+                    folder(&out.with_extension("x"), 0o700);
+                    symlink(out.with_extension("x"), out).unwrap();
+                },
+                false,
+            ),
+            ("a file", |out| file(out, 0o600), false),
+            (
+                "everybody's work",
+                |out| {
+                    folder(out, 0o700);
+                    folder(&out.join(WORK), 0o777);
+                },
+                false,
+            ),
+            (
+                "a report to read",
+                |out| {
+                    folder(out, 0o700);
+                    file(&out.join(REPORT), 0o644);
+                },
+                false,
+            ),
+            (
+                "a report elsewhere",
+                |out| {
+                    folder(out, 0o700);
+                    symlink("/dev/null", out.join(REPORT)).unwrap();
+                },
+                false,
+            ),
+            (
+                "a lock to take",
+                |out| {
+                    folder(out, 0o700);
+                    folder(&out.join(WORK), 0o700);
+                    file(&out.join(WORK).join("lock"), 0o666);
+                },
+                false,
+            ),
+        ];
+        for (what, lay, is_taken) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            let out = directory.path().join("out");
+            lay(&out);
+            for path in [out.clone(), out.join("")] {
+                match Folder::open(&path, JOB, Kind::Pem) {
+                    Ok(_) => assert!(is_taken, "{what}"),
+                    Err(BatchError::NotOurs(_)) => assert!(!is_taken, "{what}"),
+                    Err(other) => panic!("{what}: {other}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_place_of_a_new_file_is_removed_and_never_written_into() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out");
+        let mut batch = Folder::open(&out, JOB, Kind::Pem).unwrap();
+        let theirs = directory.path().join("theirs");
+        file(&theirs, 0o666);
+        file(&out.join("ann.pem.new"), 0o666);
+        std::fs::hard_link(&theirs, out.join("ben.pem.new")).unwrap();
+        symlink(&theirs, out.join("cid.pem.new")).unwrap();
+        let items = ["ann", "ben", "cid"].map(|username| item(username, b"content"));
+        let number = batch.stage(&items).unwrap();
+        batch.publish(number, &items.iter().collect::<Vec<_>>()).unwrap();
+        for name in ["ann.pem", "ben.pem", "cid.pem"] {
+            let found = std::fs::symlink_metadata(out.join(name)).unwrap();
+            assert!(found.is_file() && found.mode() & 0o777 == 0o600, "{name}: {found:?}");
+            assert_eq!(std::fs::read(out.join(name)).unwrap(), b"content");
+        }
+        assert_eq!(std::fs::read(theirs).unwrap(), b"");
+    }
 
     #[test]
     fn a_file_is_named_after_its_account_and_stays_in_its_folder() {

@@ -220,6 +220,9 @@ fn broken_off(out: &Path, error: &BatchError) -> Failure {
         BatchError::Accounts(error) => return unavailable(error.clone()),
         BatchError::Busy(_) => "wait until that is done",
         BatchError::OtherJob(_) => "choose another folder",
+        BatchError::NotOurs(_) => {
+            "name a folder that is not there yet, or make it yours alone: no link, mode 0700, its files 0600"
+        }
         BatchError::Damaged(_) => "look with `ca list --account` who has a certificate and no file, and revoke those",
         BatchError::InTheWay(_) => "move it away, and run the same command again",
         _ => again,
