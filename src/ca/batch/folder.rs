@@ -135,9 +135,11 @@ impl Folder {
 
     /// Lays the files of a part down, reports them, and forgets the part. It may have been begun before.
     pub(super) fn publish(&mut self, number: u64, items: &[&Item]) -> Result<(), BatchError> {
-        let new: Vec<&Item> = items.iter().copied().filter(|item| !self.done.contains(&item.username)).collect();
-        self.lay_all(&new)?;
-        let lines = new.iter().map(|item| line(item, &file_name(&item.username, self.kind)));
+        // Those that have a line already, too: when the power fails a line may last and its file not, and the part is
+        // then the only copy of its key.
+        self.lay_all(items)?;
+        let new = items.iter().filter(|item| !self.done.contains(&item.username));
+        let lines = new.map(|item| line(item, &file_name(&item.username, self.kind)));
         let lines = lines.collect::<String>().into_bytes();
         let report = self.path.join(REPORT);
         let unwritten = |source| BatchError::Folder { path: report.clone(), source };
@@ -204,7 +206,8 @@ fn is_own(found: &Metadata, others: u32) -> bool {
     found.uid() == rustix::process::geteuid().as_raw() && found.mode() & others == 0
 }
 
-/// A file under its name, whole; the same may be there already, anything else is not replaced.
+/// A file under its name, whole. The same may be there already, and what a failure of power left of it is replaced;
+/// anything else is not.
 fn lay(path: &Path, content: &[u8]) -> Result<(), BatchError> {
     let failed = |source| BatchError::Folder { path: path.to_owned(), source };
     let mut temporary = path.as_os_str().to_owned();
@@ -228,9 +231,28 @@ fn lay(path: &Path, content: &[u8]) -> Result<(), BatchError> {
         Err(Errno::INVAL) => {}
         Err(error) => return Err(failed(error.into())),
     }
-    let found = std::fs::read(path).map_err(failed)?;
+    let found = content_at(path, content.len()).map_err(failed)?;
+    if found.as_deref().is_some_and(|found| found != content && is_rest_of(found, content)) {
+        return std::fs::rename(&temporary, path).map_err(failed);
+    }
     std::fs::remove_file(&temporary).map_err(failed)?;
-    if found == content { Ok(()) } else { Err(BatchError::InTheWay(path.to_owned())) }
+    if found.as_deref() == Some(content) { Ok(()) } else { Err(BatchError::InTheWay(path.to_owned())) }
+}
+
+/// What a plain file holds that has at most so many octets; `None` of anything else.
+fn content_at(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let found = std::fs::symlink_metadata(path)?;
+    if !found.is_file() || found.len() > u64::try_from(most).unwrap_or(u64::MAX) {
+        return Ok(None);
+    }
+    std::fs::read(path).map(Some)
+}
+
+/// Whether this is what a failure of power has left of a file: its name may last without its octets, which are missing
+/// then or noughts.
+fn is_rest_of(found: &[u8], content: &[u8]) -> bool {
+    let noughts = found.iter().rev().take_while(|octet| **octet == 0).count();
+    content.starts_with(found.get(..found.len().saturating_sub(noughts)).unwrap_or_default())
 }
 
 /// The user names in the lines of a report; a line that was cut off goes.
@@ -432,6 +454,48 @@ mod tests {
             assert_eq!(std::fs::read(out.join(name)).unwrap(), b"content");
         }
         assert_eq!(std::fs::read(theirs).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_a_failure_of_power_took_is_laid_down_again_from_the_part() {
+        let cases: [(Option<&[u8]>, bool); 8] = [
+            (None, true),
+            (Some(b"content"), true),
+            (Some(b""), true),
+            (Some(b"cont"), true),
+            (Some(b"\0\0\0\0\0\0\0"), true),
+            (Some(b"con\0\0\0\0"), true),
+            (Some(b"others!"), false),
+            (Some(b"content and more"), false),
+        ];
+        for (left, is_mended) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            let out = directory.path().join("out");
+            let mut cut_off = Folder::open(&out, JOB, Kind::Pem).unwrap();
+            let ann = item("ann", b"content");
+            cut_off.stage(std::slice::from_ref(&ann)).unwrap();
+            cut_off.report.write_all(line(&ann, "ann.pem").as_bytes()).unwrap();
+            drop(cut_off);
+            if let Some(left) = left {
+                std::fs::write(out.join("ann.pem"), left).unwrap();
+            }
+            let mut next = Folder::open(&out, JOB, Kind::Pem).unwrap();
+            assert!(next.has("ann"), "its line has lasted");
+            let (number, items) = next.unfinished().unwrap().remove(0);
+            let published = next.publish(number, &items.iter().collect::<Vec<_>>());
+            if is_mended {
+                published.unwrap();
+                assert_eq!(std::fs::read(out.join("ann.pem")).unwrap(), b"content", "{left:?}");
+                assert_eq!(next.unfinished().unwrap(), []);
+            } else {
+                assert!(matches!(published, Err(BatchError::InTheWay(_))), "{left:?}");
+                assert_eq!(std::fs::read(out.join("ann.pem")).unwrap(), left.unwrap());
+                assert_eq!(next.unfinished().unwrap().len(), 1, "the part is kept");
+            }
+            let report = std::fs::read_to_string(out.join(REPORT)).unwrap();
+            assert_eq!(report.lines().count(), 2, "nobody has two lines: {report}");
+            assert!(!out.join("ann.pem.new").exists());
+        }
     }
 
     #[test]
