@@ -142,7 +142,9 @@ impl Told {
             .0
             .iter()
             .filter_map(|(key, said)| {
-                let (record, last) = *said.last()?;
+                // A batch that goes on tells again of what it has issued, and only a release undoes a revocation.
+                let standing = said.iter().rfind(|(_, said)| *said != Said::Issued).or(said.last());
+                let (record, last) = *standing?;
                 let what = match (last, registered(key)) {
                     (Said::Revoked, Registered::Counts | Registered::Missing) => What::CountsAgain,
                     (Said::Issued | Said::Released, Registered::Missing) => What::NotOnRecord,
@@ -178,7 +180,7 @@ mod tests {
         };
         use Registered::{Counts, Missing, Revoked};
         use What::{CountsAgain, NotOnRecord};
-        let (issue, revoke) = (("issue", ""), ("revoke", ""));
+        let (issue, revoke, release) = (("issue", ""), ("revoke", ""), ("release", ""));
         for (lines, registered, expected) in [
             (&[issue][..], Counts, None),
             (&[issue], Revoked, None),
@@ -187,10 +189,20 @@ mod tests {
             (&[issue, revoke], Counts, Some((2, CountsAgain))),
             (&[issue, revoke], Missing, Some((2, CountsAgain))),
             (&[revoke], Counts, Some((1, CountsAgain))),
-            (&[issue, revoke, ("release", "")], Counts, None),
-            (&[issue, revoke, ("release", ""), ("fail", "release")], Counts, Some((2, CountsAgain))),
+            (&[issue, revoke, release], Counts, None),
+            (&[issue, revoke, release, ("fail", "release")], Counts, Some((2, CountsAgain))),
             (&[issue, revoke, ("fail", "revoke")], Counts, None),
             (&[issue, ("fail", "issue")], Missing, None),
+            (&[issue, revoke, issue], Counts, Some((2, CountsAgain))),
+            (&[issue, revoke, issue], Missing, Some((2, CountsAgain))),
+            (&[issue, revoke, issue], Revoked, None),
+            (&[issue, revoke, ("fail", "revoke"), issue], Counts, None),
+            (&[issue, revoke, issue, release], Counts, None),
+            (&[issue, revoke, release, issue], Counts, None),
+            (&[issue, revoke, release, issue], Missing, Some((3, NotOnRecord))),
+            (&[issue, revoke, release, ("fail", "release"), issue], Counts, Some((2, CountsAgain))),
+            (&[issue, revoke, release, revoke, issue], Counts, Some((4, CountsAgain))),
+            (&[issue, issue], Missing, Some((2, NotOnRecord))),
             (&[("renew", ""), ("sign_list", "")], Missing, Some((1, NotOnRecord))),
         ] {
             let found = told(lines).differences(|asked| if *asked == key(7) { registered } else { Missing });
