@@ -226,6 +226,27 @@ fn a_folder_that_others_may_write_in_gets_no_passwords() {
     assert_eq!(bench.reported("own").len(), 2);
 }
 
+#[test]
+fn requests_that_are_no_plain_files_or_have_no_end_are_refused_and_hold_nobody_up() {
+    let bench = Bench::new(6, "{ sqlite: { path: wicketgate.db } }");
+    bench.write_requests(3);
+    let requests = bench.path("requests");
+    assert!(Command::new("mkfifo").arg(requests.join("p3.csr")).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", requests.join("p4.csr")).unwrap();
+    let sparse = std::fs::File::create(requests.join("p5.csr")).unwrap();
+    sparse.set_len(1 << 40).unwrap();
+    // A link to a plain file is one.
+    std::fs::rename(requests.join("p2.csr"), bench.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", requests.join("p2.csr")).unwrap();
+    bench.command("ca sign --requests requests --out signed").output().unwrap();
+    assert_eq!(bench.reported("signed").into_keys().collect::<Vec<_>>(), ["p0", "p1", "p2"]);
+    let refused = std::fs::read_to_string(bench.path("signed/refused.csv")).unwrap();
+    for (username, why) in [("p3", "no plain file"), ("p4", "no plain file"), ("p5", "")] {
+        let is_said = refused.lines().any(|line| line.starts_with(&format!("{username},")) && line.contains(why));
+        assert!(is_said, "{username}: {refused}");
+    }
+}
+
 /// A number below another, whichever.
 fn any_below(bound: u16) -> usize {
     let mut octets = [0; 2];

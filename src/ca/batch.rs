@@ -27,13 +27,16 @@ use crate::ca::pem;
 use crate::ca::pkcs12::Form;
 use crate::ca::profile::apply::Bearer;
 use crate::ca::register::Recorded;
-use crate::ca::request::Request;
+use crate::ca::request::{MAX_TEXT, Request};
 use crate::config::{self, LookupKind};
 use folder::Folder;
 use futures_util::stream::{self, StreamExt};
+use rustix::fs::OFlags;
 use staged::Item;
 use std::collections::{BTreeMap, HashSet};
-use std::io;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -280,6 +283,23 @@ struct Found {
 
 type Refused = (String, String);
 
+/// The octets of a request, up to one more than a request may have. Who puts requests into a folder may be anybody: a
+/// device is not opened, a pipe is not waited for, and what has no end is not read until it comes.
+fn read_request(path: &Path) -> io::Result<Vec<u8>> {
+    let require_plain = |found: Metadata| match found.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
+    };
+    require_plain(std::fs::metadata(path)?)?;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Another may lie there by now.
+    require_plain(file.metadata()?)?;
+    let mut octets = Vec::new();
+    file.take(u64::try_from(MAX_TEXT).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
 async fn look_up(
     office: &Office,
     accounts: &Arc<dyn Directory>,
@@ -298,7 +318,7 @@ async fn look_up(
         }
     };
     let request = match &task.request {
-        Some(path) => match std::fs::read(path) {
+        Some(path) => match read_request(path) {
             Ok(request) => Some(request),
             Err(error) => return refuse(format!("cannot read {}: {error}", path.display())),
         },

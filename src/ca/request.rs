@@ -21,7 +21,7 @@ use std::io::Read;
 /// The largest request that is read, in octets of DER.
 pub const MAX_REQUEST: usize = 64 * 1024;
 /// The largest request that is read as text.
-const MAX_TEXT: usize = 128 * 1024;
+pub(super) const MAX_TEXT: usize = 128 * 1024;
 /// The most attributes of a request.
 const MAX_ATTRIBUTES: usize = 16;
 
