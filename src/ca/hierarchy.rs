@@ -157,7 +157,10 @@ pub fn init_with(
     let made = [
         Piece::private(ROOT_KEY, root_sealed),
         Piece::private(&key_name(1), sealed),
-        Piece::history(now, &[issued(&root, root.certificate(), "root")?, issued(&root, &certificate, &rules.name)?])?,
+        Piece::history(
+            now,
+            &[issued(&root, root.certificate(), config::profile::ROOT)?, issued(&root, &certificate, &rules.name)?],
+        )?,
         Piece::certificates(ROOT, [root.certificate()])?,
         Piece::certificates(&certificates_name(1), [&certificate])?,
         Piece::certificates(BUNDLE, [&certificate])?,

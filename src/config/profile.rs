@@ -62,6 +62,10 @@ pub struct Profile {
 /// The name of the profile that the authority's own intermediates are made by.
 pub const INTERMEDIATE: &str = "intermediate";
 
+/// Under which name the history speaks of roots. No profile has it: what is issued by one of this name would be passed
+/// over where register and history are compared.
+pub const ROOT: &str = "root";
+
 /// Under which name the certificates of OCSP signers are on record. No profile has it: they are made by the authority
 /// for itself.
 pub const OCSP_SIGNERS: &str = "ocsp";

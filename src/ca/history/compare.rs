@@ -5,13 +5,13 @@
 use super::verify::{VerifyError, each_line};
 use crate::account::CertificateKey;
 use crate::base::hex;
-use crate::config::profile::INTERMEDIATE;
+use crate::config::profile::{INTERMEDIATE, ROOT};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// The profiles of roots and intermediates.
-const AUTHORITIES: [&str; 2] = ["root", INTERMEDIATE];
+const AUTHORITIES: [&str; 2] = [ROOT, INTERMEDIATE];
 
 /// The most octets of a serial number.
 const LONGEST_SERIAL: usize = 32;

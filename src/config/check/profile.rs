@@ -50,6 +50,10 @@ impl Context<'_> {
             let help = "give the profile another name".to_owned();
             return self.error(*place, "the authority's own OCSP signers are on record under this name", help);
         }
+        if name == profile::ROOT {
+            let help = "give the profile another name".to_owned();
+            return self.error(*place, "the authority's own root is told of under this name", help);
+        }
         let base = match &raw.extends {
             Field::Faulty => return None,
             Field::Absent => Profile::built_in(name).or_else(|| Profile::built_in("client")),

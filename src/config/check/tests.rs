@@ -455,6 +455,11 @@ fn a_faulty_profile_is_refused() {
                 "own OCSP signers",
             ),
             (
+                "authority: {directory: a, profiles: {root: {validity: 1d}}}".to_owned(),
+                "authority.profiles.root",
+                "own root",
+            ),
+            (
                 profile("extends: intermediate, key_usage: [key_cert_sign]"),
                 &path(".key_usage"),
                 "certificates and revocation lists",
