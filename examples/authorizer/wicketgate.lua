@@ -1,5 +1,7 @@
 -- Asks Wicketgate about each request that `http-request lua.wicketgate` is said of: what may pass goes on with the headers of
--- the gate, and what may not is answered as the gate answers. No answer lets nothing pass.
+-- the gate, and what may not is answered as the gate answers. HAProxy goes on with its rules when a script breaks off, as this
+-- one does when its question does not fit into `tune.bufsize`. So what may pass is marked at the very end, in the variable
+-- `txn.wicketgate`, and the rule after `lua.wicketgate` must turn away whatever has no mark.
 --
 -- WICKETGATE_URL is the URL of the gate's listener, the file WICKETGATE_SECRET_FILE has the secret in its first line.
 
@@ -60,4 +62,5 @@ core.register_action("wicketgate", { "http-req" }, function(txn)
             txn.http:req_set_header(name, value)
         end
     end
+    txn:set_var("txn.wicketgate", "passed")
 end)
