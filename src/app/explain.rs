@@ -81,6 +81,11 @@ pub async fn explain(config: &Config, query: &Query<'_>) -> anyhow::Result<Expla
     .ok_or_else(|| anyhow!("there is no listener {:?}", query.listener.unwrap_or_default()))?;
     let (method, fields) = asked(query)?;
     let target = target(query, &method)?;
+    anyhow::ensure!(
+        listener.authorizer.is_none() || target.came_as_read(),
+        "the path {:?} would be refused: it is not spelled as it is read, and a front sends it on as it came",
+        query.path
+    );
     let policy = gate.client_policy(index, target.host()).unwrap_or(&listener.policy);
 
     let mut stages = vec![Stage {

@@ -256,6 +256,12 @@ impl Exchange<'_> {
                 return Ok(self.refuse(&about, Reason::BadRequest));
             }
         };
+        if self.for_front && !target.came_as_read() {
+            // The front sends on what it got, whose application may route by another reading of it.
+            let detail = Some("the path is not spelled as it is read, and a front sends it on as it came".to_owned());
+            let about = About { raw_target: Some(head.uri.path()), detail, ..About::of(&page) };
+            return Ok(self.refuse(&about, Reason::BadRequest));
+        }
         let about = About { target: Some(&target), ..About::of(&page) };
         let most = self.gate.limits.headers;
         if head.headers.len() > most && fields(&head.headers) > most {

@@ -304,12 +304,41 @@ impl RequestTarget {
         self.normal.as_ref().unwrap_or(&self.raw)
     }
 
+    /// Whether the path came as it is read here, but for the case of hexadecimal digits and for visible characters that
+    /// are read as if they had been encoded. Then whoever reads it as it came finds the same segments in it, decoded or
+    /// not. Otherwise `/secret/../public` is below `/public` here and below `/secret` for them.
+    #[must_use]
+    pub fn came_as_read(&self) -> bool {
+        self.normal.as_ref().is_none_or(|normal| with_its_segments(self.raw.path()) == normal.path())
+    }
+
     /// The target as it stood in the request line or in `:path`: what Digest credentials are for
     /// (RFC 7616, section 3.4.6).
     #[must_use]
     pub fn raw(&self) -> &str {
         self.absolute.as_deref().unwrap_or_else(|| self.raw.as_str())
     }
+}
+
+/// A path that has a normal form, spelled as that is as far as no segment changes: nothing decoded, nothing resolved.
+fn with_its_segments(path: &str) -> String {
+    let mut spelled = String::with_capacity(path.len() + 16);
+    let mut digits = 0_u8;
+    for byte in path.bytes() {
+        match class(byte) {
+            Class::Percent => {
+                spelled.push('%');
+                digits = 2;
+            }
+            Class::Encode => push_encoded(byte, &mut spelled),
+            _ if digits > 0 => {
+                spelled.push(char::from(byte.to_ascii_uppercase()));
+                digits -= 1;
+            }
+            _ => spelled.push(char::from(byte)),
+        }
+    }
+    spelled
 }
 
 /// The target with its path in normal form, if that differs.

@@ -223,6 +223,49 @@ fn the_target_is_read_from_every_form() {
 }
 
 #[test]
+fn a_path_came_as_it_is_read_if_no_segment_of_it_has_changed() {
+    let came = |path: &str| target("GET", Version::HTTP_11, path, &["h"]).unwrap().came_as_read();
+    for path in [
+        "/",
+        "/a/b/",
+        "/.well-known/x",
+        "/a.b/...",
+        "/a%20b",
+        "/%c3%bc",
+        "/%C3%bC?%2e%2e/../",
+        "/a[1]|b^",
+        "/a%5b1%5D",
+        "/a:b;c=d/%3a%25",
+        "/a%252e%252e",
+        "/a?//b/../c",
+    ] {
+        assert!(came(path), "{path}");
+    }
+    for path in [
+        "/secret/../public/x",
+        "/secret/%2e%2e/public/x",
+        "/secret/.%2E/public/x",
+        "/public//../secret",
+        "/public/.",
+        "/public/./x",
+        "/public/..",
+        "/public/../public",
+        "/..",
+        "//public",
+        "//",
+        "/public//x",
+        "/public//",
+        // Who does not decode what it routes by finds another segment.
+        "/%70ublic",
+        "/a%2Db",
+        "/%7Ealice",
+        "/a%2e",
+    ] {
+        assert!(!came(path), "{path}");
+    }
+}
+
+#[test]
 fn an_ambiguous_target_is_refused() {
     use Version as V;
     let (long, label) = ("a.".repeat(130), "a".repeat(64));
@@ -273,6 +316,22 @@ fn an_ambiguous_target_is_refused() {
 }
 
 proptest! {
+    #[test]
+    fn a_path_that_came_as_it_is_read_has_its_segments_in_their_places(
+        path in "(/|\\.|;|[a-b\\[|~]|%2[eE5]|%[67]1|%7e|%C3%bc|%20){0,12}",
+    ) {
+        let path = format!("/{path}");
+        if let Ok(target) = target("GET", Version::HTTP_11, &path, &["h"]) {
+            let (raw, read): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), target.path().split('/').collect());
+            let alike = raw.len() == read.len()
+                && raw.iter().zip(&read).all(|(raw, read)| decode(raw) == decode(read))
+                && raw.iter().all(|segment| !["%2e", "%61", "%71", "%7e"].iter().any(|plain| {
+                    segment.to_ascii_lowercase().replace("%25", "").contains(plain)
+                }));
+            prop_assert_eq!(target.came_as_read(), alike, "{} is {}", path, target.path());
+        }
+    }
+
     #[test]
     fn a_host_that_is_read_has_one_spelling(text in "[a-zA-Z0-9.:\\[\\]_-]{1,20}") {
         if let Ok((host, _)) = read_authority(&text) {
