@@ -542,11 +542,28 @@ fn example(name: &str, exchange: &[(&str, &str)]) -> String {
 
 /// What the application behind a front that is set up as the examples say has been told.
 fn told(request: &Recorded) -> Vec<String> {
-    let known =
-        ["remote-", "x-client-verify", "client", "x-ssl", "x-forwarded-client", "x-wicketgate", "authorization"];
+    let known = [
+        "remote-",
+        "x-client-verify",
+        "client",
+        "x-ssl",
+        "x-forwarded-client",
+        "x-forwarded-prefix",
+        "x-wicketgate",
+        "authorization",
+        "x-original-",
+        "x-rewrite-",
+        "x-http-method",
+        "x-method-override",
+        "x-real-ip",
+        "forwarded",
+        "proxy",
+    ];
+    // As many applications read names.
+    let read = |line: &str| line.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
     let lines = request.head.lines().skip(1).map(|line| line.to_ascii_lowercase());
     let mut told: Vec<String> = lines
-        .filter(|line| known.iter().any(|known| line.starts_with(known)) && !line.trim_end().ends_with(':'))
+        .filter(|line| known.iter().any(|known| read(line).starts_with(known)) && !line.trim_end().ends_with(':'))
         .collect();
     told.sort();
     told
@@ -577,11 +594,30 @@ async fn lets_in_whom_the_gate_lets_in(front: SocketAddr, gate: &Gate, upstream:
     // Nobody gets in by saying who they are, nor by saying what the front says.
     let forged_der = base64(&alice.chain[0]);
     let (forged_pem, forged_sequence) = (nginx_form(&alice), format!(":{forged_der}:"));
-    let forged = [
+    let to_the_application = [
         ("Remote-User", "alice"),
         ("Remote_User", "alice"),
         ("Remote-Groups", "staff"),
+        ("Remote.Groups", "staff"),
         ("X-Client-Verify", "SUCCESS"),
+        ("X_Client_Verify", "SUCCESS"),
+        ("X-Client_Verify", "SUCCESS"),
+        ("X~Client.Verify", "SUCCESS"),
+        ("X*Client'Verify", "SUCCESS"),
+        // What leads some applications to another path, host or method than the gate has judged.
+        ("X-Original-URL", "/secret"),
+        ("X.Original_URL", "/secret"),
+        ("X-Rewrite-URL", "/secret"),
+        ("X-HTTP-Method", "DELETE"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("X_HTTP_Method_Override", "DELETE"),
+        ("X-Method-Override", "DELETE"),
+        ("X-Forwarded-Prefix", "/secret"),
+        ("Forwarded", "host=other.example.org"),
+        ("X-Real-IP", "192.0.2.7"),
+        ("Proxy", "http://192.0.2.7/"),
+    ];
+    let to_the_gate = [
         ("X-SSL-Client-Cert", forged_pem.as_str()),
         ("X-SSL-Client-Der", forged_der.as_str()),
         ("Client-Cert", forged_sequence.as_str()),
@@ -592,7 +628,7 @@ async fn lets_in_whom_the_gate_lets_in(front: SocketAddr, gate: &Gate, upstream:
         ("X-Wicketgate-Front", "guess"),
     ];
     let count = upstream.requests().len();
-    for field in forged {
+    for field in to_the_application.into_iter().chain(to_the_gate) {
         let answer = ask(&at(None), "/secret", &[field]).await;
         assert!(matches!(answer.status, 400 | 401 | 403), "{field:?}: {} {}", answer.status, answer.text());
     }
@@ -603,7 +639,7 @@ async fn lets_in_whom_the_gate_lets_in(front: SocketAddr, gate: &Gate, upstream:
     }
     assert_eq!(upstream.requests().len(), count, "a forged header let somebody in");
     // Who is somebody is nobody else by that, and nobody is somebody where everybody may pass.
-    for field in &forged[..4] {
+    for field in &to_the_application {
         assert_eq!(ask(&at(Some(&alice)), "/", &[*field]).await.status, 200, "{field:?}");
         assert_eq!(told(&upstream.last()), of_alice, "{field:?}");
         assert_eq!(ask(&at(None), "/public/a", &[*field]).await.status, 200, "{field:?}");
