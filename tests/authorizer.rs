@@ -214,10 +214,14 @@ fn nobody_is_answered_who_does_not_prove_to_be_the_front() {
     {
         with(secrets).refuses(403, "not_authorized");
     }
+    // Nor is anybody on record as who they say that they are.
+    ask_for(address, "GET /", &[&about[..], &[("X-Forwarded-For", "192.0.2.7")]].concat())
+        .refuses(403, "not_authorized");
     gate.log_line(&["not_authorized", "sends no secret"]);
     gate.log_line(&["not_authorized", "its secret is another one"]);
     gate.log_line(&["not_authorized", "sends its secret twice"]);
     assert!(!gate.log().contains(SECRET), "a secret stands in the log");
+    assert!(!gate.log().contains("192.0.2.7"), "a stranger says where it comes from: {}", gate.log());
     assert!(!gate.log().contains("alice@"), "nothing was looked into that somebody else says: {}", gate.log());
 }
 

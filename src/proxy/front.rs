@@ -23,6 +23,7 @@ use crate::certificate::Presented;
 use crate::config::ClientPolicy;
 use crate::listen::activity::Activity;
 use crate::listen::connection::{Connection, ConnectionId, TlsFacts};
+use crate::revocation::live::Live;
 use crate::telemetry::request_id::RequestId;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -128,20 +129,25 @@ impl FrontListener {
     /// Of this front, under the policy that its clients come under.
     #[must_use]
     pub fn new(front: Arc<dyn Front>, policy: ClientPolicy) -> Self {
+        Self::keeping(front, policy, MOST_KEPT)
+    }
+
+    /// The same where no more than so many octets are kept of certificates.
+    fn keeping(front: Arc<dyn Front>, policy: ClientPolicy, most: u64) -> Self {
         let weigh = |_: &ClientKey, client: &Arc<Client>| {
             let presented = client.connection.presented.as_ref();
             // What is read of a certificate is about as large as it is.
             let chain: usize = presented.iter().flat_map(|presented| &presented.chain).map(|der| der.len() * 2).sum();
             u32::try_from(chain + KEPT_BESIDES).unwrap_or(u32::MAX)
         };
-        let clients = Cache::builder().weigher(weigh).max_capacity(MOST_KEPT).time_to_idle(KEPT_IDLE).build();
+        let clients = Cache::builder().weigher(weigh).max_capacity(most).time_to_idle(KEPT_IDLE).build();
         Self { front, policy: Arc::new(policy), clients }
     }
 
     /// The client that has shown this to the front at the other end of a connection.
     fn client(
         &self,
-        worker: &Worker,
+        live: &Arc<Live>,
         front: &Connection,
         origin: Option<IpAddr>,
         shown: Option<&Shown>,
@@ -163,7 +169,7 @@ impl FrontListener {
             presented,
         };
         let activity = Arc::new(Activity::new(true, Instant::now()));
-        let client = Arc::new(Client::behind_front(connection, activity, worker.live.register()));
+        let client = Arc::new(Client::behind_front(connection, activity, live.register()));
         self.clients.insert(key, Arc::clone(&client));
         Ok((key, client))
     }
@@ -178,25 +184,27 @@ pub(super) async fn handle(
     client: Arc<Client>,
     worker: Arc<Worker>,
     gate: Arc<Gate>,
-    request: Request<Incoming>,
+    question: Box<Parts>,
+    incoming: Incoming,
 ) -> Result<Response<ReplyBody>, Closed> {
     let mut serving = Serving::begin(&client);
     let (id, at) = (RequestId::random(), Moment::now());
-    let origin = gate.origin(&client.connection, request.headers());
-    let told = |client| {
+    let origin = gate.origin(&client.connection, &question.headers);
+    let told = |client, origin: Option<SocketAddr>| {
         let (log, tracer) = (gate.access.as_ref(), gate.tracer.as_ref());
-        let known = Known { log, tracer, client, id, at, origin: origin.ok().flatten() };
+        let known = Known { log, tracer, client, id, at, origin };
         (log.is_some() || tracer.is_some()).then_some(known)
     };
-    let from = origin.ok().flatten().map(|origin| origin.ip());
-    let understood = understand(listener, (&client, from), &worker, &request, at.timestamp()).await;
-    let (asked_by, incoming) = request.into_parts();
+    let from = origin.ok().flatten();
+    let asked_by = (&*client, from.map(|origin| origin.ip()));
+    let understood = understand(listener, asked_by, &worker, &question, at.timestamp()).await;
     let (mut response, mut notes, taken) = match understood {
         Ok((original, (key, behind))) => {
-            let head_only = original.method == Method::HEAD && asked_by.method != Method::HEAD;
-            let (head, incoming) = original.into_request(incoming).into_parts();
-            let exchange = Exchange::for_front(&behind, &gate, (id, at, origin), Notes::begin(&head, told(&behind)));
-            let mut response = exchange.run(&worker, Box::new(head), incoming).await?;
+            let head_only = original.method == Method::HEAD && question.method != Method::HEAD;
+            let head = Box::new(original.into_head());
+            let notes = Notes::begin(&head, told(&behind, from));
+            let exchange = Exchange::for_front(&behind, &gate, (id, at, origin), notes);
+            let mut response = exchange.run(&worker, head, incoming).await?;
             if behind.is_lost() {
                 listener.clients.invalidate(&key);
             }
@@ -208,12 +216,14 @@ pub(super) async fn handle(
             (response, notes, taken)
         }
         Err(refusal) => {
-            let page = Page::of(&asked_by);
-            let notes = Notes::begin(&asked_by, told(&client));
+            let page = Page::of(&question);
+            // Whose word a request's origin is, is known of the front alone.
+            let origin = if refusal.proved { origin } else { Ok(None) };
+            let notes = Notes::begin(&question, told(&client, origin.ok().flatten()));
             let exchange = Exchange::for_front(&client, &gate, (id, at, origin), notes);
             let about = About { detail: Some(refusal.detail), ..About::of(&page) };
             let mut response = exchange.refuse(&about, refusal.reason);
-            if refusal.closes {
+            if !refusal.proved {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             let Exchange { notes, taken, .. } = exchange;
@@ -246,14 +256,9 @@ impl<'a> Exchange<'a> {
 struct NotUnderstood {
     reason: Reason,
     detail: String,
-    /// Whether no other question is taken on the connection.
-    closes: bool,
-}
-
-impl NotUnderstood {
-    fn of(reason: Reason, detail: String) -> Self {
-        Self { reason, detail, closes: false }
-    }
+    /// Whether it was the front that asked. As long as that is not known, nothing else that was said is believed, and no
+    /// other question is taken on the connection: a front that was set up anew may have to connect anew to prove itself.
+    proved: bool,
 }
 
 /// What is asked, and about whom; the proof comes first, so that nothing that anybody else says is looked into.
@@ -261,42 +266,32 @@ async fn understand(
     listener: &FrontListener,
     (client, origin): (&Client, Option<IpAddr>),
     worker: &Worker,
-    request: &Request<Incoming>,
+    question: &Parts,
     at: Timestamp,
 ) -> Result<(Original, (ClientKey, Arc<Client>)), NotUnderstood> {
-    if !framing::is_certain(request.headers()) {
+    if !framing::is_certain(&question.headers) {
         let detail = "the transfer coding is not `chunked` alone".to_owned();
-        return Err(NotUnderstood { closes: true, ..NotUnderstood::of(Reason::BadRequest, detail) });
+        return Err(NotUnderstood { reason: Reason::BadRequest, detail, proved: false });
     }
-    let asked = Asked { headers: request.headers(), connection: &client.connection, at };
+    let asked = Asked { headers: &question.headers, connection: &client.connection, at };
     let proved = listener.front.proves(&asked).await;
-    // A front that was set up anew may have to connect anew to prove itself.
-    proved.map_err(|why| NotUnderstood { closes: true, ..NotUnderstood::of(Reason::NotAuthorized, why) })?;
-    let unreadable = |why| NotUnderstood::of(Reason::BadRequest, why);
-    let original = listener.front.question(&head_of(request)).map_err(unreadable)?;
-    let behind = listener.client(worker, &client.connection, origin, original.shown.as_ref()).map_err(unreadable)?;
+    proved.map_err(|detail| NotUnderstood { reason: Reason::NotAuthorized, detail, proved: false })?;
+    let unreadable = |detail| NotUnderstood { reason: Reason::BadRequest, detail, proved: true };
+    let original = listener.front.question(question).map_err(unreadable)?;
+    let shown = original.shown.as_ref();
+    let behind = listener.client(&worker.live, &client.connection, origin, shown).map_err(unreadable)?;
     Ok((original, behind))
 }
 
-/// The head of a request whose body is not here.
-fn head_of<B>(request: &Request<B>) -> Parts {
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = request.method().clone();
-    head.uri = request.uri().clone();
-    head.version = request.version();
-    head.headers = request.headers().clone();
-    head
-}
-
 impl Original {
-    /// The request itself, with the body of the question, which is not its own and is not read.
-    fn into_request(self, incoming: Incoming) -> Request<Incoming> {
-        let mut request = Request::new(incoming);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.target;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.headers;
-        request
+    /// The head of the request itself. The body of the question is not its own, and is not read.
+    fn into_head(self) -> Parts {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = self.method;
+        head.uri = self.target;
+        head.version = Version::HTTP_11;
+        head.headers = self.headers;
+        head
     }
 }
 
@@ -375,6 +370,67 @@ pub(super) fn length_for_challenge(for_front: bool, received: &Received) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Advertise, ClientCertificate, OnMissing, OnRejected};
+    use rustls_pki_types::CertificateDer;
+
+    /// A front that shows certificates as they are, and is believed.
+    struct Plain;
+
+    impl Front for Plain {
+        fn proves<'a>(&'a self, _: &'a Asked<'a>) -> BoxFuture<'a, Result<(), String>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn question(&self, _: &Parts) -> Result<Original, String> {
+            Err("it asks nothing".to_owned())
+        }
+
+        fn understands_all(&self) -> bool {
+            true
+        }
+
+        fn presented(&self, shown: &Shown) -> Result<Presented, String> {
+            let octets = shown.certificate.as_ref().map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+            Presented::new(&[CertificateDer::from(octets)]).map_err(|why| why.to_string())
+        }
+    }
+
+    #[test]
+    fn however_many_certificates_are_asked_about_what_is_kept_of_them_has_a_bound() {
+        const CLIENTS: u64 = 200;
+        const OCTETS: u64 = 3000;
+        const MOST: u64 = 20 * (2 * OCTETS + KEPT_BESIDES as u64);
+        let policy = ClientPolicy {
+            client_certificate: ClientCertificate::Want,
+            on_missing: OnMissing::Page,
+            on_rejected: OnRejected::Page,
+            trust: Some("staff".to_owned()),
+            advertise: Advertise::None,
+        };
+        let listener = FrontListener::keeping(Arc::new(Plain), policy.clone(), MOST);
+        let address = "127.0.0.1:9440".parse().unwrap();
+        let front = Connection {
+            id: ConnectionId::next(),
+            peer: address,
+            local: address,
+            via: None,
+            listener: "front".into(),
+            policy: Arc::new(policy),
+            tls: TlsFacts::none(),
+            presented: None,
+        };
+        let live = Live::new();
+        for index in 0..CLIENTS {
+            let certificate = format!("{index:0width$}", width = usize::try_from(OCTETS).unwrap());
+            let shown = Shown { certificate: Some(HeaderValue::from_str(&certificate).unwrap()), chain: None };
+            let (_, client) = listener.client(&live, &front, None, Some(&shown)).unwrap();
+            let chain = &client.connection.presented.as_ref().unwrap().chain;
+            assert_eq!(chain.iter().map(|der| der.len()).sum::<usize>(), certificate.len());
+        }
+        listener.clients.run_pending_tasks();
+        let kept = (listener.clients.entry_count(), listener.clients.weighted_size());
+        assert!((1..=20).contains(&kept.0) && kept.1 == kept.0 * (MOST / 20), "{kept:?}");
+    }
 
     #[test]
     fn what_was_shown_is_known_again_by_both_fields() {

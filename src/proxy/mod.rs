@@ -191,8 +191,7 @@ pub async fn handle(
     if let Some(listener) = gate.front(&client.connection) {
         // In a box of its own: most requests are no questions, and all would be larger by it.
         let listener = Arc::clone(listener);
-        let request = Request::from_parts(*head, incoming);
-        return Box::pin(front::handle(&listener, Arc::clone(&client), worker, gate, request)).await;
+        return Box::pin(front::handle(&listener, Arc::clone(&client), worker, gate, head, incoming)).await;
     }
     let mut serving = Serving::begin(&client);
     if client.activity.gives_up_most() {
