@@ -24,6 +24,14 @@ pub(super) fn is_authorizer(listener: &raw::Listener) -> bool {
     listener.authorizer.is_there()
 }
 
+/// Whether the question of the front that asks a listener has all header fields of the client's request, as those of
+/// Traefik and Caddy do, and not those alone that the front is told to pass on.
+pub(super) fn is_told_all_fields(listener: &raw::Listener) -> bool {
+    let Some(authorizer) = listener.authorizer.value() else { return false };
+    let usual = authorizer.form.value().map(|form| form.usual_request());
+    authorizer.request.value().copied().or(usual) == Some(OriginalRequest::Forwarded)
+}
+
 impl Context<'_> {
     /// A listener that another front asks. Its policy is that of the front's clients.
     pub(super) fn authorizer_listener(
@@ -274,6 +282,23 @@ impl Context<'_> {
             return self.error(key.place, message, "remove it".to_owned());
         }
         Some(())
+    }
+
+    /// Warns where a route is found by header fields that a front may leave out of its question: what it asks would then
+    /// be asked of nobody there, and the application gets the fields all the same. `few` are the listeners of fronts that
+    /// pass on those fields alone which they are told to.
+    pub(super) fn found_by_what_a_front_passes_on(&mut self, raw: &raw::Route, route: &Route, few: &[&str]) {
+        let is_for =
+            |listener: &&&str| route.listeners.is_empty() || route.listeners.iter().any(|name| name == **listener);
+        if let (Some(at), Some(listener)) = (place(&raw.match_headers), few.iter().find(is_for)) {
+            let names: Vec<&str> = route.match_headers.iter().map(|asked| asked.name.as_str()).collect();
+            let message = format!(
+                "a request that the front of {listener} asks about finds this route only if the front says {} in its question",
+                names.join(", ")
+            );
+            let help = "see that it does (docs/authorizer.md, what to strip), or name other `listeners`";
+            self.warn(at, message, help.to_owned());
+        }
     }
 
     /// The routes, unless one that names a listener which a front asks leads to an answer of our own: the front would

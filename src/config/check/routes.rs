@@ -1,6 +1,6 @@
 //! `routes`: which requests they are for, who may pass, and where they lead.
 
-use super::authorizer::is_authorizer;
+use super::authorizer::{is_authorizer, is_told_all_fields};
 use super::plain::is_plain;
 use super::{Context, names};
 use crate::config::raw;
@@ -21,6 +21,8 @@ pub(super) struct Surroundings<'r> {
     plain: Vec<&'r str>,
     /// The names of those that another front asks.
     asked: Vec<&'r str>,
+    /// Those of them whose front passes on the header fields alone that it is told to.
+    asked_with_few: Vec<&'r str>,
     services: BTreeSet<&'r str>,
     /// The names of header fields in which upstreams are told who the client is, as they are compared.
     told: BTreeSet<String>,
@@ -34,13 +36,17 @@ impl<'r> Surroundings<'r> {
     fn of(file: &'r raw::File) -> Self {
         let all = || file.listeners.value().into_iter().flatten().filter_map(Field::value);
         let plain = all().filter(|listener| is_plain(listener)).filter_map(|listener| listener.name.value());
-        let asked = all().filter(|listener| is_authorizer(listener)).filter_map(|listener| listener.name.value());
+        let asked = || all().filter(|listener| is_authorizer(listener));
+        let asked_with_few = asked().filter(|listener| !is_told_all_fields(listener));
+        let asked = asked().filter_map(|listener| listener.name.value());
+        let asked_with_few = asked_with_few.filter_map(|listener| listener.name.value());
         let listeners = all();
         let listeners = listeners.filter_map(|listener| Some((listener.name.value()?.as_str(), asks(listener))));
         Self {
             listeners: listeners.collect(),
             plain: plain.map(String::as_str).collect(),
             asked: asked.map(String::as_str).collect(),
+            asked_with_few: asked_with_few.map(String::as_str).collect(),
             upstreams: names(&file.upstreams),
             trust_sets: names(&file.trust),
             services: super::services::configured(file),
@@ -129,6 +135,7 @@ impl Context<'_> {
             request_limits: request_limits?,
             least_upload: least_upload?,
         };
+        self.found_by_what_a_front_passes_on(raw, &route, &surroundings.asked_with_few);
         let route = self.fit_for_a_front(raw, route, &surroundings.asked)?;
         self.fit_for_plain(*place, raw, route, &surroundings.plain)
     }

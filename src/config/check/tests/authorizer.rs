@@ -142,3 +142,29 @@ fn an_answer_of_our_own_is_no_leave_to_pass() {
     assert_eq!(faults_of(&with("listeners: [a]").replace("{}}}", "{status: 410}}}")).iter().count(), 0);
     assert_eq!(faults_of(&with("anonymous: allow")).iter().count(), 0, "another listener may serve it");
 }
+
+#[test]
+fn a_route_by_header_fields_needs_a_front_that_passes_them_on() {
+    let with = |authorizer: &str, route: &str| {
+        let other = "  - {name: b, address: '127.0.0.1:9443', trust: staff, tls: {certificates: [{chain: c, key: k}]}}\ntrust:\n";
+        asked(NEAR, &format!("{authorizer}, {SECRET}"))
+            .replacen("trust:\n", other, 1)
+            .replace("/b, trust: fronts", &format!("/b, match_headers: {{X-Bulk: '1'}}{route}"))
+            .replace("  fronts: {authorities: [fronts.pem]}\n", "")
+    };
+    let place = "routes[1].match_headers";
+    assert_faults(
+        Severity::Warning,
+        &[
+            (with("form: nginx", ""), place, "the front of a asks about"),
+            (with("form: envoy", ", listeners: [b, a]"), place, "says x-bulk"),
+            (with("form: traefik, request: original", ""), place, "in its question"),
+        ],
+    );
+    for (authorizer, route) in
+        [("form: nginx", ", listeners: [b]"), ("form: traefik", ""), ("form: haproxy, request: forwarded", "")]
+    {
+        let good = with(authorizer, route);
+        assert_eq!(faults_of(&good).iter().count(), 0, "{good}\n{}", faults_of(&good));
+    }
+}
