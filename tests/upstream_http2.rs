@@ -6,6 +6,7 @@ mod common;
 
 use common::PATIENCE;
 use common::client::{Body, full, get, streamed};
+use common::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, INITIAL_WINDOW_SIZE, block};
 use common::pki::{Authority, Credential, Leaf};
 use common::setup::Setup;
 use common::upstream::Upstream;
@@ -98,7 +99,7 @@ fn acceptor(credential: &Credential, protocols: &[&str]) -> TlsAcceptor {
 }
 
 /// `/echo` gives back each piece as it comes and says in trailers how many octets there were, `/events` tells something and then
-/// waits, `/early` answers before it has read; all else is told its version.
+/// waits, `/large` is a mebibyte, `/early` answers before it has read; all else is told its version.
 async fn answer(request: Request<Incoming>, heads: &Mutex<Vec<http::request::Parts>>) -> Response<Body> {
     let (head, mut incoming) = request.into_parts();
     let (path, version) = (head.uri.path().to_owned(), head.version);
@@ -129,6 +130,7 @@ async fn answer(request: Request<Incoming>, heads: &Mutex<Vec<http::request::Par
             });
             Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
         }
+        "/large" => Response::new(full(vec![b'x'; 1 << 20])),
         "/early" => Response::builder().status(413).body(full("too much")).unwrap(),
         _ => Response::new(full(format!("{version:?} {path}"))),
     }
@@ -263,4 +265,37 @@ async fn a_connection_that_ends_between_requests_costs_nobody_anything() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(alice.get("/").await.status, 200);
     assert_eq!(origin.connections(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_leave_others_on_the_same_connection_theirs() {
+    let origin = Origin::start(Speaks::Two).await;
+    let gate = before(&origin, "http").start();
+    let host = gate.alice().name().to_owned();
+    let large = [(":method", "GET"), (":scheme", "https"), (":authority", &*host), (":path", "/large")];
+    // Several connections, so that there are some of them with each worker.
+    let unread: Vec<Frames> = (0..6)
+        .map(|_| {
+            let mut frames = Frames::with_settings(&gate.alice(), &[(INITIAL_WINDOW_SIZE, 0)]);
+            for stream in [1, 3, 5, 7, 9, 11] {
+                frames.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&large));
+                assert!(frames.until(HEADERS).is_some(), "{}", gate.log());
+            }
+            frames
+        })
+        .collect();
+    // The server sends as much as it may.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for (version, mut connection) in gate.alice().both().await {
+        for _ in 0..3 {
+            let answer = tokio::time::timeout(PATIENCE, connection.get("/large")).await.unwrap();
+            assert_eq!((answer.status, answer.body.len()), (200, 1 << 20), "{version}: {}", gate.log());
+        }
+    }
+    for _ in 0..6 {
+        assert_eq!(gate.alice().get("/").await.text(), "HTTP/2.0 /");
+    }
+    let workers = std::thread::available_parallelism().unwrap().get();
+    assert!(origin.connections() <= workers, "all of this over {} connections", origin.connections());
+    drop(unread);
 }

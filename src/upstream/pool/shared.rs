@@ -12,15 +12,18 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Streams on one connection: what servers allow by custom.
-const MOST_STREAMS: usize = 100;
-/// How much a server may send ahead of a client that reads slowly, on a stream and in all.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const MOST_STREAMS: u32 = 100;
+/// How much of one answer a server may send ahead of a client that reads slowly: with what waits for that client besides,
+/// no more than is held of an answer over HTTP/1.1.
+const STREAM_WINDOW: u32 = 192 * 1024;
+/// And on a connection, which is shared by clients that have nothing to do with each other: so much that each stream has its
+/// own, and those that nobody reads leave the others theirs.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
 /// How often a server that says nothing is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
@@ -40,7 +43,7 @@ struct Of<B> {
 struct Connection<B> {
     sender: SendRequest<B>,
     scheme: &'static str,
-    streams: Arc<AtomicUsize>,
+    streams: Arc<AtomicU32>,
     used: Instant,
     keep: Duration,
 }
@@ -53,10 +56,10 @@ pub(super) struct Stream2<B> {
 }
 
 /// Counts a stream of a connection.
-struct Place(Arc<AtomicUsize>);
+struct Place(Arc<AtomicU32>);
 
 impl Place {
-    fn new(streams: &Arc<AtomicUsize>) -> Self {
+    fn new(streams: &Arc<AtomicU32>) -> Self {
         streams.fetch_add(1, Relaxed);
         Self(Arc::clone(streams))
     }
