@@ -142,6 +142,25 @@ async fn a_successor_that_cannot_start_changes_nothing() {
     assert_eq!(alice.get("/").await.status, 200);
 }
 
+/// As where other processes of the user watch all the files that one user may: the one thing that a start needs last.
+#[tokio::test]
+async fn a_successor_that_cannot_watch_files_changes_nothing() {
+    let upstream = Upstream::start();
+    let mut gate = setup(&upstream).start();
+    let alice = gate.alice();
+    // The bound is one of the user namespace, and nobody else's.
+    let without = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let mut next = successor(gate.folder(), &["unshare", "--user", "--map-root-user", "sh", "-c", without, "sh"]);
+    let status = next.wait(PATIENCE).unwrap();
+    assert!(!status.success() && next.output().contains("cannot watch files"), "{status}: {}", next.output());
+    assert!(gate.process.ended().is_none(), "{}", gate.log());
+    assert_eq!(alice.get("/").await.status, 200);
+    assert!(!gate.log().contains("in the place of this one"), "{}", gate.log());
+    let next = successor(gate.folder(), &[]);
+    logs(&next, "took over");
+    assert_eq!(alice.get("/").await.status, 200);
+}
+
 #[tokio::test]
 async fn sessions_of_the_process_before_are_resumed_though_no_secret_is_configured() {
     let upstream = Upstream::start();

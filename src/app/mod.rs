@@ -99,6 +99,9 @@ pub fn run(configuration: &Path, take_over: bool, ready: impl FnOnce(&[(String, 
     control.block_on(async {
         // Before the first connection is accepted, since whoever sees one may send a signal.
         let signals = Signals::new().context("cannot handle signals")?;
+        // Before the predecessor is told that this process serves: whatever may fail comes first.
+        let (wake, woken) = mpsc::channel(1);
+        let files = FileWatch::new(wake).context("cannot watch files")?;
         let predecessor = match take_over {
             true => succession::predecessor(&loaded.config, &mut inherited).await?,
             false => None,
@@ -109,7 +112,8 @@ pub fn run(configuration: &Path, take_over: bool, ready: impl FnOnce(&[(String, 
             predecessor.succeed(door).await;
         }
         ready(&process.addresses());
-        process.supervise(signals).await
+        process.supervise(signals, files, woken).await;
+        Ok(())
     })
 }
 
@@ -309,9 +313,8 @@ impl Process {
         Ok(())
     }
 
-    async fn supervise(&mut self, mut signals: Signals) -> anyhow::Result<()> {
-        let (wake, mut woken) = mpsc::channel(1);
-        let mut files = FileWatch::new(wake).context("cannot watch files")?;
+    /// Does what the process is told, until it is told to end. Nothing here may fail: a predecessor has given up its place.
+    async fn supervise(&mut self, mut signals: Signals, mut files: FileWatch, mut woken: mpsc::Receiver<()>) {
         files.set(std::mem::take(&mut self.seen));
         let notifier = Arc::new(Notifier::from_environment());
         notifier.ready(&self.summary());
@@ -370,7 +373,6 @@ impl Process {
             }
         }
         self.drain(&mut signals).await;
-        Ok(())
     }
 
     /// Takes the configuration up, and says what that has changed, or all that is wrong with it.
