@@ -7,6 +7,7 @@
 //! is many requests' at once, and driven by a task of its own.
 
 mod body;
+mod kept;
 mod quiet;
 mod shared;
 
@@ -14,7 +15,7 @@ pub use body::{BodyError, PooledBody};
 
 use super::checks::speaks_two;
 use super::connect::{ConnectError, open};
-use super::server::{ByKey, Key};
+use super::server::Key;
 use super::{Server, Stream};
 use crate::config::UpstreamTimeouts;
 use crate::telemetry::metrics::ServerNumbers;
@@ -25,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use kept::{Kept, keep};
 use quiet::Quiet;
 use shared::{Shared, Stream2};
 use std::error::Error;
@@ -34,8 +36,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Idle connections kept for each server and worker.
-const MOST_IDLE: usize = 256;
+/// Connections of one worker, of each version, that are one client's alone and are kept for its next request.
+const MOST_PRIVATE: usize = 1024;
 /// The largest response head, in octets.
 const MOST_HEAD: usize = 256 * 1024;
 /// The largest number of fields in a response head.
@@ -71,13 +73,8 @@ type Driver<B> = Box<http1::Connection<TokioIo<Stream>, B>>;
 
 /// The connections of one worker.
 pub struct Pools<B: Body + 'static> {
-    idle: Mutex<ByKey<Vec<Idle<B>>>>,
+    idle: Mutex<Kept<B>>,
     shared: Shared<B>,
-}
-
-struct Idle<B: Body + 'static> {
-    connection: Pooled<B>,
-    since: Instant,
 }
 
 impl<B> Pools<B>
@@ -89,7 +86,12 @@ where
     /// No connections yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { idle: Mutex::default(), shared: Shared::new() })
+        Self::with_private(MOST_PRIVATE)
+    }
+
+    /// The same, with so many connections at most that are one client's alone.
+    fn with_private(most: usize) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::new(Kept::new(most)), shared: Shared::new(most) })
     }
 
     /// A connection to a server: with `kept`, the one used last if one is still open and was not kept for too long; else a
@@ -125,54 +127,29 @@ where
     fn take(&self, key: &Key) -> Option<Pooled<B>> {
         let now = Instant::now();
         loop {
-            let mut kept = self.with(|map| map.get_mut(key).and_then(Vec::pop))?;
-            kept.connection.numbers.idle.end();
-            if now.saturating_duration_since(kept.since) < kept.connection.keep {
-                kept.connection.reused = true;
-                return Some(kept.connection);
+            let (mut connection, since) = self.with(|kept| kept.take(key))?;
+            if now.saturating_duration_since(since) < connection.keep {
+                connection.reused = true;
+                return Some(connection);
             }
         }
     }
 
     /// Keeps a connection for the next request, if it can be used for one.
     fn give_back(&self, mut connection: Pooled<B>) {
-        if !connection.usable() {
-            return;
+        if connection.usable() {
+            let since = Instant::now();
+            self.with(|kept| kept.give(connection, since));
         }
-        let since = Instant::now();
-        connection.numbers.idle.begin();
-        self.with(|map| {
-            // The server's entry is there after its first connection: no name is cloned for each request.
-            if let Some(kept) = map.get_mut(&connection.key) {
-                if kept.len() < MOST_IDLE {
-                    kept.push(Idle { connection, since });
-                } else {
-                    connection.numbers.idle.end();
-                }
-            } else {
-                map.insert(connection.key.clone(), vec![Idle { connection, since }]);
-            }
-        });
     }
 
     /// Drops connections that their server has closed, and those that were kept for too long.
     pub fn sweep(&self) {
-        self.with(|map| {
-            map.retain(|_, kept| {
-                kept.retain_mut(|kept| {
-                    let good = kept.since.elapsed() < kept.connection.keep && kept.connection.usable();
-                    if !good {
-                        kept.connection.numbers.idle.end();
-                    }
-                    good
-                });
-                !kept.is_empty()
-            });
-        });
+        self.with(Kept::sweep);
         self.shared.sweep();
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut ByKey<Vec<Idle<B>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Kept<B>) -> T) -> T {
         work(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -202,7 +179,7 @@ where
             .map_err(|error| ConnectError::of_http(server, error))?;
         let wire = Wire::One { sender, driver: Some(Box::new(driver)), quiet: Quiet::new() };
         let numbers = Arc::clone(server.numbers());
-        Ok(Self { key: key.clone(), wire, keep: timeouts.idle, reused: false, numbers })
+        Ok(Self { key: key.clone(), wire, keep: keep(key, timeouts), reused: false, numbers })
     }
 
     /// Whether a request went over this connection before, so that its server may just have closed it.
@@ -286,7 +263,7 @@ where
     ) -> Result<Pooled<B>, ConnectError> {
         let of = |wire, reused| {
             let numbers = Arc::clone(server.numbers());
-            Pooled { key: key.clone(), wire, keep: timeouts.idle, reused, numbers }
+            Pooled { key: key.clone(), wire, keep: keep(key, timeouts), reused, numbers }
         };
         if kept && let Some(stream) = self.shared.take(key) {
             return Ok(of(Wire::Two(stream), true));
@@ -305,7 +282,10 @@ where
             return Pooled::over(stream, server, key, timeouts).await;
         }
         let scheme = if server.tls().is_some() { "https" } else { "http" };
-        let stream = self.shared.open(stream, key, scheme, timeouts.idle).await;
+        let stream = self.shared.open(stream, key, scheme, keep(key, timeouts)).await;
         stream.map(|stream| of(Wire::Two(stream), false)).map_err(|error| ConnectError::of_http(server, error))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,11 @@ impl Key {
     pub(super) fn with_said(&self, said: &Arc<[u8]>) -> Self {
         Self::new(self.name.clone(), self.address, self.tls, self.http, Some(Arc::clone(said)))
     }
+
+    /// Whether connections are one client's alone.
+    pub(super) fn is_private(&self) -> bool {
+        self.said.is_some()
+    }
 }
 
 impl Hash for Key {

@@ -31,6 +31,9 @@ const PONG: Duration = Duration::from_secs(10);
 /// The connections.
 pub(super) struct Shared<B> {
     of: Mutex<ByKey<Of<B>>>,
+    /// Those that are one client's alone, of so many clients at most.
+    private: Mutex<ByKey<Of<B>>>,
+    most_private: usize,
 }
 
 /// Those to one server.
@@ -77,13 +80,13 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new() -> Self {
-        Self { of: Mutex::default() }
+    pub(super) fn new(most_private: usize) -> Self {
+        Self { of: Mutex::default(), private: Mutex::default(), most_private }
     }
 
     /// A stream on a connection that has room for it.
     pub(super) fn take(&self, key: &Key) -> Option<Stream2<B>> {
-        let mut of = self.of();
+        let mut of = self.of(key);
         let connections = &mut of.get_mut(key)?.connections;
         connections.retain(|connection| !connection.sender.is_closed());
         let free = |connection: &&mut Connection<B>| connection.streams.load(Relaxed) < MOST_STREAMS;
@@ -96,10 +99,15 @@ where
         })
     }
 
-    /// What is held by whoever opens a connection to a server.
+    /// What is held by whoever opens a connection to a server. A client more than connections are kept for gets one of
+    /// its own for each request.
     pub(super) fn opening(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        let of = || Of { connections: Vec::new(), opening: Arc::default() };
-        Arc::clone(&self.of().entry(key.clone()).or_insert_with(of).opening)
+        let mut of = self.of(key);
+        if key.is_private() && of.len() >= self.most_private && !of.contains_key(key) {
+            return Arc::default();
+        }
+        let new = || Of { connections: Vec::new(), opening: Arc::default() };
+        Arc::clone(&of.entry(key.clone()).or_insert_with(new).opening)
     }
 
     /// Begins HTTP/2, and gives a stream on the new connection.
@@ -127,7 +135,7 @@ where
         let streams = Arc::default();
         let place = Place::new(&streams);
         let connection = Connection { sender: sender.clone(), scheme, streams, used: Instant::now(), keep };
-        if let Some(of) = self.of().get_mut(key) {
+        if let Some(of) = self.of(key).get_mut(key) {
             of.connections.push(connection);
         }
         Ok(Stream2 { sender, scheme, _place: place })
@@ -135,19 +143,25 @@ where
 
     /// Lets go of connections that nobody uses.
     pub(super) fn sweep(&self) {
-        self.of().retain(|_, of| {
-            of.connections.retain(|connection| {
-                let used = connection.streams.load(Relaxed) > 0 || connection.used.elapsed() < connection.keep;
-                used && !connection.sender.is_closed()
+        for of in [&self.of, &self.private] {
+            held(of).retain(|_, of| {
+                of.connections.retain(|connection| {
+                    let used = connection.streams.load(Relaxed) > 0 || connection.used.elapsed() < connection.keep;
+                    used && !connection.sender.is_closed()
+                });
+                !of.connections.is_empty() || Arc::strong_count(&of.opening) > 1
             });
-            !of.connections.is_empty() || Arc::strong_count(&of.opening) > 1
-        });
+        }
     }
 
-    /// Held for a few instructions.
-    fn of(&self) -> MutexGuard<'_, ByKey<Of<B>>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of(&self, key: &Key) -> MutexGuard<'_, ByKey<Of<B>>> {
+        held(if key.is_private() { &self.private } else { &self.of })
     }
+}
+
+/// Held for a few instructions.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B> Stream2<B>
