@@ -8,17 +8,18 @@ mod common;
 use common::PATIENCE;
 use common::client::{full, get};
 use common::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, PUSH_PROMISE, REFUSED_STREAM,
-    RST_STREAM, SETTINGS, field, frame,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, PREFACE, PUSH_PROMISE,
+    REFUSED_STREAM, RST_STREAM, SETTINGS, field, frame, settings,
 };
+use common::gate::Gate;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use http::Request;
 use http_body_util::BodyExt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// `:status: 200` (RFC 7541, appendix A).
@@ -52,12 +53,22 @@ impl Wire {
 
 /// A server that runs this script for each request's stream; it is given the number of the connection and the stream.
 fn server(script: impl Fn(&mut Wire, usize, u32) + Send + Sync + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
+    server_with(&[], script)
+}
+
+/// The same with these settings.
+fn server_with(
+    values: &[(u16, u32)],
+    script: impl Fn(&mut Wire, usize, u32) + Send + Sync + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let begins = frame(SETTINGS, 0, 0, &settings(values));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, script) = (listener.local_addr().unwrap(), Arc::new(script));
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
+            let begins = begins.clone();
             let (script, number) = (Arc::clone(&script), count.fetch_add(1, Ordering::SeqCst));
             std::thread::spawn(move || {
                 let mut preface = [0; PREFACE.len()];
@@ -65,7 +76,7 @@ fn server(script: impl Fn(&mut Wire, usize, u32) + Send + Sync + 'static) -> (So
                     return;
                 }
                 let mut wire = Wire(stream);
-                wire.send(frame(SETTINGS, 0, 0, &[]));
+                wire.send(begins);
                 while let Some((kind, flags, stream, _)) = wire.next() {
                     match kind {
                         SETTINGS if flags & ACK == 0 => _ = wire.send(frame(SETTINGS, ACK, 0, &[])),
@@ -125,6 +136,76 @@ async fn a_server_that_says_goodbye_is_asked_again_over_another_connection() {
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "round {round}: {}", gate.log());
     }
     assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+/// So many requests at once over one connection of a client's, and so by one worker.
+async fn at_once(gate: &Gate, count: usize) -> Vec<u16> {
+    let alice = gate.alice().http2().await.unwrap();
+    let answers = (0..count).map(|_| {
+        let mut stream = alice.another();
+        async move { stream.get("/").await.status }
+    });
+    tokio::time::timeout(PATIENCE, futures_util::future::join_all(answers)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_takes_few_requests_at_once_is_asked_over_more_connections() {
+    // It answers none before all twelve are there: those that had to wait for others would wait in vain.
+    let all = Arc::new(Barrier::new(12));
+    let (address, connections) = server_with(&[(MAX_CONCURRENT_STREAMS, 2)], move |wire, _, stream| {
+        let (mut wire, all) = (Wire(wire.0.try_clone().unwrap()), Arc::clone(&all));
+        std::thread::spawn(move || {
+            all.wait();
+            wire.answer(stream, "ok");
+        });
+    });
+    let gate = before(address).start();
+    assert_eq!(at_once(&gate, 12).await, [200; 12], "{}", gate.log());
+    assert_eq!(connections.load(Ordering::SeqCst), 6);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_fewer_requests_than_before_gets_no_more() {
+    let all = Arc::new(Barrier::new(4));
+    let (address, connections) = server(move |wire, number, stream| {
+        if number == 0 && stream == 1 {
+            wire.answer(stream, "ok");
+            wire.send(frame(SETTINGS, 0, 0, &settings(&[(MAX_CONCURRENT_STREAMS, 1)])));
+            return;
+        }
+        if number == 0 && stream == 3 {
+            return wire.answer(stream, "ok");
+        }
+        let (mut wire, all) = (Wire(wire.0.try_clone().unwrap()), Arc::clone(&all));
+        std::thread::spawn(move || {
+            all.wait();
+            wire.answer(stream, "ok");
+        });
+    });
+    let gate = before(address).start();
+    let mut alice = gate.alice().http2().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(alice.get("/").await.status, 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let answers = (0..4).map(|_| {
+        let mut stream = alice.another();
+        async move { stream.get("/").await.status }
+    });
+    let answers = tokio::time::timeout(PATIENCE, futures_util::future::join_all(answers)).await.unwrap();
+    assert_eq!(answers, [200; 4], "{}", gate.log());
+    assert_eq!(connections.load(Ordering::SeqCst), 2, "one request over the first, the others over a second");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_requests_or_does_not_say_how_many_is_a_bad_gateway_in_time() {
+    let (address, _) = server_with(&[(MAX_CONCURRENT_STREAMS, 0)], |_, _, _| {});
+    let gate = before(address).start();
+    assert_eq!(at_once(&gate, 5).await, [502; 5]);
+    gate.log_line(&["SETTINGS_MAX_CONCURRENT_STREAMS is 0"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gate = before(silent.local_addr().unwrap()).upstream("timeouts", "{ connect: 500ms }").start();
+    assert_eq!(tokio::time::timeout(PATIENCE, gate.alice().get("/")).await.unwrap().status, 504, "{}", gate.log());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::stream::Wire;
 use super::{Server, Stream};
 use crate::config::ServerName;
+use std::error::Error;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -41,7 +42,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// HTTP did not begin on a new connection.
-    pub(super) fn of_http(server: &Server, error: hyper::Error) -> Self {
+    pub(super) fn of_http(server: &Server, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed { server: server.name().clone(), source: std::io::Error::other(error) }
     }
 }

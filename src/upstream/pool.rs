@@ -9,6 +9,7 @@
 mod body;
 mod kept;
 mod quiet;
+mod settings;
 mod shared;
 
 pub use body::{BodyError, PooledBody};
@@ -35,6 +36,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// Connections of one worker, of each version, that are one client's alone and are kept for its next request.
 const MOST_PRIVATE: usize = 1024;
@@ -277,13 +279,18 @@ where
         if kept && let Some(stream) = self.shared.take(key) {
             return Ok(of(Wire::Two(stream), true));
         }
+        let began = Instant::now();
         let stream = open(server, timeouts.connect, key.said.as_deref()).await?;
         if !speaks_two(&stream, server) {
             return Pooled::over(stream, server, key, timeouts).await;
         }
         let scheme = if server.tls().is_some() { "https" } else { "http" };
-        let stream = self.shared.open(stream, key, scheme, keep(key, timeouts)).await;
-        stream.map(|stream| of(Wire::Two(stream), false)).map_err(|error| ConnectError::of_http(server, error))
+        let left = timeouts.connect.saturating_sub(began.elapsed());
+        match timeout(left, self.shared.open(stream, key, scheme, keep(key, timeouts))).await {
+            Ok(Ok(stream)) => Ok(of(Wire::Two(stream), false)),
+            Ok(Err(error)) => Err(ConnectError::of_http(server, error)),
+            Err(_) => Err(ConnectError::TimedOut { server: server.name().clone(), limit: timeouts.connect }),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! is let go when it was not used for a while. Requests come as they would be sent over HTTP/1.1, and go back so
 //! if nothing of them was sent, since the next connection may be of either version.
 
+use super::settings::{Heard, UNTOLD};
 use super::{BoxError, MOST_HEAD};
 use crate::upstream::Stream;
 use crate::upstream::server::{ByKey, Key};
@@ -12,11 +13,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Streams on one connection: what servers allow by custom.
+/// Streams on one connection, if its server takes as many: what servers allow by custom.
 const MOST_STREAMS: u32 = 100;
 /// How much of one answer a server may send ahead of a client that reads slowly: with what waits for that client besides,
 /// no more than is held of an answer over HTTP/1.1.
@@ -46,7 +50,7 @@ struct Of<B> {
 struct Connection<B> {
     sender: SendRequest<B>,
     scheme: &'static str,
-    streams: Arc<AtomicU32>,
+    room: Arc<Room>,
     used: Instant,
     keep: Duration,
 }
@@ -58,20 +62,63 @@ pub(super) struct Stream2<B> {
     _place: Place,
 }
 
+/// How many streams a connection has and may have.
+struct Room {
+    streams: AtomicU32,
+    /// As its server says at the time.
+    most: AtomicU32,
+}
+
+impl Room {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { streams: AtomicU32::new(0), most: AtomicU32::new(bounded(most)) })
+    }
+
+    fn set(&self, most: usize) {
+        self.most.store(bounded(most), Relaxed);
+    }
+
+    fn is_used(&self) -> bool {
+        self.streams.load(Relaxed) > 0
+    }
+
+    fn is_left(&self) -> bool {
+        self.streams.load(Relaxed) < self.most.load(Relaxed)
+    }
+}
+
+fn bounded(most: usize) -> u32 {
+    u32::try_from(most).unwrap_or(u32::MAX).min(MOST_STREAMS)
+}
+
 /// Counts a stream of a connection.
-struct Place(Arc<AtomicU32>);
+struct Place(Arc<Room>);
 
 impl Place {
-    fn new(streams: &Arc<AtomicU32>) -> Self {
-        streams.fetch_add(1, Relaxed);
-        Self(Arc::clone(streams))
+    fn new(room: &Arc<Room>) -> Self {
+        room.streams.fetch_add(1, Relaxed);
+        Self(Arc::clone(room))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.streams.fetch_sub(1, Relaxed);
     }
+}
+
+/// A server has begun HTTP/2 and ended it, or takes no request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BeginError {
+    /// What it says is no HTTP/2, or the connection is broken.
+    #[error("{0}")]
+    Broken(#[from] hyper::Error),
+    /// It has closed the connection.
+    #[error("it closed the connection before it said how many requests it takes over HTTP/2")]
+    Closed,
+    /// It takes none.
+    #[error("it takes no requests over HTTP/2 (SETTINGS_MAX_CONCURRENT_STREAMS is 0)")]
+    NoRoom,
 }
 
 impl<B> Shared<B>
@@ -89,13 +136,12 @@ where
         let mut of = self.of(key);
         let connections = &mut of.get_mut(key)?.connections;
         connections.retain(|connection| !connection.sender.is_closed());
-        let free = |connection: &&mut Connection<B>| connection.streams.load(Relaxed) < MOST_STREAMS;
-        let connection = connections.iter_mut().find(free)?;
+        let connection = connections.iter_mut().find(|connection| connection.room.is_left())?;
         connection.used = Instant::now();
         Some(Stream2 {
             sender: connection.sender.clone(),
             scheme: connection.scheme,
-            _place: Place::new(&connection.streams),
+            _place: Place::new(&connection.room),
         })
     }
 
@@ -110,31 +156,50 @@ where
         Arc::clone(&of.entry(key.clone()).or_insert_with(new).opening)
     }
 
-    /// Begins HTTP/2, and gives a stream on the new connection.
+    /// Begins HTTP/2, and gives a stream on the new connection when its server has said how many it takes.
     pub(super) async fn open(
         &self,
         stream: Stream,
         key: &Key,
         scheme: &'static str,
         keep: Duration,
-    ) -> hyper::Result<Stream2<B>> {
-        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+    ) -> Result<Stream2<B>, BeginError> {
+        let (io, heard) = Heard::new(TokioIo::new(stream));
+        let (sender, mut driver) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_max_send_streams(UNTOLD)
             .max_header_list_size(u32::try_from(MOST_HEAD).unwrap_or(u32::MAX))
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG)
-            .handshake(TokioIo::new(stream))
+            .handshake(io)
             .await?;
+        let most = poll_fn(|cx| {
+            heard.register(cx.waker());
+            match driver.current_max_send_streams() {
+                UNTOLD => Pin::new(&mut driver)
+                    .poll(cx)
+                    .map(|ended| Err(ended.err().map_or(BeginError::Closed, BeginError::Broken))),
+                0 => Poll::Ready(Err(BeginError::NoRoom)),
+                most => Poll::Ready(Ok(most)),
+            }
+        });
+        let room = Room::new(most.await?);
+        let kept = Arc::clone(&room);
         tokio::spawn(async move {
-            if let Err(error) = driver.await {
+            let ended = poll_fn(|cx| {
+                let polled = Pin::new(&mut driver).poll(cx);
+                // It is polled for each request, and what the server has said anew counts for the next one.
+                kept.set(driver.current_max_send_streams());
+                polled
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "an HTTP/2 connection to a server ended");
             }
         });
-        let streams = Arc::default();
-        let place = Place::new(&streams);
-        let connection = Connection { sender: sender.clone(), scheme, streams, used: Instant::now(), keep };
+        let place = Place::new(&room);
+        let connection = Connection { sender: sender.clone(), scheme, room, used: Instant::now(), keep };
         if let Some(of) = self.of(key).get_mut(key) {
             of.connections.push(connection);
         }
@@ -146,7 +211,7 @@ where
         for of in [&self.of, &self.private] {
             held(of).retain(|_, of| {
                 of.connections.retain(|connection| {
-                    let used = connection.streams.load(Relaxed) > 0 || connection.used.elapsed() < connection.keep;
+                    let used = connection.room.is_used() || connection.used.elapsed() < connection.keep;
                     used && !connection.sender.is_closed()
                 });
                 !of.connections.is_empty() || Arc::strong_count(&of.opening) > 1
