@@ -361,7 +361,7 @@ impl Process {
                 if let Some(process) = process {
                     notifier.hand_over(process);
                 }
-                self.cease(keeps_door);
+                self.cease(keeps_door).await;
                 self.administrators = None;
                 tracing::info!(successor = process, "another process accepts connections in the place of this one");
                 // It serves, whether it hears this or not.
@@ -369,7 +369,7 @@ impl Process {
             }
             None => {
                 notifier.stopping();
-                self.cease(false);
+                self.cease(false).await;
             }
         }
         self.drain(&mut signals).await;

@@ -12,10 +12,14 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// What makes a process take over.
 const TAKE_OVER: &str = "--take-over";
+/// How long workers may take to close their sockets.
+const CEASE: Duration = Duration::from_secs(1);
 /// The watchdog's variable that names the process which it is for; a successor is another one.
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 
@@ -72,11 +76,19 @@ impl Process {
     }
 
     /// Accepts no further connection. The sockets are closed, so that whoever connects is refused at once, or served by
-    /// whoever has them open, too.
-    pub(super) fn cease(&mut self, leave_door: bool) {
-        self.workers.iter().for_each(|worker| worker.tell(Command::Drain));
+    /// whoever has them open, too. What was accepted is counted when this ends: a process that found nothing open could
+    /// else be gone with a connection that a worker was just taking.
+    pub(super) async fn cease(&mut self, leave_door: bool) {
+        let (done, mut ceased) = mpsc::channel(self.workers.len().max(1));
+        self.workers.iter().for_each(|worker| worker.tell(Command::Drain(done.clone())));
+        drop(done);
         self.listeners.clear();
         self.spare = Inherited::default();
+        // The channel ends when each worker has answered, or is no more.
+        let all = async { while ceased.recv().await.is_some() {} };
+        if timeout(CEASE, all).await.is_err() {
+            tracing::error!(limit = ?CEASE, "a worker does not answer, and may go on accepting");
+        }
         if let Some(offer) = self.offer.take()
             && leave_door
         {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// How often connections that an upstream has closed, or that nobody used for long, are let go.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -24,8 +24,8 @@ pub(super) enum Command {
     Stop(SocketAddr),
     /// Say that you are there.
     Beat(mpsc::Sender<()>),
-    /// Stop accepting at all; connections go on until the process ends.
-    Drain,
+    /// Stop accepting at all, and say when the sockets are closed; connections go on until the process ends.
+    Drain(mpsc::Sender<()>),
 }
 
 /// The other end of a worker.
@@ -56,7 +56,7 @@ pub(super) fn start(number: usize, worker: Arc<Worker>, limit: Arc<ConnectionLim
 
 async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     // One address may have several sockets.
-    let mut accepting: HashMap<SocketAddr, Vec<AbortHandle>> = HashMap::new();
+    let mut accepting: HashMap<SocketAddr, Vec<JoinHandle<()>>> = HashMap::new();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -72,14 +72,23 @@ async fn run(worker: Arc<Worker>, limit: Arc<ConnectionLimit>, mut inbox: mpsc::
                     let worker = Arc::clone(&worker);
                     let serve = move |connection, stream, place| serve::serve(connection, stream, place, Arc::clone(&worker));
                     let task = tokio::spawn(listen::accept(socket, listener, Arc::clone(&limit), serve));
-                    accepting.entry(address).or_default().push(task.abort_handle());
+                    accepting.entry(address).or_default().push(task);
                 }
                 Some(Command::Stop(address)) => {
                     accepting.remove(&address).into_iter().flatten().for_each(|task| task.abort());
                 }
                 // Whoever asked has room for one answer of each worker, or asks no more.
                 Some(Command::Beat(answer)) => _ = answer.try_send(()),
-                Some(Command::Drain) => accepting.drain().flat_map(|(_, tasks)| tasks).for_each(|task| task.abort()),
+                Some(Command::Drain(done)) => {
+                    let tasks: Vec<_> = accepting.drain().flat_map(|(_, tasks)| tasks).collect();
+                    tasks.iter().for_each(JoinHandle::abort);
+                    for task in tasks {
+                        // It has its socket until it has ended, and takes a last connection if one is there by then.
+                        let _ = task.await;
+                    }
+                    // Whoever asked may wait no longer.
+                    let _ = done.try_send(());
+                }
                 None => return,
             },
             _ = sweep.tick() => worker.sweep(),
