@@ -162,6 +162,24 @@ async fn a_successor_that_cannot_watch_files_changes_nothing() {
 }
 
 #[tokio::test]
+async fn each_process_names_the_one_before_it() {
+    let upstream = Upstream::start();
+    let gate = setup(&upstream).start();
+    let mut before = gate.process.id();
+    let mut processes = Vec::new();
+    for _ in 0..3 {
+        let next = successor(gate.folder(), &[]);
+        logs(&next, "took over");
+        let (named, text) = (format!("\"predecessor\":{before}"), next.output());
+        let lines = |said: &str| text.lines().filter(|line| line.contains(said) && line.contains(&named)).count();
+        assert_eq!((lines("taking over"), lines("took over")), (1, 1), "{named} in:\n{text}");
+        before = next.id();
+        processes.push(next);
+    }
+    assert_eq!(gate.alice().get("/").await.status, 200);
+}
+
+#[tokio::test]
 async fn sessions_of_the_process_before_are_resumed_though_no_secret_is_configured() {
     let upstream = Upstream::start();
     let mut gate = setup(&upstream).start();

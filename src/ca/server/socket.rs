@@ -19,6 +19,9 @@ const MODE: u32 = 0o660;
 /// The owner alone may connect.
 const PRIVATE: u32 = 0o600;
 
+/// How many may wait to be answered at a socket that was made by another process.
+const BACKLOG: i32 = 128;
+
 /// The longest path that the kernel takes: `sun_path` of `unix(7)`, with its last octet zero.
 const LONGEST: usize = 107;
 
@@ -97,9 +100,13 @@ impl Socket {
         Ok(Self { listener, path: path.to_owned(), identity: identity(path), left: AtomicBool::new(true) })
     }
 
-    /// Has the file go with this process.
+    /// Has the file go with this process, which is whom those who connect see behind it from now on: what `SO_PEERCRED`
+    /// tells them is who has called listen(2) last.
     pub fn keep(&self) {
         self.left.store(false, Ordering::Relaxed);
+        if let Err(error) = rustix::net::listen(&self.listener, BACKLOG) {
+            tracing::debug!(path = %self.path.display(), %error, "those who connect will see another process's number");
+        }
     }
 
     /// Lets the file stay, which is another process's from now on.
