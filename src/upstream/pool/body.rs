@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// The body of a response, which drives the connection that it comes over and gives it back at its end.
 pub struct PooledBody<B: Body + 'static>
@@ -25,8 +26,10 @@ where
     pools: Arc<Pools<B>>,
     /// How long the server may pause.
     pause: Duration,
-    /// Running while the server pauses.
-    pausing: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Made at its first pause, and set anew at each further one.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer runs for the pause that is now, and not for one that is over.
+    pausing: bool,
     /// Given back when the body ends or is given up.
     _ticket: Option<Ticket>,
 }
@@ -57,7 +60,8 @@ where
         pause: Duration,
         ticket: Option<Ticket>,
     ) -> Self {
-        let mut body = Self { incoming, connection: Some(connection), pools, pause, pausing: None, _ticket: ticket };
+        let mut body =
+            Self { incoming, connection: Some(connection), pools, pause, timer: None, pausing: false, _ticket: ticket };
         if body.incoming.is_end_stream() {
             body.release();
         }
@@ -96,7 +100,7 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.pausing = None;
+                self.pausing = false;
                 if self.incoming.is_end_stream() {
                     self.release();
                 }
@@ -111,13 +115,20 @@ where
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let pause = self.pause;
-                let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                let Self { pause, timer, pausing, .. } = &mut *self;
+                let timer = timer.get_or_insert_with(|| {
+                    *pausing = true;
+                    Box::pin(sleep(*pause))
+                });
+                if !*pausing {
+                    *pausing = true;
+                    timer.as_mut().reset(Instant::now() + *pause);
+                }
                 // A server that sends without end what is no body, such as noughts before the size of a chunk, uses up
                 // what the task may do at a time, and the timer must be asked all the same.
-                if pin!(unconstrained(pausing.as_mut())).poll(cx).is_ready() {
+                if pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
                     self.connection = None;
-                    return Poll::Ready(Some(Err(BodyError::Paused(pause))));
+                    return Poll::Ready(Some(Err(BodyError::Paused(self.pause))));
                 }
                 Poll::Pending
             }
