@@ -5,32 +5,28 @@
 use crate::base::clock::Moment;
 use crate::config::AccessFormat;
 use serde::{Serialize, Serializer};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use time::OffsetDateTime;
 
 /// What is known of a request. What does not apply is left out of JSON, and a `-` elsewhere.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     /// When the request came.
-    #[serde(rename = "time_iso8601", serialize_with = "as_text")]
     pub time: Moment,
     /// By which page, upstream and audit log know the request.
     pub request_id: &'a str,
     /// The trace that it belongs to, where requests are traced.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<&'a str>,
     /// The client's address.
     pub remote_addr: IpAddr,
     /// The client's port; 0 where only a proxy knows it.
     pub remote_port: u16,
     /// The balancer or proxy whose word the client's address is.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<SocketAddr>,
     /// The user name of the account, where one was let pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_user: Option<&'a str>,
     /// The number of the connection.
     pub connection: u64,
@@ -43,13 +39,10 @@ pub struct Line<'a> {
     /// `HTTP/1.1`, `HTTP/2.0`.
     pub server_protocol: &'a str,
     /// The host that the request is for, as it came.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub http_host: Option<&'a str>,
     /// `Referer`; with its query only if that is wanted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub http_referer: Option<&'a str>,
     /// `User-Agent`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub http_user_agent: Option<&'a str>,
     /// The status that was sent; 499, as nginx has it, where the client went away before, and 444 where the connection
     /// was closed instead.
@@ -57,76 +50,42 @@ pub struct Line<'a> {
     /// Octets of the answer's body.
     pub body_bytes_sent: u64,
     /// Seconds from the head of the request to the last octet of the answer.
-    #[serde(serialize_with = "as_seconds")]
     pub request_time: Duration,
     /// Host and path of the route.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub route_name: Option<&'a str>,
     /// The upstream's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_cluster: Option<&'a str>,
     /// The servers that it was sent to, one after the other: `10.0.0.5:8080, 10.0.0.6:8080`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_addr: Option<&'a str>,
     /// The status that the upstream gave.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
     /// Seconds from sending the request to the upstream to the head of its answer.
-    #[serde(serialize_with = "as_seconds_if_any", skip_serializing_if = "Option::is_none")]
     pub upstream_header_time: Option<Duration>,
     /// `permit`, `challenge`, `redirect`, `refuse`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<&'a str>,
     /// Why, if it was not let pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// How the client showed who it is: `certificate`, `digest`, `session`, `basic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'a str>,
     /// `TLSv1.2`, `TLSv1.3`.
     pub ssl_protocol: &'a str,
     /// The cipher suite.
     pub ssl_cipher: &'a str,
     /// The host name in the TLS handshake.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_server_name: Option<&'a str>,
     /// `r` if the session was resumed, `.` if not.
     pub ssl_session_reused: &'a str,
     /// The certificate's subject, as RFC 4514 writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_client_s_dn: Option<&'a str>,
     /// The certificate's serial number in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_client_serial: Option<&'a str>,
-}
-
-fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-/// Seconds with milliseconds, as nginx has them.
-fn as_seconds<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((value.as_secs_f64() * 1000.0).round() / 1000.0)
-}
-
-fn as_seconds_if_any<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => as_seconds(value, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl Line<'_> {
     /// Writes the line with its end.
     pub(super) fn render(&self, format: AccessFormat, text: &mut Vec<u8>) {
         match format {
-            AccessFormat::Json => {
-                if let Err(error) = serde_json::to_writer(&mut *text, self) {
-                    // A line has only texts and numbers, and memory takes whatever is written to it.
-                    text.clear();
-                    return tracing::error!(%error, "a line of the access log cannot be written as JSON");
-                }
-            }
+            AccessFormat::Json => self.json(text),
             AccessFormat::Common => self.common(text),
             AccessFormat::Combined => {
                 self.common(text);
@@ -138,6 +97,43 @@ impl Line<'_> {
             }
         }
         text.push(b'\n');
+    }
+
+    fn json(&self, text: &mut Vec<u8>) {
+        let mut json = Object::begin(text);
+        json.field("time_iso8601", &Text(self.time));
+        json.field("request_id", &self.request_id);
+        json.field_if_any("trace_id", self.trace_id);
+        json.field("remote_addr", &Text(self.remote_addr));
+        json.field("remote_port", &self.remote_port);
+        json.field_if_any("via", self.via.map(Text));
+        json.field_if_any("remote_user", self.remote_user);
+        json.field("connection", &self.connection);
+        json.field("listener", &self.listener);
+        json.field("request_method", &self.request_method);
+        json.field("request_uri", &self.request_uri);
+        json.field("server_protocol", &self.server_protocol);
+        json.field_if_any("http_host", self.http_host);
+        json.field_if_any("http_referer", self.http_referer);
+        json.field_if_any("http_user_agent", self.http_user_agent);
+        json.field("status", &self.status);
+        json.field("body_bytes_sent", &self.body_bytes_sent);
+        json.field("request_time", &seconds(self.request_time));
+        json.field_if_any("route_name", self.route_name);
+        json.field_if_any("upstream_cluster", self.upstream_cluster);
+        json.field_if_any("upstream_addr", self.upstream_addr);
+        json.field_if_any("upstream_status", self.upstream_status);
+        json.field_if_any("upstream_header_time", self.upstream_header_time.map(seconds));
+        json.field_if_any("verdict", self.verdict);
+        json.field_if_any("reason", self.reason);
+        json.field_if_any("authentication", self.authentication);
+        json.field("ssl_protocol", &self.ssl_protocol);
+        json.field("ssl_cipher", &self.ssl_cipher);
+        json.field_if_any("ssl_server_name", self.ssl_server_name);
+        json.field("ssl_session_reused", &self.ssl_session_reused);
+        json.field_if_any("ssl_client_s_dn", self.ssl_client_s_dn);
+        json.field_if_any("ssl_client_serial", self.ssl_client_serial);
+        json.end();
     }
 
     fn common(&self, text: &mut Vec<u8>) {
@@ -154,6 +150,57 @@ impl Line<'_> {
         escape(self.request_uri, text);
         let _ = write!(text, " {}\" {} {}", self.server_protocol, self.status, self.body_bytes_sent);
     }
+}
+
+/// An object of JSON whose names are ours and need no escaping: most of a line is names. Values are written by the
+/// library.
+struct Object<'t> {
+    text: &'t mut Vec<u8>,
+    separator: u8,
+}
+
+impl<'t> Object<'t> {
+    fn begin(text: &'t mut Vec<u8>) -> Self {
+        Self { text, separator: b'{' }
+    }
+
+    fn field(&mut self, name: &'static str, value: &impl Serialize) {
+        self.text.extend_from_slice(&[self.separator, b'"']);
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
+        let before = self.text.len();
+        if let Err(error) = serde_json::to_writer(&mut *self.text, value) {
+            // A line has only texts and numbers, and memory takes whatever is written to it.
+            self.text.truncate(before);
+            self.text.extend_from_slice(b"null");
+            tracing::error!(%error, name, "a field of the access log cannot be written as JSON");
+        }
+        self.separator = b',';
+    }
+
+    fn field_if_any(&mut self, name: &'static str, value: Option<impl Serialize>) {
+        if let Some(value) = value {
+            self.field(name, &value);
+        }
+    }
+
+    fn end(self) {
+        self.text.push(b'}');
+    }
+}
+
+/// What is written as its text.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Seconds with milliseconds, as nginx has them.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// `10/Oct/2000:13:55:36 +0000`, in UTC, whatever the machine's own zone.
