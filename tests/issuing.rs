@@ -147,6 +147,13 @@ fn a_new_certificate_replaces_the_old_one_if_the_configuration_says_so() {
     let smime = bench.json("ca issue ann --profile smime --out 2.p12");
     let second = bench.json("ca issue ann --out 3.p12");
     assert_eq!(second["superseded"][0], first["serial"]);
+    // The history has been told of both at once, and of nothing that was not done.
+    let history = std::fs::read_to_string(bench.path("authority/private/history.jsonl")).unwrap();
+    let told: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [.., issued, revoked] = &told[..] else { panic!("{history}") };
+    assert_eq!((&issued["act"], &issued["serial"]), (&Value::from("issue"), &second["serial"]));
+    assert_eq!((&revoked["act"], &revoked["serial"]), (&Value::from("revoke"), &first["serial"]));
+    assert_eq!((&revoked["reason"], &revoked["time"]), (&Value::from("superseded"), &issued["time"]));
     let shown = bench.json(&format!("ca show {}", first["serial"].as_str().unwrap()));
     assert_eq!((shown["standing"].as_str(), shown["reason"].as_str()), (Some("revoked"), Some("superseded")));
     let shown = bench.json(&format!("ca show {}", smime["sha256"].as_str().unwrap()));

@@ -4,6 +4,7 @@
 //!
 //! Who may order what is decided before: by whoever may run a command, or by what a request over the network proved.
 
+mod enter;
 pub mod recorder;
 pub mod revoke;
 
@@ -26,7 +27,7 @@ use crate::certificate::path::{Violation, constraints};
 use crate::config::profile::KeyType;
 use crate::config::{self, LookupKind, OneValidPer};
 use futures_util::future::BoxFuture;
-use recorder::{Act, Deed, NotRecorded, Recorder};
+use recorder::{Deed, NotRecorded, Recorder};
 use rustls_pki_types::CertificateDer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -457,60 +458,6 @@ impl Office {
         };
         Ok(Issued { certificate, chain: self.authority.chain(), key, record: entry.certificate, superseded })
     }
-
-    /// Tells the history of certificates and records them; the outcomes are in their order. What is on record already
-    /// is told again, and recorded once.
-    ///
-    /// # Errors
-    /// When the history or the register takes none of them.
-    pub async fn enter_all(
-        &self,
-        entries: &[Entry],
-        deed: Deed,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Result<Recorded, crate::ca::register::Refused>>, OfficeError> {
-        let acts: Vec<Act> = entries
-            .iter()
-            .map(|entry| Act {
-                deed,
-                by: by.to_owned(),
-                key: entry.certificate.key.clone(),
-                certificate: Some(entry.certificate.clone()),
-                reason: None,
-                at: now,
-            })
-            .collect();
-        self.recorder.record(&acts).await?;
-        let outcomes = match self.register.record_all(entries.to_vec(), self.replace, now).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                for act in &acts {
-                    self.recorder.retract(act, &error.to_string()).await;
-                }
-                return Err(error.into());
-            }
-        };
-        let mut replaced = Vec::new();
-        for (act, outcome) in acts.iter().zip(&outcomes) {
-            match outcome {
-                Ok(Recorded::Now(superseded)) => {
-                    replaced.extend(superseded.iter().map(|key| superseding(act, key)));
-                }
-                Ok(Recorded::Before) => {}
-                Err(refused) => self.recorder.retract(act, &refused.to_string()).await,
-            }
-        }
-        if !replaced.is_empty() {
-            self.recorder.record(&replaced).await?;
-        }
-        Ok(outcomes)
-    }
-}
-
-fn superseding(act: &Act, key: &CertificateKey) -> Act {
-    let reason = Some(crate::ca::register::Reason::Superseded.to_string());
-    Act { deed: Deed::Revoke, key: key.clone(), certificate: None, reason, ..act.clone() }
 }
 
 /// The name constraints of certificates, the issuer's first.

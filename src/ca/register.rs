@@ -14,7 +14,7 @@ mod editions;
 pub use crate::account::certificates::{Entry, Released, Revocation, Revoked};
 pub use editions::{Edition, Listed, Standing};
 pub use reason::{NotAReason, Reason};
-pub use record::{Recorded, Refused, Replace};
+pub use record::{Recorded, Refused, Replace, Replaced};
 
 use crate::account::certificates::{self, certificate, certificate_columns};
 use crate::account::{CertificateKey, IssuedCertificate, RegistryError, Unavailable, names};

@@ -48,6 +48,15 @@ pub enum Recorded {
     Before,
 }
 
+/// A certificate that is to be revoked in favour of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The new one.
+    pub by: CertificateKey,
+    /// The older one.
+    pub key: CertificateKey,
+}
+
 /// A certificate cannot be recorded, and must not be handed out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -131,6 +140,25 @@ impl Register {
         }
     }
 
+    /// What [`Register::record_all`] would revoke in favour of these certificates, if nothing happened in between: for
+    /// those who tell of it before it is done.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replaced_by(
+        &self,
+        entries: &[Entry],
+        replace: Replace,
+        at: Timestamp,
+    ) -> Result<Vec<Replaced>, RegisterError> {
+        if replace == Replace::None || entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = Batch { entries: entries.to_vec(), replace, at, published: Arc::clone(&self.published) };
+        let found = self.database.read_current(batch, |session, batch| Box::pin(foresee(session, batch))).await;
+        self.answer("looking up what is replaced", found)
+    }
+
     /// Whom a key is certified for already besides this account: an error that says so, or nothing. Recording asks the
     /// same again, in its transaction; asked before, it spares a signature.
     ///
@@ -151,15 +179,8 @@ async fn record_all(
 ) -> Result<Vec<Result<Recorded, Refused>>, Abort<Infallible>> {
     let Some(first) = batch.entries.first() else { return Ok(Vec::new()) };
     changes::record(session, Kind::Certificate, &first.certificate.key.name()).await?;
-    let mut known = known(session, &batch.entries).await?;
-    let outcomes: Vec<Result<Recorded, Refused>> = batch.entries.iter().map(|entry| known.admit(entry)).collect();
-    let new: Vec<&Entry> = batch
-        .entries
-        .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| matches!(outcome, Ok(Recorded::Now(_))))
-        .map(|(entry, _)| entry)
-        .collect();
+    let outcomes = admit(session, batch).await?;
+    let new = admitted(batch, &outcomes);
     let mut superseded = supersede(session, batch, &new).await?;
     match certificates::insert(session, &new).await {
         Err(Fault::Duplicate(why)) => {
@@ -182,6 +203,23 @@ async fn record_all(
         other => other,
     });
     Ok(outcomes.collect())
+}
+
+async fn admit(session: &mut dyn Session, batch: &Batch) -> Result<Vec<Result<Recorded, Refused>>, Fault> {
+    let mut known = known(session, &batch.entries).await?;
+    Ok(batch.entries.iter().map(|entry| known.admit(entry)).collect())
+}
+
+/// Those that come on record now.
+fn admitted<'a>(batch: &'a Batch, outcomes: &[Result<Recorded, Refused>]) -> Vec<&'a Entry> {
+    let entries = batch.entries.iter().zip(outcomes);
+    entries.filter(|(_, outcome)| matches!(outcome, Ok(Recorded::Now(_)))).map(|(entry, _)| entry).collect()
+}
+
+async fn foresee(session: &mut dyn Session, batch: &Batch) -> Result<Vec<Replaced>, Abort<Infallible>> {
+    let outcomes = admit(session, batch).await?;
+    let found = replaced(session, batch, &admitted(batch, &outcomes)).await?;
+    Ok(found.into_iter().map(|(entry, key)| Replaced { by: entry.certificate.key.clone(), key }).collect())
 }
 
 async fn known(session: &mut dyn Session, entries: &[Entry]) -> Result<Known, Fault> {
@@ -237,29 +275,42 @@ async fn supersede(
     new: &[&Entry],
 ) -> Result<HashMap<[u8; 32], Vec<CertificateKey>>, Fault> {
     let mut superseded: HashMap<[u8; 32], Vec<CertificateKey>> = HashMap::new();
+    for (entry, older) in replaced(session, batch, new).await? {
+        let revocation = Revocation { at: batch.at, reason: Reason::Superseded.as_str().to_owned() };
+        certificates::revoke(session, &older, &revocation).await?;
+        superseded.entry(entry.certificate.fingerprint).or_default().push(older);
+    }
+    Ok(superseded)
+}
+
+/// What new certificates replace, each with the one that does.
+async fn replaced<'a>(
+    session: &mut dyn Session,
+    batch: &Batch,
+    new: &[&'a Entry],
+) -> Result<Vec<(&'a Entry, CertificateKey)>, Fault> {
     let usernames: Vec<Value> =
         new.iter().filter_map(|entry| entry.certificate.username.as_deref()).map(Value::from).collect();
     if batch.replace == Replace::None || usernames.is_empty() {
-        return Ok(superseded);
+        return Ok(Vec::new());
     }
     let older = UNREVOKED.query(session, &usernames).await?;
     let older = older.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
     // A list that is filled up with its last value yields nothing twice, but two new ones may replace the same.
     let mut done = HashSet::new();
+    let mut replaced = Vec::new();
     for entry in new {
-        let replaced = older.iter().filter(|older| {
+        let found = older.iter().filter(|older| {
             older.username == entry.certificate.username
                 && (batch.replace == Replace::All || older.profile == entry.certificate.profile)
                 // What has expired is not worth a line in every list.
                 && older.not_after >= batch.at
         });
-        for older in replaced {
+        for older in found {
             if done.insert(older.key.clone()) {
-                let revocation = Revocation { at: batch.at, reason: Reason::Superseded.as_str().to_owned() };
-                certificates::revoke(session, &older.key, &revocation).await?;
-                superseded.entry(entry.certificate.fingerprint).or_default().push(older.key.clone());
+                replaced.push((*entry, older.key.clone()));
             }
         }
     }
-    Ok(superseded)
+    Ok(replaced)
 }
