@@ -194,15 +194,11 @@ impl Context<'_> {
         for (route, At { value, .. }) in routes.iter().zip(&raw) {
             let (Some(new), Some(key)) = (new_start(route), value.rewrite.given()) else { continue };
             let around = routes.iter().zip(&raw).find(|(other, _)| {
-                let unchanged = other.rewrite.as_ref().is_none_or(|rewrite| rewrite.path.is_none());
-                let path = match &other.path {
+                let path = new_start(other).unwrap_or_else(|| match &other.path {
                     RoutePath::Prefix(path) | RoutePath::Exact(path) => path,
                     RoutePath::Pattern(pattern) => pattern.fixed(),
-                };
-                unchanged
-                    && is_within(path, new) | is_within(new, path)
-                    && share(route, other)
-                    && !is_guarded_alike(route, other)
+                });
+                (is_within(path, new) || is_within(new, path)) && share(route, other) && !is_guarded_alike(route, other)
             });
             if let Some((_, At { place, .. })) = around {
                 let line = self.places.get(*place).span.line;
