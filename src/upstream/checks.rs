@@ -1,6 +1,7 @@
 //! One active check of a server: a GET over a connection of its own, whose status says whether the server is well.
 
 use super::connect::open;
+use super::pool::MOST_HEAD;
 use super::{Server, Stream};
 use crate::config::{HealthCheck, HttpVersion, names_status};
 use bytes::Bytes;
@@ -11,9 +12,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::future::Future;
-
-/// The largest response head that is read, in octets.
-const MOST_HEAD: usize = 64 * 1024;
 
 /// Checks a server, to which this is said before.
 ///

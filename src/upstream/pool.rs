@@ -40,8 +40,9 @@ use tokio::time::timeout;
 
 /// Connections of one worker, of each version, that are one client's alone and are kept for its next request.
 const MOST_PRIVATE: usize = 1024;
-/// The largest response head, in octets.
-const MOST_HEAD: usize = 256 * 1024;
+/// The largest response head, in octets, and over HTTP/1.1 the most of an answer that is read ahead: a client that takes
+/// nothing has the gate hold that, and once more what waits for it.
+pub(super) const MOST_HEAD: usize = 64 * 1024;
 /// The largest number of fields in a response head.
 const MOST_FIELDS: usize = 256;
 
@@ -175,6 +176,7 @@ where
     ) -> Result<Self, ConnectError> {
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MOST_HEAD)
+            .max_buf_size(MOST_HEAD)
             .max_headers(MOST_FIELDS)
             .handshake(TokioIo::new(stream))
             .await
