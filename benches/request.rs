@@ -25,7 +25,7 @@ use wicketgate::proxy::headers::identity::IdentityWriter;
 use wicketgate::proxy::headers::strip::Stripper;
 use wicketgate::proxy::path::{RequestTarget, normalise};
 use wicketgate::proxy::router::{Asked, Conditions, Entry, Router};
-use wicketgate::telemetry::access::{AccessLog, Line};
+use wicketgate::telemetry::access::{self, AccessLog, Line};
 use wicketgate::telemetry::audit::{Audit, ConnectionFields, Event, Outcome, Record};
 use wicketgate::telemetry::metrics::servers::ServerId;
 use wicketgate::telemetry::metrics::{ROUTES, SERVERS, UPSTREAMS};
@@ -216,16 +216,26 @@ fn audit(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [AccessFormat::Json, AccessFormat::Combined])]
 fn access(bencher: Bencher<'_, '_>, format: AccessFormat) {
     let log = AccessLog::open(&config::AccessLog { path: "/dev/null".into(), format, query: false }).unwrap();
+    let connection = access::ConnectionFields {
+        remote_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        remote_port: 50000,
+        via: None,
+        connection: 7,
+        listener: "guarded",
+        ssl_protocol: "TLSv1.3",
+        ssl_cipher: "TLS13_AES_128_GCM_SHA256",
+        ssl_server_name: Some("mail.example.org"),
+        ssl_session_reused: ".",
+        ssl_client_s_dn: Some("CN=Alice Liddell,O=Example"),
+        ssl_client_serial: Some("0b4f6c1a9d3e5f70"),
+    };
+    let connection = connection.render();
     let line = Line {
         time: Moment::from_unix_millis(1_795_254_812_007),
         request_id: "00112233445566778899aabbccddeeff",
         trace_id: None,
-        remote_addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-        remote_port: 50000,
-        via: None,
+        connection: &connection,
         remote_user: Some("alice"),
-        connection: 7,
-        listener: "guarded",
         request_method: "GET",
         request_uri: "/inbox/42",
         server_protocol: "HTTP/2.0",
@@ -245,12 +255,6 @@ fn access(bencher: Bencher<'_, '_>, format: AccessFormat) {
         verdict: Some("permit"),
         reason: None,
         authentication: Some("certificate"),
-        ssl_protocol: "TLSv1.3",
-        ssl_cipher: "TLS13_AES_128_GCM_SHA256",
-        ssl_server_name: Some("mail.example.org"),
-        ssl_session_reused: ".",
-        ssl_client_s_dn: Some("CN=Alice Liddell,O=Example"),
-        ssl_client_serial: Some("0b4f6c1a9d3e5f70"),
     };
     bencher.bench(|| log.write(black_box(&line)));
 }

@@ -1,6 +1,7 @@
 //! A connection whose handshake is done: what is known of it before the first request.
 
 use crate::certificate::Presented;
+use crate::certificate::facts::CertificateFacts;
 use crate::config::ClientPolicy;
 use std::fmt;
 use std::net::SocketAddr;
@@ -51,6 +52,14 @@ pub struct Connection {
     pub tls: TlsFacts,
     /// The certificate chain that the client presented and proved to hold the key of.
     pub presented: Option<Presented>,
+}
+
+impl Connection {
+    /// What the client's certificate says, if it presented one that can be read.
+    #[must_use]
+    pub fn facts(&self) -> Option<&CertificateFacts> {
+        self.presented.as_ref()?.facts.as_ref().ok()
+    }
 }
 
 /// What a handshake agreed on.

@@ -15,7 +15,7 @@ use crate::listen::activity::Activity;
 use crate::listen::connection::Connection;
 use crate::listen::limit::Place;
 use crate::revocation::live::{Cause, Key, Look, Registration};
-use crate::telemetry::audit::{ConnectionFields, Rendered};
+use crate::telemetry::{access, audit};
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,7 +38,8 @@ pub struct Client {
     /// How much runs that was let through.
     running: AtomicUsize,
     known: Mutex<Known>,
-    audited: OnceLock<Rendered>,
+    audited: OnceLock<audit::Rendered>,
+    accessed: OnceLock<access::Rendered>,
     _place: Option<Place>,
 }
 
@@ -179,6 +180,7 @@ impl Client {
             running: AtomicUsize::new(0),
             known: Mutex::default(),
             audited: OnceLock::new(),
+            accessed: OnceLock::new(),
             _place: None,
         }
     }
@@ -400,21 +402,21 @@ impl Client {
     }
 
     /// What all audit records of the connection say alike.
-    pub fn audited(&self) -> &Rendered {
-        self.audited.get_or_init(|| self.render(self.connection.peer, self.connection.via))
+    pub fn audited(&self) -> &audit::Rendered {
+        self.audited.get_or_init(|| self.for_audit(self.connection.peer, self.connection.via))
     }
 
     /// The same for a request that came from elsewhere, by the word of a proxy at the other end of the connection.
-    pub fn audited_from(&self, origin: SocketAddr) -> Rendered {
-        self.render(origin, Some(self.connection.peer))
+    pub fn audited_from(&self, origin: SocketAddr) -> audit::Rendered {
+        self.for_audit(origin, Some(self.connection.peer))
     }
 
-    fn render(&self, client: SocketAddr, via: Option<SocketAddr>) -> Rendered {
-        let Connection { id, listener, tls, presented, .. } = &self.connection;
-        let facts = presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+    fn for_audit(&self, client: SocketAddr, via: Option<SocketAddr>) -> audit::Rendered {
+        let Connection { id, listener, tls, .. } = &self.connection;
+        let facts = self.connection.facts();
         let serial = facts.map(|facts| hex::encode(&facts.serial));
         let fingerprint = facts.map(|facts| hex::encode(&facts.fingerprint));
-        ConnectionFields {
+        audit::ConnectionFields {
             via,
             sni: tls.server_name.as_deref(),
             tls_version: Some(tls.version),
@@ -423,7 +425,36 @@ impl Client {
             issuer: facts.map(|facts| facts.issuer.text.as_str()),
             serial: serial.as_deref(),
             fingerprint: fingerprint.as_deref(),
-            ..ConnectionFields::new(id.get(), client, listener)
+            ..audit::ConnectionFields::new(id.get(), client, listener)
+        }
+        .render()
+    }
+
+    /// What all lines of the connection in the access log say alike.
+    pub fn accessed(&self) -> &access::Rendered {
+        self.accessed.get_or_init(|| self.for_access(self.connection.peer, self.connection.via))
+    }
+
+    /// The same for a request that came from elsewhere.
+    pub fn accessed_from(&self, origin: SocketAddr) -> access::Rendered {
+        self.for_access(origin, Some(self.connection.peer))
+    }
+
+    fn for_access(&self, client: SocketAddr, via: Option<SocketAddr>) -> access::Rendered {
+        let Connection { id, listener, tls, .. } = &self.connection;
+        let facts = self.connection.facts();
+        access::ConnectionFields {
+            remote_addr: client.ip(),
+            remote_port: client.port(),
+            via,
+            connection: id.get(),
+            listener,
+            ssl_protocol: tls.version,
+            ssl_cipher: &tls.cipher,
+            ssl_server_name: tls.server_name.as_deref(),
+            ssl_session_reused: if tls.resumed { "r" } else { "." },
+            ssl_client_s_dn: facts.map(|facts| facts.subject.text.as_str()),
+            ssl_client_serial: facts.map(|facts| hex::encode(&facts.serial)).as_deref(),
         }
         .render()
     }

@@ -6,7 +6,6 @@ use super::Client;
 use super::forward::ForwardError;
 use super::gate::Route;
 use crate::base::clock::Moment;
-use crate::base::hex;
 use crate::base::reason::Reason;
 use crate::config::Method as Authentication;
 use crate::telemetry::access::{AccessLog, Line};
@@ -71,8 +70,8 @@ struct Told {
     verdict: Option<Verdict>,
     account: Option<String>,
     upstream: Option<String>,
-    /// Those that it was sent to, one after the other.
-    servers: Vec<String>,
+    /// Those that it was sent to, one after the other: `10.0.0.5:8080, 10.0.0.6:8080`.
+    servers: Option<Arc<str>>,
     answered: Option<(StatusCode, Duration)>,
 }
 
@@ -110,14 +109,13 @@ impl Notes {
         if self.story.is_none() && self.trace.is_none() {
             return None;
         }
-        let name = server.address().map_or_else(|| server.name().to_string(), |address| address.to_string());
-        let attempt = self.trace.as_ref().map(|trace| trace.attempt(&name, headers));
-        self.tell(|told| {
-            if told.servers.last() != Some(&name) {
-                told.servers.push(name);
-            }
+        let place = server.place();
+        self.tell(|told| match &told.servers {
+            None => told.servers = Some(Arc::clone(place)),
+            Some(before) if before.rsplit(", ").next() == Some(&**place) => {}
+            Some(before) => told.servers = Some(format!("{before}, {place}").into()),
         });
-        attempt
+        self.trace.as_ref().map(|trace| trace.attempt(place, headers))
     }
 
     /// All that the decision rests on is known.
@@ -261,11 +259,6 @@ impl Story {
     fn end(&self, end: &End<'_>) {
         let End { status, took: request_time, octets: body_bytes_sent, trace } = *end;
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = &self.client.connection;
-        let (client, via) = match self.origin {
-            Some(origin) => (origin, Some(connection.peer)),
-            None => (connection.peer, connection.via),
-        };
         let (verdict, reason, authentication) = match told.verdict {
             None => (None, None, None),
             Some(Verdict::Permit(by)) => (Some("permit"), None, by),
@@ -273,25 +266,23 @@ impl Story {
             Some(Verdict::Challenge(reason)) => (Some("challenge"), Some(reason), None),
             Some(Verdict::Refuse(reason)) => (Some("refuse"), Some(reason), None),
         };
-        let facts = connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
         if let Some(trace) = trace {
+            let client = self.origin.unwrap_or(self.client.connection.peer);
             let facts = SpanFacts { verdict, reason, authentication, client, status, octets: body_bytes_sent };
             trace.end(|| self.span(&told, &facts, trace.tells_account()));
         }
         let Some(log) = &self.log else { return };
         let trace_id = trace.map(|trace| trace.id().to_string());
-        let servers = (!told.servers.is_empty()).then(|| told.servers.join(", "));
-        let serial = facts.map(|facts| hex::encode(&facts.serial));
+        let connection = match self.origin {
+            Some(origin) => &self.client.accessed_from(origin),
+            None => self.client.accessed(),
+        };
         let line = Line {
             time: self.at,
             request_id: self.id.as_str(),
             trace_id: trace_id.as_deref(),
-            remote_addr: client.ip(),
-            remote_port: client.port(),
-            via,
+            connection,
             remote_user: told.account.as_deref(),
-            connection: connection.id.get(),
-            listener: &connection.listener,
             request_method: self.method.as_str(),
             request_uri: &self.uri,
             server_protocol: protocol(self.version),
@@ -303,18 +294,12 @@ impl Story {
             request_time,
             route_name: told.route.as_deref(),
             upstream_cluster: told.upstream.as_deref(),
-            upstream_addr: servers.as_deref(),
+            upstream_addr: told.servers.as_deref(),
             upstream_status: told.answered.map(|(status, _)| status.as_u16()),
             upstream_header_time: told.answered.map(|(_, took)| took),
             verdict,
             reason: reason.map(|reason| reason.as_str()),
             authentication: authentication.map(Authentication::as_str),
-            ssl_protocol: connection.tls.version,
-            ssl_cipher: &connection.tls.cipher,
-            ssl_server_name: connection.tls.server_name.as_deref(),
-            ssl_session_reused: if connection.tls.resumed { "r" } else { "." },
-            ssl_client_s_dn: facts.map(|facts| facts.subject.text.as_str()),
-            ssl_client_serial: serial.as_deref(),
         };
         log.write(&line);
     }

@@ -152,8 +152,7 @@ impl Passage<'_> {
     /// Who the client is, in the PROXY protocol. A certificate that was not accepted is not shown to be there.
     fn said(&self) -> Arc<[u8]> {
         let connection = &self.exchange.client.connection;
-        let facts = connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
-        let accepted = facts.filter(|_| self.permit.client_verify() == ClientVerify::Success);
+        let accepted = connection.facts().filter(|_| self.permit.client_verify() == ClientVerify::Success);
         outward::header(&outward::Said {
             source: self.exchange.origin().unwrap_or(connection.peer),
             destination: connection.local,
@@ -257,8 +256,7 @@ impl Passage<'_> {
     fn identity(&self, held: &mut Held) -> Told {
         let certificates = self.standing.path.iter().flat_map(|path| &path.certificates);
         let path: Vec<&[u8]> = certificates.map(|certificate| certificate.der.as_ref()).collect();
-        let facts =
-            self.exchange.client.connection.presented.as_ref().and_then(|presented| presented.facts.as_ref().ok());
+        let facts = self.exchange.client.connection.facts();
         let certificate = facts.filter(|_| !path.is_empty()).map(|facts| ClientCertificate { facts, path: &path });
         let mut fields = self.upstream.identity.prepare(self.permit, certificate);
         let mut until = Timestamp::FAR_FUTURE;

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 #[derive(Debug)]
 pub struct Server {
     pub(super) key: Key,
+    place: Arc<str>,
     tls: Option<Arc<ClientTls>>,
     /// Its share in relation to the others'.
     pub(super) weight: u16,
@@ -143,16 +144,14 @@ impl Server {
         numbers: Arc<ServerNumbers>,
     ) -> Self {
         let key = Key::new(settings.name.clone(), address, tls.as_ref().map_or(0, |tls| tls.number()), http, None);
-        let hash = match address {
-            Some(address) => balance::hash(address.to_string().as_bytes()),
-            None => balance::hash(settings.name.to_string().as_bytes()),
-        };
+        let place = address.map_or_else(|| settings.name.to_string(), |address| address.to_string());
         Self {
             key,
+            hash: balance::hash(place.as_bytes()),
+            place: place.into(),
             tls,
             weight: settings.weight,
             backup: settings.backup,
-            hash,
             tally: Tally::default(),
             numbers,
             condition: Mutex::default(),
@@ -177,6 +176,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.key.address
+    }
+
+    /// Where it is, for logs and traces: its address and port, or its name where that is all there is.
+    #[must_use]
+    pub fn place(&self) -> &Arc<str> {
+        &self.place
     }
 
     /// How it is spoken to over TLS.

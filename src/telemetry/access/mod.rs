@@ -6,7 +6,7 @@
 
 pub mod line;
 
-pub use line::Line;
+pub use line::{ConnectionFields, Line, Rendered};
 
 use super::shard::{SHARDS, shard};
 use crate::config;

@@ -2,10 +2,33 @@ use super::*;
 use crate::base::clock::Moment;
 use crate::config::AccessFormat;
 use proptest::prelude::*;
-use std::sync::mpsc;
+use std::net::SocketAddr;
+use std::sync::{LazyLock, mpsc};
 
 fn settings(format: AccessFormat, path: &Path) -> config::AccessLog {
     config::AccessLog { path: path.to_owned(), format, query: false }
+}
+
+/// What a connection's lines say alike.
+fn connection() -> &'static Rendered {
+    static RENDERED: LazyLock<Rendered> = LazyLock::new(|| fields().render());
+    &RENDERED
+}
+
+fn fields<'a>() -> ConnectionFields<'a> {
+    ConnectionFields {
+        remote_addr: "192.0.2.7".parse().unwrap(),
+        remote_port: 4711,
+        via: None,
+        connection: 7,
+        listener: "guarded",
+        ssl_protocol: "TLSv1.3",
+        ssl_cipher: "TLS13_AES_128_GCM_SHA256",
+        ssl_server_name: Some("mail.example.org"),
+        ssl_session_reused: ".",
+        ssl_client_s_dn: Some("CN=Alice"),
+        ssl_client_serial: Some("0a"),
+    }
 }
 
 fn line<'a>() -> Line<'a> {
@@ -13,12 +36,8 @@ fn line<'a>() -> Line<'a> {
         time: Moment::from_unix_millis(971_186_136_250),
         request_id: "0123456789abcdef0123456789abcdef",
         trace_id: None,
-        remote_addr: "192.0.2.7".parse().unwrap(),
-        remote_port: 4711,
-        via: None,
+        connection: connection(),
         remote_user: Some("alice"),
-        connection: 7,
-        listener: "guarded",
         request_method: "GET",
         request_uri: "/mail",
         server_protocol: "HTTP/1.1",
@@ -36,12 +55,6 @@ fn line<'a>() -> Line<'a> {
         verdict: Some("permit"),
         reason: None,
         authentication: Some("certificate"),
-        ssl_protocol: "TLSv1.3",
-        ssl_cipher: "TLS13_AES_128_GCM_SHA256",
-        ssl_server_name: Some("mail.example.org"),
-        ssl_session_reused: ".",
-        ssl_client_s_dn: Some("CN=Alice"),
-        ssl_client_serial: Some("0a"),
     }
 }
 
@@ -72,22 +85,32 @@ fn json_has_the_names_of_nginx() {
         ("request_method", "GET"),
         ("request_uri", "/mail"),
         ("server_protocol", "HTTP/1.1"),
+        ("listener", "guarded"),
         ("ssl_session_reused", "."),
+        ("ssl_client_s_dn", "CN=Alice"),
+        ("ssl_client_serial", "0a"),
         ("upstream_cluster", "webmail"),
     ] {
         assert_eq!(value[name], expected, "{name}");
     }
     assert_eq!((value["status"].as_u64(), value["body_bytes_sent"].as_u64()), (Some(200), Some(2326)));
     assert_eq!((value["request_time"].as_f64(), value["upstream_header_time"].as_f64()), (Some(0.012), Some(0.009)));
-    assert!(value.get("reason").is_none() && value.get("http_referer").is_none());
+    assert_eq!((value["remote_port"].as_u64(), value["connection"].as_u64()), (Some(4711), Some(7)));
+    for absent in ["reason", "http_referer", "via", "trace_id"] {
+        assert!(value.get(absent).is_none(), "{absent}");
+    }
 }
 
 proptest! {
     #[test]
     fn no_client_writes_lines_or_fields_of_its_own(
         uri in any::<String>(), agent in any::<String>(), user in any::<String>(), method in any::<String>(),
+        subject in any::<String>(), via in any::<SocketAddr>(),
     ) {
+        let connection =
+            ConnectionFields { ssl_client_s_dn: Some(&subject), ssl_server_name: Some(&uri), via: Some(via), ..fields() }.render();
         let line = Line {
+            connection: &connection,
             request_uri: &uri,
             http_user_agent: Some(&agent),
             http_referer: Some(&uri),
@@ -100,6 +123,9 @@ proptest! {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(value["request_uri"].as_str(), Some(uri.as_str()));
         prop_assert_eq!(value["http_user_agent"].as_str(), Some(agent.as_str()));
+        prop_assert_eq!(value["ssl_client_s_dn"].as_str(), Some(subject.as_str()));
+        prop_assert_eq!(value["ssl_server_name"].as_str(), Some(uri.as_str()));
+        prop_assert_eq!(&value["via"], &serde_json::json!(via.to_string()));
         let combined = rendered(AccessFormat::Combined, &line);
         let text = combined.strip_suffix('\n').unwrap();
         prop_assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
