@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -126,9 +127,9 @@ impl ClientIo {
             .lingering
             .get_or_insert_with(|| Lingering { until: Instant::now() + LINGER, pause: Box::pin(sleep(LINGER_PAUSE)) });
         let socket = self.stream.inner_mut().socket();
-        let mut unread = [0; 16 * 1024];
+        let mut unread = [MaybeUninit::uninit(); 16 * 1024];
         loop {
-            let mut buffer = ReadBuf::new(&mut unread);
+            let mut buffer = ReadBuf::uninit(&mut unread);
             match Pin::new(&mut *socket).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     let now = Instant::now();
