@@ -22,6 +22,7 @@ pub(crate) mod nginx;
 pub(crate) mod office;
 pub(crate) mod open;
 pub(crate) mod origin;
+pub(crate) mod packages;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod raw;

@@ -10,24 +10,16 @@ use common::browser::Browser;
 use common::digest::{PASSWORD, with_password};
 use common::eventually;
 use common::gate::{Gate, unused_address};
+use common::packages::packages;
 use common::process::Process;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// How many requests come at the same time.
 const MANY: usize = 100;
-
-/// The folder with Python's clients, which is filled on first use and kept between runs.
-fn packages() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("digest-clients");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digest_clients/fetch.sh");
-    let output = Command::new(script).arg(&folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    folder
-}
 
 /// The status of each response that a Python client gets at this address.
 fn python(client: &str, gate: &Gate, address: SocketAddr, count: usize) -> Vec<u16> {
@@ -37,7 +29,7 @@ fn python(client: &str, gate: &Gate, address: SocketAddr, count: usize) -> Vec<u
         .arg(address.ip().to_string())
         .arg(gate.folder().join("ca.pem"))
         .args([PASSWORD, &count.to_string()])
-        .env("PYTHONPATH", packages())
+        .env("PYTHONPATH", packages("digest_clients"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();

@@ -7,7 +7,8 @@ mod common;
 
 use common::authority::{shell, take};
 use common::office::Office;
-use std::path::{Path, PathBuf};
+use common::packages::packages;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +24,6 @@ use wicketgate::revocation::ocsp::{HashAlgorithm, Status};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The folder with pkilint, which is filled on first use and kept between runs.
-fn packages() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pkilint");
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let script = tests.join("digest_clients/fetch.sh");
-    let output = Command::new(script).arg(&folder).arg(tests.join("pkilint/requirements.txt")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    folder
-}
-
 /// What one of pkilint's linters finds of the severity of an error or worse; none is what it should find.
 fn faults(linter: &str, options: &[&str], octets: &[u8]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +33,7 @@ fn faults(linter: &str, options: &[&str], octets: &[u8]) -> Option<String> {
         .args(["-m", &format!("pkilint.bin.{linter}"), "lint", "--severity", "ERROR"])
         .args(options)
         .arg(&file)
-        .env("PYTHONPATH", packages())
+        .env("PYTHONPATH", packages("pkilint"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();

@@ -1,15 +1,14 @@
 #!/bin/bash
-# Puts the Python packages of a requirements.txt into a folder, unless they are there. They come with pip, from whichever
-# index it is configured for, and only if their hash is the one expected.
+# Puts the packages of a requirements.txt into a folder, unless they are there: for Python, or programs that are packed as
+# such. They come with pip, from whichever index it is configured for, and only if their hash is the one expected.
 set -euo pipefail
 
-if [ $# -lt 1 ]; then
-  echo "usage: $0 FOLDER [REQUIREMENTS]" >&2
+if [ $# -ne 2 ]; then
+  echo "usage: $0 FOLDER REQUIREMENTS" >&2
   exit 2
 fi
-here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
-wanted=${2:-$here/requirements.txt}
+wanted=$2
 mkdir -p "$(dirname "$folder")"
 
 # Test programs run side by side; the first fetches, the others wait for it.
@@ -20,7 +19,7 @@ cmp --silent "$folder/requirements.txt" "$wanted" && exit 0
 rm -rf "$folder"
 
 if ! command -v pip3 >/dev/null; then
-  echo "pip3 is needed to fetch Python packages; on Debian: apt-get install --no-install-recommends python3-pip" >&2
+  echo "pip3 is needed to fetch packages; on Debian: apt-get install --no-install-recommends python3-pip" >&2
   exit 1
 fi
 work=$(mktemp -d "$folder.XXXXXX")
