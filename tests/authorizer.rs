@@ -1,27 +1,20 @@
-//! Another front asks whether its requests may pass: in every form in which fronts write certificates, as whoever would like
-//! to be the front, and with a real nginx, HAProxy and Caddy in front, set up as `examples/authorizer` says.
+//! Another front asks whether its requests may pass: in every form in which fronts write certificates, and as whoever would
+//! like to be the front. Real fronts ask in `tests/fronts`.
 #![cfg(test)]
 
 mod common;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-use common::client::Client;
+use common::front::{SECRET, base64, escaped, nginx_form, setup};
 use common::gate::{Gate, unused_address};
-use common::haproxy::HaProxy;
-use common::nginx::Nginx;
-use common::pki::{Authority, Credential, Leaf, write_private};
-use common::process::Process;
+use common::pki::{Authority, Credential, Leaf};
 use common::setup::Setup;
-use common::upstream::{Recorded, Upstream};
+use common::upstream::Upstream;
 use common::{digest, eventually, store};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-const SECRET: &str = "a-secret-that-only-the-front-has";
 const PROVED: (&str, &str) = ("X-Wicketgate-Front", SECRET);
 const FROM: &str = "from: { secret: { value: { file: front.secret } } }";
 /// What the application behind the front is told.
@@ -100,34 +93,10 @@ fn asked(name: &str, authorizer: &str) -> (SocketAddr, String) {
     (address, listener)
 }
 
-fn setup(upstream: &Upstream) -> Setup {
-    let setup = Setup::before(upstream);
-    let people = setup.pki.people.pem();
-    setup
-        .file("front.secret", &format!("{SECRET}\n"))
-        .file("people.pem", &people)
-        .section("trust", "{ staff: { authorities: [ca.pem], intermediates: [people.pem] } }")
-}
-
 /// A gate that a front asks, in the form of nginx with all statuses.
 fn gate(upstream: &Upstream, change: impl FnOnce(Setup) -> Setup) -> (Gate, SocketAddr) {
     let (address, listener) = asked("front", &format!("form: nginx, statuses: all, {FROM}"));
     (change(setup(upstream).another_listener(&listener)).start(), address)
-}
-
-/// Everything but letters, digits and `-._~` as `%` and two digits.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-fn base64(der: &[u8]) -> String {
-    BASE64_STANDARD.encode(der)
-}
-
-/// A certificate as nginx writes it.
-fn nginx_form(credential: &Credential) -> String {
-    escaped(&credential.leaf_pem)
 }
 
 #[test]
@@ -514,277 +483,6 @@ async fn a_front_may_show_a_certificate_of_its_own() {
         assert!(since.elapsed() < common::PATIENCE, "a revoked front is still answered");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// A gate of `examples/authorizer`, with the addresses of its listeners for nginx, HAProxy and Caddy. The host of the
-/// examples is the one that the tests' certificate is for.
-fn example_gate(upstream: &Upstream) -> (Gate, SocketAddr, SocketAddr) {
-    let (haproxy, caddy) = (unused_address(), unused_address());
-    let setup = setup(upstream).account("bob", &["--email", "bob@example.org", "--group", "staff"]).example(
-        "authorizer/wicketgate.yaml",
-        &[
-            ("127.0.0.1:9442", &haproxy.to_string()),
-            ("127.0.0.1:9443", &caddy.to_string()),
-            ("app.example.org", "gate.example.org"),
-        ],
-    );
-    let gate = setup.start();
-    digest::set_password(&gate, &[]);
-    (gate, haproxy, caddy)
-}
-
-/// A file of `examples/authorizer` with these words exchanged.
-fn example(name: &str, exchange: &[(&str, &str)]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/authorizer").join(name);
-    let mut text = std::fs::read_to_string(path).unwrap();
-    for (from, to) in exchange {
-        assert!(text.contains(from), "{from} does not stand in {name}");
-        text = text.replace(from, to);
-    }
-    text
-}
-
-/// What the application behind a front that is set up as the examples say has been told.
-fn told(request: &Recorded) -> Vec<String> {
-    let known = [
-        "remote-",
-        "x-client-verify",
-        "client",
-        "x-ssl",
-        "x-forwarded-client",
-        "x-forwarded-prefix",
-        "x-wicketgate",
-        "authorization",
-        "x-original-",
-        "x-rewrite-",
-        "x-http-method",
-        "x-method-override",
-        "x-real-ip",
-        "forwarded",
-        "proxy",
-    ];
-    // As many applications read names.
-    let read = |line: &str| line.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
-    let lines = request.head.lines().skip(1).map(|line| line.to_ascii_lowercase());
-    let mut told: Vec<String> = lines
-        .filter(|line| known.iter().any(|known| read(line).starts_with(known)) && !line.trim_end().ends_with(':'))
-        .collect();
-    told.sort();
-    told
-}
-
-/// What must be true of every front that is set up as the examples say.
-async fn lets_in_whom_the_gate_lets_in(front: SocketAddr, gate: &Gate, upstream: &Upstream) {
-    let alice = gate.pki.person("alice");
-    let at = |credential: Option<&Credential>| {
-        let client = gate.client().at(front);
-        credential.map_or(client.clone(), |credential| client.with(credential))
-    };
-    let ask = async |client: &Client, target: &str, fields: &[(&str, &str)]| {
-        let mut request = http::Request::get(target);
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let mut connection = client.http1().await.unwrap();
-        connection.send(request.body(common::client::empty()).unwrap()).await
-    };
-    let answer = ask(&at(Some(&alice)), "/a?b=c", &[]).await;
-    assert_eq!(answer.status, 200, "{}\n{}", answer.text(), gate.log());
-    let request = upstream.last();
-    assert_eq!(request.target(), "/a?b=c");
-    let of_alice = ["remote-email: alice@example.org", "remote-user: alice", "x-client-verify: success"];
-    assert_eq!(told(&request), of_alice);
-
-    // Nobody gets in by saying who they are, nor by saying what the front says.
-    let forged_der = base64(&alice.chain[0]);
-    let (forged_pem, forged_sequence) = (nginx_form(&alice), format!(":{forged_der}:"));
-    let to_the_application = [
-        ("Remote-User", "alice"),
-        ("Remote_User", "alice"),
-        ("Remote-Groups", "staff"),
-        ("Remote.Groups", "staff"),
-        ("X-Client-Verify", "SUCCESS"),
-        ("X_Client_Verify", "SUCCESS"),
-        ("X-Client_Verify", "SUCCESS"),
-        ("X~Client.Verify", "SUCCESS"),
-        ("X*Client'Verify", "SUCCESS"),
-        // What leads some applications to another path, host or method than the gate has judged.
-        ("X-Original-URL", "/secret"),
-        ("X.Original_URL", "/secret"),
-        ("X-Rewrite-URL", "/secret"),
-        ("X-HTTP-Method", "DELETE"),
-        ("X-HTTP-Method-Override", "DELETE"),
-        ("X_HTTP_Method_Override", "DELETE"),
-        ("X-Method-Override", "DELETE"),
-        ("X-Forwarded-Prefix", "/secret"),
-        ("Forwarded", "host=other.example.org"),
-        ("X-Real-IP", "192.0.2.7"),
-        ("Proxy", "http://192.0.2.7/"),
-    ];
-    let to_the_gate = [
-        ("X-SSL-Client-Cert", forged_pem.as_str()),
-        ("X-SSL-Client-Der", forged_der.as_str()),
-        ("Client-Cert", forged_sequence.as_str()),
-        ("X-Forwarded-For", "192.0.2.7"),
-        ("X-Original-URI", "/public"),
-        ("X-Forwarded-Uri", "/public"),
-        ("X-Original-Host", "other.example.org"),
-        ("X-Wicketgate-Front", "guess"),
-    ];
-    let count = upstream.requests().len();
-    for field in to_the_application.into_iter().chain(to_the_gate) {
-        let answer = ask(&at(None), "/secret", &[field]).await;
-        assert!(matches!(answer.status, 400 | 401 | 403), "{field:?}: {} {}", answer.status, answer.text());
-    }
-    // Nor by a path that the gate reads in one way, and the application, which gets it as it came, in another.
-    for target in ["/secret/../public", "/secret/%2e%2e/public/x", "/public//../secret", "//public/x", "/%70ublic/x"] {
-        let answer = ask(&at(None), target, &[]).await;
-        assert!(matches!(answer.status, 400 | 403), "{target}: {} {}", answer.status, answer.text());
-    }
-    assert_eq!(upstream.requests().len(), count, "a forged header let somebody in");
-    // Who is somebody is nobody else by that, and nobody is somebody where everybody may pass.
-    for field in &to_the_application {
-        assert_eq!(ask(&at(Some(&alice)), "/", &[*field]).await.status, 200, "{field:?}");
-        assert_eq!(told(&upstream.last()), of_alice, "{field:?}");
-        assert_eq!(ask(&at(None), "/public/a", &[*field]).await.status, 200, "{field:?}");
-        assert_eq!(told(&upstream.last()), ["x-client-verify: none"], "{field:?}");
-    }
-
-    // What is wrong with a certificate is for the gate to say.
-    let stranger = Authority::root("Stranger").issue(Leaf::person("alice@example.org"));
-    let expired = gate.pki.people.issue(Leaf::person("alice@example.org").expired());
-    for (reason, credential) in [("certificate_untrusted", &stranger), ("certificate_expired", &expired)] {
-        match ask(&at(Some(credential)), "/", &[]).await.status {
-            403 => drop(gate.log_line(&[reason])),
-            // nginx looks at dates itself.
-            status => assert_eq!((status, reason), (400, "certificate_expired")),
-        }
-    }
-    // A password, by a client that knows nothing of any of this.
-    for (password, expected) in [(digest::PASSWORD, "200"), ("guess", "401")] {
-        let port = front.port();
-        let output = Command::new("curl")
-            .args([
-                "--silent",
-                "--noproxy",
-                "*",
-                "--max-time",
-                "30",
-                "--output",
-                "/dev/null",
-                "--write-out",
-                "%{http_code}",
-            ])
-            .args(["--digest", "--user", &format!("alice:{password}"), "--cacert"])
-            .arg(gate.folder().join("ca.pem"))
-            .args(["--resolve", &format!("gate.example.org:{port}:{}", front.ip())])
-            .arg(format!("https://gate.example.org:{port}/by?password=1"))
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", gate.log());
-    }
-    let of_alice = ["remote-email: alice@example.org", "remote-user: alice", "x-client-verify: none"];
-    assert_eq!(told(&upstream.last()), of_alice);
-
-    // Who is revoked is out, on the connection that is open.
-    let bob = gate.pki.person("bob");
-    let mut connection = at(Some(&bob)).http1().await.unwrap();
-    assert_eq!(connection.get("/").await.status, 200);
-    assert!(told(&upstream.last()).contains(&"remote-groups: staff".to_owned()));
-    store::revoke(gate, &bob).await;
-    let since = Instant::now();
-    while connection.get("/").await.status != 403 {
-        assert!(since.elapsed() < common::PATIENCE, "still let in");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test]
-async fn nginx_lets_in_whom_the_gate_lets_in() {
-    let upstream = Upstream::start();
-    let (gate, _, _) = example_gate(&upstream);
-    let front = unused_address();
-    let folder = gate.folder().display().to_string();
-    write_private(
-        &gate.folder().join("wicketgate-front.conf"),
-        &format!("proxy_set_header X-Wicketgate-Front \"{SECRET}\";\n"),
-    );
-    let exchange = [
-        ("127.0.0.1:9441", gate.address.to_string()),
-        ("127.0.0.1:8080", upstream.address().to_string()),
-        ("listen 443", format!("listen {front}")),
-        ("/etc/nginx", folder),
-        ("app.example.org", "gate.example.org".to_owned()),
-    ];
-    let exchange: Vec<(&str, &str)> = exchange.iter().map(|(from, to)| (*from, to.as_str())).collect();
-    let nginx = Nginx::start(&example("nginx.conf", &exchange), front);
-    lets_in_whom_the_gate_lets_in(front, &gate, &upstream).await;
-    drop(nginx);
-}
-
-#[tokio::test]
-async fn haproxy_lets_in_whom_the_gate_lets_in() {
-    let upstream = Upstream::start();
-    let (gate, asked, _) = example_gate(&upstream);
-    let front = unused_address();
-    let folder = gate.folder().display().to_string();
-    let both = format!("{}{}", gate.pki.server.chain_pem(), gate.pki.server.key_pem);
-    write_private(&gate.folder().join("app.pem"), &both);
-    std::fs::copy(gate.folder().join("ca.pem"), gate.folder().join("client-ca.pem")).unwrap();
-    std::fs::write(gate.folder().join("wicketgate.lua"), example("wicketgate.lua", &[])).unwrap();
-    let exchange = [
-        ("127.0.0.1:9442", asked.to_string()),
-        ("127.0.0.1:8080", upstream.address().to_string()),
-        ("bind :443", format!("bind {front}")),
-        ("/etc/haproxy", folder),
-    ];
-    let exchange: Vec<(&str, &str)> = exchange.iter().map(|(from, to)| (*from, to.as_str())).collect();
-    let haproxy = HaProxy::with(&example("haproxy.cfg", &exchange), &[front]);
-    lets_in_whom_the_gate_lets_in(front, &gate, &upstream).await;
-
-    // HAProxy cannot ask what is larger than its buffer, and how large a question is, is for its client to say. The
-    // certificate is in it twice, and the script breaks off where it would be sent.
-    let large = (0..60).fold(Leaf::client("stranger"), |leaf, index| {
-        leaf.dns(&format!("{index}.{}.example", "a-name-that-takes-room".repeat(2)))
-    });
-    let large = Authority::root("Stranger").issue(large);
-    let cookie = format!("a={}", "b".repeat(12 * 1024));
-    let count = upstream.requests().len();
-    for credential in [large, gate.pki.person("alice")] {
-        let client = gate.client().at(front).with(&credential);
-        let request = http::Request::get("/secret").header("cookie", &cookie).body(common::client::empty()).unwrap();
-        let answer = client.http1().await.unwrap().send(request).await;
-        let fits = credential.chain[0].len() < 2048;
-        assert_eq!(answer.status, if fits { 200 } else { 503 }, "{}\n{}", answer.text(), haproxy.process.output());
-    }
-    assert_eq!(upstream.requests().len(), count + 1, "a question that could not be asked let somebody in");
-}
-
-#[tokio::test]
-async fn caddy_lets_in_whom_the_gate_lets_in() {
-    let upstream = Upstream::start();
-    let (gate, _, asked) = example_gate(&upstream);
-    let front = unused_address();
-    let folder = gate.folder().display().to_string();
-    let exchange = [
-        ("127.0.0.1:9443", asked.to_string()),
-        ("127.0.0.1:8080", upstream.address().to_string()),
-        (":443 {", format!(":{} {{\n\tbind {}", front.port(), front.ip())),
-        ("/etc/caddy", folder),
-        ("app.example.org", "gate.example.org".to_owned()),
-    ];
-    let exchange: Vec<(&str, &str)> = exchange.iter().map(|(from, to)| (*from, to.as_str())).collect();
-    let file = gate.folder().join("Caddyfile");
-    std::fs::write(&file, example("Caddyfile", &exchange)).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "caddy", "run", "--adapter", "caddyfile", "--config"]).arg(&file);
-    command.env("HOME", gate.folder()).env("XDG_DATA_HOME", gate.folder()).env("XDG_CONFIG_HOME", gate.folder());
-    let mut caddy = Process::start(command.env("WICKETGATE_FRONT", SECRET));
-    eventually("Caddy to accept connections", || {
-        assert!(caddy.ended().is_none(), "Caddy ended:\n{}", caddy.output());
-        TcpStream::connect_timeout(&front, Duration::from_millis(200)).ok()
-    });
-    lets_in_whom_the_gate_lets_in(front, &gate, &upstream).await;
 }
 
 /// The processor time that a process has used, in milliseconds.

@@ -13,6 +13,7 @@ pub(crate) mod echo;
 pub(crate) mod firefox;
 pub(crate) mod foreign;
 pub(crate) mod frames;
+pub(crate) mod front;
 pub(crate) mod galera;
 pub(crate) mod gate;
 pub(crate) mod haproxy;
