@@ -195,6 +195,47 @@ fn nobody_is_answered_who_does_not_prove_to_be_the_front() {
 }
 
 #[test]
+fn whoever_has_not_proved_to_be_the_front_says_nobodys_address_in_the_access_log() {
+    let upstream = Upstream::start();
+    let (gate, address) = gate(&upstream, |setup| setup.section("log", "{ access: { path: access.log } }"));
+    // Each question has a target of its own, by which its line is found.
+    let asked = |target: &str, fields: &[(&str, &str)]| {
+        let about = [
+            ("Host", "127.0.0.1"),
+            ("X-Original-Method", "GET"),
+            ("X-Original-Host", "app.example.org"),
+            ("X-Original-URI", target),
+            ("X-Forwarded-For", "192.0.2.7"),
+        ];
+        ask_for(address, &format!("GET {target}"), &[&about[..], fields].concat()).status
+    };
+    type Fields<'f> = &'f [(&'f str, &'f str)];
+    let questions: [(&str, Fields<'_>, u16, &str); 6] = [
+        ("/proved", &[PROVED], 403, "192.0.2.7"),
+        // It is the front that asks what cannot be read: where it comes from is still the front's word.
+        ("/proved-and-unreadable", &[PROVED, ("Client-Cert", ":AAAA:")], 400, "192.0.2.7"),
+        ("/without-a-secret", &[], 403, "127.0.0.1"),
+        ("/with-another-secret", &[("X-Wicketgate-Front", "guess")], 403, "127.0.0.1"),
+        ("/with-two-secrets", &[PROVED, PROVED], 403, "127.0.0.1"),
+        ("/with-a-body-of-unknown-form", &[PROVED, ("Transfer-Encoding", "gzip, chunked")], 400, "127.0.0.1"),
+    ];
+    for (target, fields, status, _) in questions {
+        assert_eq!(asked(target, fields), status, "{target}");
+    }
+    let lines = eventually("a line in the access log for each question", || {
+        let text = std::fs::read_to_string(gate.folder().join("access.log")).ok()?;
+        let lines: Result<Vec<serde_json::Value>, _> = text.lines().map(serde_json::from_str).collect();
+        lines.ok().filter(|lines| lines.len() == questions.len())
+    });
+    for (target, _, _, from) in questions {
+        let line = lines.iter().find(|line| line["request_uri"] == target).unwrap();
+        assert_eq!(line["remote_addr"], from, "{line}");
+        let via = line["via"].as_str().is_some_and(|via| via.starts_with("127.0.0.1:"));
+        assert_eq!(via, from != "127.0.0.1", "only who came through somebody has come through somebody: {line}");
+    }
+}
+
+#[test]
 fn a_header_that_a_client_gets_past_its_front_is_no_way_in() {
     let upstream = Upstream::start();
     let (gate, address) = gate(&upstream, |setup| setup.account("bob", &["--email", "bob@example.org"]));
