@@ -106,12 +106,11 @@ END
 }
 seeds
 
-failed=0
-for target in "${targets[@]}"; do
-  corpus=corpus/$target artifacts=artifacts/$target
+run() {
+  local target=$1 corpus=corpus/$1 artifacts=artifacts/$1 runs
   mkdir -p "$corpus" "$artifacts" "$work/seeds/$target"
   # Seeds that are no certificates stand in the repository, in seeds/TARGET.
-  inputs=("$corpus" "$work/seeds/$target")
+  local inputs=("$corpus" "$work/seeds/$target")
   if [ -d "seeds/$target" ]; then inputs+=("seeds/$target"); fi
   if "target/$host/debug/$target" -max_total_time="$seconds" -max_len=16384 -timeout=5 -rss_limit_mb=1024 \
       -print_final_stats=1 -artifact_prefix="$artifacts/" "${inputs[@]}" > "$work/$target.log" 2>&1; then
@@ -120,7 +119,23 @@ for target in "${targets[@]}"; do
   else
     tail -n 40 "$work/$target.log"
     echo "fuzz $target: FAILED; the input is in fuzz/$artifacts"
-    failed=1
+    return 1
   fi
+}
+
+# One for each core, as each has one thread.
+failed=0
+under_way=0
+for target in "${targets[@]}"; do
+  if [ $under_way -eq "$(nproc)" ]; then
+    wait -n || failed=1
+    under_way=$((under_way - 1))
+  fi
+  run "$target" &
+  under_way=$((under_way + 1))
+done
+while [ $under_way -gt 0 ]; do
+  wait -n || failed=1
+  under_way=$((under_way - 1))
 done
 exit $failed
