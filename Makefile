@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 CARGO ?= cargo
 export CARGO
 
-.PHONY: help demo programs lint deny test bench h2spec pkcs11 otel prove fuzz
+.PHONY: help demo programs lint deny test bench packaged h2spec pkcs11 otel prove fuzz
 
 help: ## say what there is to make
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/'
@@ -38,6 +38,9 @@ test: programs lint ## all that must hold at every commit
 
 h2spec: ## the conformance test h2spec, which must be on the path, against the TLS listener
 	$(CARGO) test --test h2spec -- --ignored --nocapture
+
+packaged: ## the program as packages have it, optimised for what a gate mostly does (half an hour)
+	packaging/build.sh
 
 bench: ## the micro-benchmarks
 	$(CARGO) bench
