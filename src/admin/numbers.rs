@@ -65,7 +65,7 @@ impl Admin {
         page.metric(&all::START_TIME).sample(&[], self.started.as_unix());
         usage(&mut page);
         connections(&mut page, &sources);
-        requests(&mut page);
+        requests(&mut page, &sources);
         upstreams(&mut page);
         servers::page(&mut page, &sources);
         accounts(&mut page, &sources, now);
@@ -115,10 +115,13 @@ fn connections(page: &mut Page, sources: &Sources) {
 /// Whether it is the usual reason for which somebody loses what runs: there from the start, so that the first one shows
 /// as an increase.
 fn may_cut(reason: Reason) -> bool {
-    matches!(reason, Reason::CertificateRevoked | Reason::CertificateExpired | Reason::AccountInactive)
+    matches!(
+        reason,
+        Reason::CertificateRevoked | Reason::CertificateExpired | Reason::AccountInactive | Reason::Overloaded
+    )
 }
 
-fn requests(page: &mut Page) {
+fn requests(page: &mut Page, sources: &Sources) {
     let mut requests = page.metric(&all::REQUESTS);
     each_route(|route, numbers| {
         for (method, name) in METHODS.iter().enumerate() {
@@ -142,6 +145,9 @@ fn requests(page: &mut Page) {
     page.metric(&all::REQUESTS_UNDER_WAY).sample(&[], metrics::REQUESTS_UNDER_WAY.get());
     let mut octets = page.metric(&all::RESPONSE_BYTES);
     each_route(|route, numbers| octets.sample(&[route], numbers.octets()));
+    let gate = sources.gate.load();
+    page.metric(&all::BUFFERS).sample(&[], gate.held.buffers().all());
+    page.metric(&all::BUFFERS_LIMIT).sample(&[], gate.held.buffers().most());
     page.metric(&all::TUNNELS).sample(&[], metrics::TUNNELS.get());
 }
 

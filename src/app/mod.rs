@@ -456,6 +456,7 @@ impl Process {
         std::mem::replace(&mut self.keys, assertion::keep(parts.assertions.clone())).abort();
         self.publications.go_on(&parts.shelf, &config);
         self.limit.set(config.limits.connections, config.limits.connections_per_address);
+        parts.held.buffers().set(config.limits.buffers);
         let wanted: HashSet<SocketAddr> = built.listeners.iter().map(|listener| listener.address).collect();
         for (address, open) in self.listeners.extract_if(|address, _| !wanted.contains(address)) {
             let name = open.listener.settings().name.to_string();

@@ -13,6 +13,7 @@ use crate::base::secret::Secret;
 use crate::ca::publish::Shelf;
 use crate::config::Config;
 use crate::proxy::allowance::Allowances;
+use crate::proxy::buffers::Buffers;
 use crate::proxy::held::HeldBodies;
 use crate::revocation::live::Live;
 use crate::telemetry::access::AccessLog;
@@ -83,7 +84,7 @@ impl Parts {
             upstreams: upstreams::build(config, None)?,
             names: upstreams::names(config)?,
             audit: build::audit(&config.log)?,
-            held: Arc::default(),
+            held: HeldBodies::within(Buffers::new(config.limits.buffers)),
             allowances: Allowances::new(),
             access: build::access(&config.log)?,
             traces: build::traces(config.tracing.as_ref())?,

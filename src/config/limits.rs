@@ -45,7 +45,9 @@ pub struct Limits {
     pub head: usize,
     /// The number of header fields.
     pub headers: usize,
-    /// How many octets of request bodies are held whole, all together.
+    /// How many octets of bodies are in memory on their way, all together.
+    pub buffers: u64,
+    /// How many of them are request bodies that are held whole, all together.
     pub held_bodies: u64,
     /// How many requests one address (IPv6: one /64) may make, whatever it asks for; [by address](CountedBy::Address).
     pub requests_per_address: Option<RequestLimits>,

@@ -5,11 +5,14 @@
 use crate::config::{LeastRate, Timeouts};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How many requests a client may give up, whatever it does with the others: more than a page has, or a map that is
 /// moved about.
 const MANY_GIVEN_UP: usize = 500;
+/// How many octets of bodies streams may have in memory before the connection is told of it.
+const UNSEEN: u64 = 16 * 1024;
 
 /// Shared by a connection's input and output, its requests and its driver, all on one thread: relaxed
 /// atomics only because requests must be `Send`.
@@ -42,6 +45,15 @@ pub struct Activity {
     /// Octets that were written, and whether the client has taken all of them since the last check.
     octets: AtomicU64,
     eased: AtomicBool,
+    /// Octets of bodies that are in memory for the connection, on their way to the client or from it, and how many have
+    /// gone on.
+    held: AtomicU64,
+    passed: AtomicU64,
+    /// How many of them its driver has seen, and by what it is woken.
+    seen: AtomicU64,
+    driver: Mutex<Option<Waker>>,
+    /// Octets that TLS has sealed and the socket has not taken, at most.
+    unsent: AtomicU64,
     /// What the last check has seen of how fast the client takes.
     slowness: Mutex<Slowness>,
 }
@@ -91,6 +103,11 @@ impl Activity {
             moved: AtomicU64::new(0),
             octets: AtomicU64::new(0),
             eased: AtomicBool::new(false),
+            held: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            driver: Mutex::default(),
+            unsent: AtomicU64::new(0),
             slowness: Mutex::default(),
         }
     }
@@ -140,6 +157,79 @@ impl Activity {
         if !self.eased.load(Relaxed) {
             self.eased.store(true, Relaxed);
         }
+    }
+
+    /// So many octets more were handed to TLS, which has `behind` it what the socket has not taken, or nothing. Gives how
+    /// many may be there.
+    pub fn sealed(&self, octets: usize, behind: bool) -> u64 {
+        let before = self.unsent.load(Relaxed);
+        let unsent = if behind { before.saturating_add(octets as u64) } else { 0 };
+        if unsent != before {
+            self.unsent.store(unsent, Relaxed);
+        }
+        unsent
+    }
+
+    /// How many octets TLS may have sealed that the socket has not taken.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.unsent.load(Relaxed)
+    }
+
+    /// So many octets of a body are in memory from now on. One thread does all this, so that no number is lost
+    /// between reading and writing it.
+    pub fn hold(&self, octets: u64) {
+        let held = self.held.load(Relaxed).saturating_add(octets);
+        self.held.store(held, Relaxed);
+        // Streams have tasks of their own, and what they wait with their connection may never hear of.
+        if self.multiplexed && held > self.seen.load(Relaxed).saturating_add(UNSEEN) {
+            self.wake();
+        }
+    }
+
+    /// Whoever drives the connection is this task.
+    pub fn driven_by(&self, task: &Waker) {
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
+    }
+
+    /// Has the connection driven, whatever it waits for.
+    pub fn wake(&self) {
+        if let Some(driver) = &*self.driver.lock().unwrap_or_else(PoisonError::into_inner) {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// So many octets no longer are.
+    pub fn let_go(&self, octets: u64) {
+        self.held.store(self.held.load(Relaxed).saturating_sub(octets), Relaxed);
+    }
+
+    /// So many octets no longer are, because they have gone on.
+    pub fn pass(&self, octets: u64) {
+        self.let_go(octets);
+        self.passed.store(self.passed.load(Relaxed).wrapping_add(octets), Relaxed);
+    }
+
+    /// How many octets are in memory for the connection, and how many have gone on since it began.
+    #[must_use]
+    pub fn held(&self) -> (u64, u64) {
+        (self.held.load(Relaxed).saturating_add(self.unsent()), self.passed.load(Relaxed))
+    }
+
+    /// The same for its driver, who need not be told again before there is much more.
+    #[must_use]
+    pub fn look(&self) -> (u64, u64) {
+        let held = self.held.load(Relaxed);
+        if self.seen.load(Relaxed) != held {
+            self.seen.store(held, Relaxed);
+        }
+        self.held()
+    }
+
+    /// Whether the client does not take what is written.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.stalled_since.load(Relaxed) != 0
     }
 
     /// A request's head is whole.
@@ -292,6 +382,23 @@ mod tests {
         activity.end();
         activity.close();
         assert_eq!(rests(), None, "the end is being said");
+    }
+
+    #[test]
+    fn what_is_held_is_what_neither_went_on_nor_was_let_go() {
+        let activity = Activity::new(false, Instant::now());
+        activity.hold(1000);
+        activity.hold(500);
+        assert_eq!(activity.held(), (1500, 0));
+        activity.pass(1000);
+        activity.let_go(200);
+        assert_eq!(activity.held(), (300, 1000));
+        activity.let_go(301);
+        assert_eq!(activity.sealed(100, true), 100);
+        assert_eq!(activity.sealed(50, true), 150);
+        assert_eq!(activity.held(), (150, 1000));
+        assert_eq!(activity.sealed(70, false), 0, "the socket has taken all");
+        assert_eq!(activity.held(), (0, 1000));
     }
 
     #[test]

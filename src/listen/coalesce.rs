@@ -64,6 +64,11 @@ impl<C, I> Coalesced<C, I> {
     pub fn connection(&mut self) -> Pin<&mut C> {
         self.connection.as_mut()
     }
+
+    /// How many octets wait to be sent.
+    pub fn queued(&self) -> u64 {
+        lock(&self.held).octets.len() as u64
+    }
 }
 
 impl<C: Future, I: Read + Write + Unpin> Future for Coalesced<C, I> {

@@ -36,6 +36,14 @@ impl ClientStream {
             Self::Plain(stream) => stream,
         }
     }
+
+    /// Whether TLS has sealed what the socket has not taken.
+    fn is_behind(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.wants_write(),
+            Self::Plain(_) => false,
+        }
+    }
 }
 
 impl AsyncRead for ClientStream {
@@ -148,6 +156,7 @@ impl ClientIo {
         self.activity.written(written.is_pending());
         if let Poll::Ready(Ok(octets)) = &written {
             self.activity.sent(*octets);
+            self.activity.sealed(*octets, self.stream.inner().is_behind());
         }
         written
     }
@@ -184,6 +193,7 @@ impl Write for ClientIo {
         self.activity.written(flushed.is_pending());
         if flushed.is_ready() {
             self.activity.eased();
+            self.activity.sealed(0, false);
         }
         flushed
     }

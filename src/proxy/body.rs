@@ -7,8 +7,10 @@ use super::doubt::Running;
 use super::headers::strip::{Stripper, strip_response_trailers};
 use super::held::Room;
 use super::measure::Notes;
+use super::piece::{Load, Piece};
 use crate::config::Timeouts;
-use crate::upstream::pool::{BodyError, PooledBody};
+use crate::listen::activity::Activity;
+use crate::upstream::pool::{BodyError, MOST_AHEAD, PooledBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
@@ -32,6 +34,9 @@ pub struct Upload {
     answered: AtomicBool,
     fault: AtomicU8,
 }
+
+/// The largest answer of the gate's own that is made for whoever asks.
+const MOST_OWN: usize = 64 * 1024;
 
 /// Why an upload ended before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +153,8 @@ pub struct ClientBody {
     stripper: Option<Arc<Stripper>>,
     pace: Pace,
     pausing: Option<Pausing>,
+    /// What it holds for its connection, and how much of it may come before anybody asks. What is held whole has its place.
+    load: Option<(Load, u64)>,
 }
 
 /// How long a client may pause in a body, and how fast it must send it.
@@ -202,12 +209,20 @@ impl ClientBody {
     /// No body: of a request that has none, and of one that is sent again.
     #[must_use]
     pub fn none() -> Self {
-        Self { incoming: None, left: None, upload: None, stripper: None, pace: Pace::default(), pausing: None }
+        let pace = Pace::default();
+        Self { incoming: None, left: None, upload: None, stripper: None, pace, pausing: None, load: None }
     }
 
-    /// A body of at most `limit` octets, which comes at this pace.
+    /// A body of at most `limit` octets, which comes at this pace over a client's connection, of which `ahead` octets may come
+    /// before anybody asks for them.
     #[must_use]
-    pub fn new(incoming: Received, limit: Option<u64>, pace: Pace, stripper: &Arc<Stripper>) -> Self {
+    pub(super) fn new(
+        incoming: Received,
+        limit: Option<u64>,
+        pace: Pace,
+        stripper: &Arc<Stripper>,
+        (activity, ahead): (&Arc<Activity>, u64),
+    ) -> Self {
         let is_empty = match &incoming {
             Received::Streaming(incoming) => incoming.is_end_stream(),
             Received::Whole(octets) => octets.is_empty(),
@@ -216,7 +231,14 @@ impl ClientBody {
             return Self::none();
         }
         let (upload, stripper) = (Some(Arc::default()), Some(Arc::clone(stripper)));
-        Self { incoming: Some(incoming), left: limit, upload, stripper, pace, pausing: None }
+        let mut load = match &incoming {
+            Received::Streaming(_) => Some((Load::new(Arc::clone(activity)), ahead)),
+            Received::Whole(_) => None,
+        };
+        if let Some((load, ahead)) = &mut load {
+            load.waits(left_of(&incoming, *ahead));
+        }
+        Self { incoming: Some(incoming), left: limit, upload, stripper, pace, pausing: None, load }
     }
 
     /// Whether there is nothing to send.
@@ -246,6 +268,7 @@ impl ClientBody {
             stripper: self.stripper.clone(),
             pace: self.pace,
             pausing: None,
+            load: None,
         })
     }
 
@@ -270,7 +293,7 @@ impl ClientBody {
     }
 
     /// Waits for the client, but no longer than it may take.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, UploadFault>>> {
         loop {
             let answered = self.upload.as_ref().is_some_and(|upload| upload.answered.load(Relaxed));
             let pace = self.pace;
@@ -292,20 +315,45 @@ impl ClientBody {
         }
     }
 
-    fn fail(&mut self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+    fn fail(&mut self, fault: UploadFault) -> Poll<Option<Result<Frame<Piece>, UploadFault>>> {
         if let Some(upload) = &self.upload {
             upload.fault.store(fault as u8, Relaxed);
         }
         self.incoming = None;
+        self.load = None;
         Poll::Ready(Some(Err(fault)))
+    }
+
+    /// Counts what of it is handed over.
+    fn piece(&mut self, octets: Bytes) -> Piece {
+        match (&mut self.load, &self.incoming) {
+            (Some((load, ahead)), Some(incoming)) => load.piece(octets, left_of(incoming, *ahead)),
+            _ => Piece::from(octets),
+        }
     }
 }
 
+/// How much of a body may come before it is asked for, where `most` octets of any may.
+fn left_of(incoming: &Received, most: u64) -> u64 {
+    match incoming {
+        Received::Streaming(incoming) if !incoming.is_end_stream() => left(&incoming.size_hint(), most),
+        _ => 0,
+    }
+}
+
+/// As much as there may still be, and `most` at most.
+fn left(hint: &SizeHint, most: u64) -> u64 {
+    hint.upper().map_or(most, |upper| upper.min(most))
+}
+
 impl Body for ClientBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = UploadFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, UploadFault>>> {
+        if let Some((load, _)) = &mut self.load {
+            load.asked();
+        }
         let polled = match &mut self.incoming {
             None => return Poll::Ready(None),
             Some(Received::Streaming(incoming)) => Pin::new(incoming).poll_frame(cx),
@@ -332,7 +380,7 @@ impl Body for ClientBody {
                     Some(None) => self.fail(UploadFault::TooLarge),
                     left => {
                         self.left = left.flatten();
-                        Poll::Ready(Some(Ok(frame)))
+                        Poll::Ready(Some(Ok(frame.map_data(|octets| self.piece(octets)))))
                     }
                 }
             }
@@ -387,6 +435,24 @@ impl ReplyBody {
     pub(super) fn run(&mut self, running: Running) {
         self.running = Some(running);
     }
+
+    /// Counts what of it is handed over.
+    fn piece(&mut self, octets: Bytes) -> Piece {
+        let Some((serving, notes, _)) = &mut self.serving else { return Piece::from(octets) };
+        notes.handed(octets.len());
+        let ahead = match &self.source {
+            // What is as large is published, and the same octets are everybody's who asks for it.
+            Source::Own(_) if octets.len() > MOST_OWN => {
+                serving.handed();
+                return Piece::from(octets);
+            }
+            Source::Own(_) => 0,
+            Source::Pooled(body) => left(&body.size_hint(), body.ahead()),
+            Source::Single(body) if body.is_end_stream() => 0,
+            Source::Single(body) => left(&body.size_hint(), MOST_AHEAD),
+        };
+        serving.handed_piece(octets, ahead)
+    }
 }
 
 impl From<Full<Bytes>> for ReplyBody {
@@ -408,10 +474,10 @@ impl From<Incoming> for ReplyBody {
 }
 
 impl Body for ReplyBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         if let Some((serving, ..)) = &mut self.serving {
             serving.asked();
         }
@@ -420,15 +486,11 @@ impl Body for ReplyBody {
             Source::Pooled(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Source::Single(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
-        if let (Some((serving, notes, _)), Poll::Ready(Some(Ok(frame)))) = (&mut self.serving, &frame) {
-            serving.handed();
-            notes.handed(frame.data_ref().map_or(0, Bytes::len));
-        }
         frame.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
                 strip_response_trailers(trailers);
             }
-            frame
+            frame.map_data(|octets| self.piece(octets))
         })
     }
 

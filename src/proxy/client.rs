@@ -4,6 +4,7 @@
 use super::Gate;
 use super::doubt::contradicts;
 use super::headers::{Prepared, forwarded};
+use super::piece::{Load, Piece};
 use crate::account::Status;
 use crate::assertion::Held;
 use crate::auth::decision::CertificateEvidence;
@@ -16,6 +17,7 @@ use crate::listen::connection::Connection;
 use crate::listen::limit::Place;
 use crate::revocation::live::{Cause, Key, Look, Registration};
 use crate::telemetry::{access, audit};
+use bytes::Bytes;
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -466,7 +468,7 @@ impl Client {
 
 /// A request that is being served; it ends with its response's last octet, or with the connection.
 pub(super) struct Serving {
-    activity: Arc<Activity>,
+    load: Load,
     /// Whether a piece of the response is with the client that has not asked for the next one.
     waiting: bool,
     /// Whether there is an answer.
@@ -476,7 +478,7 @@ pub(super) struct Serving {
 impl Serving {
     pub(super) fn begin(client: &Client) -> Self {
         client.activity.begin();
-        Self { activity: Arc::clone(&client.activity), waiting: false, answered: false }
+        Self { load: Load::new(Arc::clone(&client.activity)), waiting: false, answered: false }
     }
 
     /// There is an answer.
@@ -487,14 +489,21 @@ impl Serving {
     /// The next piece of the response is asked for: the one before is on its way.
     pub(super) fn asked(&mut self) {
         if std::mem::take(&mut self.waiting) {
-            self.activity.taken();
+            self.load.activity().taken();
+            self.load.asked();
         }
     }
 
     /// A piece of the response is handed over.
     pub(super) fn handed(&mut self) {
         self.waiting = true;
-        self.activity.handed();
+        self.load.activity().handed();
+    }
+
+    /// The same, with the piece itself, behind which so many octets may be read before the next one is asked for.
+    pub(super) fn handed_piece(&mut self, octets: Bytes, ahead: u64) -> Piece {
+        self.handed();
+        self.load.piece(octets, ahead)
     }
 }
 
@@ -502,8 +511,8 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.asked();
         if !self.answered {
-            self.activity.gave_up();
+            self.load.activity().gave_up();
         }
-        self.activity.end();
+        self.load.activity().end();
     }
 }

@@ -3,8 +3,9 @@
 //! together are, and those of one address prefix, so that no number of connections takes more.
 //!
 //! A body takes its place before any of it is read, for as much as it may become, and gives it back when the last
-//! octet of it is let go, be it by the connection that it was sent on.
+//! octet of it is let go, be it by the connection that it was sent on. What is held counts among the [`Buffers`], too.
 
+use super::buffers::Buffers;
 use crate::base::address::AddressPrefix;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -19,7 +20,11 @@ const LEAST: u64 = 1024;
 
 /// How much is held, in octets; one for the process, which goes on over reloads.
 #[derive(Debug, Default)]
-pub struct HeldBodies(Mutex<State>);
+pub struct HeldBodies {
+    state: Mutex<State>,
+    /// What they are a part of.
+    buffers: Arc<Buffers>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,6 +51,18 @@ pub struct Place {
 }
 
 impl HeldBodies {
+    /// None yet. Those that come are counted among all that is held, and connections give way to them.
+    #[must_use]
+    pub fn within(buffers: Arc<Buffers>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), buffers })
+    }
+
+    /// What they are a part of.
+    #[must_use]
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
+    }
+
     /// For a request from this address, where `most` octets may be held in all.
     #[must_use]
     pub fn room(self: &Arc<Self>, most: u64, address: IpAddr) -> Room<'_> {
@@ -54,7 +71,7 @@ impl HeldBodies {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Two additions at a time are done under this lock, and nothing is waited for.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,6 +87,8 @@ impl Room<'_> {
         }
         state.all += octets;
         *state.by_prefix.entry(self.prefix).or_default() += octets;
+        drop(state);
+        self.held.buffers.take(octets);
         Some(Place { held: Arc::clone(self.held), prefix: self.prefix, octets })
     }
 
@@ -96,6 +115,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.held.buffers.give_back(self.octets);
         let mut state = self.held.state();
         state.all = state.all.saturating_sub(self.octets);
         if let Entry::Occupied(mut own) = state.by_prefix.entry(self.prefix) {
@@ -183,6 +203,7 @@ mod tests {
                 let state = held.state();
                 prop_assert_eq!(state.all, places.iter().map(|place| place.octets).sum::<u64>());
                 prop_assert_eq!(state.all, state.by_prefix.values().sum::<u64>());
+                prop_assert_eq!(state.all, held.buffers.all());
                 prop_assert!(state.all <= MOST && state.by_prefix.len() <= places.len());
             }
         }

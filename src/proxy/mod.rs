@@ -4,6 +4,7 @@
 pub mod allowance;
 mod authorized;
 pub mod body;
+pub mod buffers;
 pub mod by_account;
 pub mod client;
 mod credentials;
@@ -17,6 +18,7 @@ pub mod held;
 mod measure;
 mod passage;
 pub mod path;
+pub mod piece;
 pub mod preauth;
 mod record;
 pub mod redirect;

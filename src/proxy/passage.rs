@@ -11,8 +11,9 @@ use super::headers::{cookies, forwarded, remove_authorization};
 use super::measure::failure;
 use super::path::RequestTarget;
 use super::reply::REQUEST_ID;
+use super::tunnel::Near;
 use super::upgrade::upgrade;
-use super::{Exchange, Worker, authorized, via};
+use super::{Exchange, Worker, authorized, serve, via};
 use crate::assertion::{Held, Subject};
 use crate::auth::decision::{ClientVerify, Permit};
 use crate::auth::{Proof, Standing};
@@ -91,7 +92,8 @@ impl Passage<'_> {
                 drop(taken);
                 reason
             };
-            let response = Box::pin(upgrade(permit, upstream, way, client, *request, ended, worker.leaving())).await;
+            let near = Near::new(client, exchange.client, exchange.gate.held.buffers());
+            let response = Box::pin(upgrade(permit, upstream, way, near, *request, ended, worker.leaving())).await;
             return Ok(self.passed_back(self.counted(asked, response)?));
         }
         HopByHop { upgrade: None, ..hop }.apply(request.headers_mut());
@@ -109,7 +111,9 @@ impl Passage<'_> {
         let Parts { method, version, mut headers, mut extensions, .. } = *head;
         let gate = self.exchange.gate;
         let pace = Pace::of(&gate.timeouts, self.route.least_upload);
-        let body = ClientBody::new(incoming, self.route.body_limit, pace, &gate.stripper);
+        let client = &self.exchange.client;
+        let over = (&client.activity, serve::ahead(client.connection.tls.http2, gate.limits.head));
+        let body = ClientBody::new(incoming, self.route.body_limit, pace, &gate.stripper, over);
         body.announce(&mut headers);
         let mut request = Box::new(Request::new(body));
         *request.method_mut() = method;

@@ -2,9 +2,11 @@
 //! deadlines of the configuration.
 
 use super::body::ReplyBody;
+use super::buffers::{GivesWay, Holding};
 use super::doubt::{Loss, look_again};
 use super::resting::{REST_AFTER, Resting};
 use super::{Client, Closed, Worker};
+use crate::base::reason::Reason;
 use crate::config::Timeouts;
 use crate::listen::activity::{Activity, Expired};
 use crate::listen::coalesce::{Coalesced, CoalescingIo};
@@ -12,6 +14,7 @@ use crate::listen::connection::Connection;
 use crate::listen::io::{ClientIo, ClientStream};
 use crate::listen::limit::Place;
 use crate::revocation::live::Cause;
+use crate::telemetry::metrics::CUT;
 use futures_util::future::BoxFuture;
 use http::Request;
 use hyper::body::Incoming;
@@ -21,7 +24,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
@@ -42,6 +45,16 @@ const PARTING: Duration = Duration::from_millis(200);
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// hyper reads heads into a buffer of at least this size.
 const LEAST_BUFFER: usize = 8192;
+
+/// How much hyper reads at once of HTTP/1.1, where heads may be so large, and about as much it queues of an answer.
+fn buffer(head: usize) -> usize {
+    head.max(LEAST_BUFFER) * 2
+}
+
+/// How much of a request's body may come before anybody asks for it.
+pub(super) fn ahead(http2: bool, head: usize) -> u64 {
+    if http2 { STREAM_WINDOW.into() } else { buffer(head) as u64 }
+}
 
 /// Serves a connection until it ends. What it takes to begin is done before the future is made, which is as large as
 /// what an idle connection needs and no larger.
@@ -86,7 +99,7 @@ pub fn serve(
             .header_read_timeout(None)
             .max_headers(limits.headers)
             .max_header_size(limits.head)
-            .max_buf_size(limits.head.max(LEAST_BUFFER) * 2);
+            .max_buf_size(buffer(limits.head));
         let connection = Resting::begin(protocol, io, service, Arc::clone(&client.activity));
         Box::pin(drive(Box::pin(connection), client, worker, timeouts))
     }
@@ -100,6 +113,11 @@ trait Drivable: Future<Output = hyper::Result<()>> {
     /// Has it rest if it can; says when to ask again, where that is of use.
     fn rest(self: Pin<&mut Self>, _: Instant) -> Option<Duration> {
         None
+    }
+
+    /// How many octets wait to be written that are nobody's piece any more.
+    fn queued(&self) -> u64 {
+        0
     }
 }
 
@@ -124,6 +142,10 @@ where
     fn finish(mut self: Pin<&mut Self>) {
         self.connection().graceful_shutdown();
     }
+
+    fn queued(&self) -> u64 {
+        Coalesced::queued(self)
+    }
 }
 
 /// Drives a connection to its end: its own, the client's, a deadline's or the process's, or that of what let
@@ -131,15 +153,21 @@ where
 async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, worker: Arc<Worker>, timeouts: Timeouts) {
     let mut timer = pin!(sleep_until((Instant::now() + timeouts.request_head.min(REST_AFTER)).into()));
     let mut draining = worker.draining.clone();
+    let mut holding = worker.gate().held.buffers().holding(client.connection.peer.ip(), &client.activity);
     let (mut finishing, mut parting, mut last) = (false, false, false);
     let mut number = 0;
     let mut looking: Option<BoxFuture<'static, Option<Loss>>> = None;
     loop {
         tokio::select! {
             biased;
-            outcome = connection.as_mut() => {
-                if let Err(error) = outcome {
-                    log_end(&client, &error);
+            driven = poll_fn(|cx| driven(connection.as_mut(), &client.activity, &mut holding, cx)) => {
+                match driven {
+                    Driven::Ended(Ok(())) => {}
+                    Driven::Ended(Err(error)) => log_end(&client, &error),
+                    Driven::GivesWay(why) => {
+                        CUT.increment(Reason::Overloaded);
+                        tracing::info!(connection = %client.connection.id, client = %client.connection.peer, %why, "connection closed");
+                    }
                 }
                 return;
             }
@@ -196,6 +224,30 @@ async fn drive<C: Drivable>(mut connection: Pin<Box<C>>, client: Arc<Client>, wo
                     timer.as_mut().reset((Instant::now() + PARTING).into());
                 }
             }
+        }
+    }
+}
+
+/// How driving a connection ends.
+enum Driven {
+    /// By itself.
+    Ended(hyper::Result<()>),
+    /// Others need the memory.
+    GivesWay(GivesWay),
+}
+
+/// Drives a connection as far as it goes, and counts what is left in memory by then.
+fn driven(
+    mut connection: Pin<&mut impl Drivable>,
+    activity: &Activity,
+    holding: &mut Holding,
+    cx: &mut Context<'_>,
+) -> Poll<Driven> {
+    match connection.as_mut().poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Driven::Ended(ended)),
+        Poll::Pending => {
+            let queued = if activity.is_stalled() { connection.queued() } else { 0 };
+            holding.poll(queued, cx).map(Driven::GivesWay)
         }
     }
 }

@@ -1,15 +1,18 @@
 //! A tunnel: octets are passed on between a client and a server that have both switched to another protocol,
 //! until both have ended or the client may no longer go on. It holds no memory while nothing is on its way.
 
+use super::Client;
+use super::buffers::{Buffers, Holding};
 use super::websocket::{Frames, going_away, policy_violation};
 use crate::base::reason::Reason;
-use crate::telemetry::metrics::TUNNELS;
+use crate::telemetry::metrics::{CUT, TUNNELS};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -26,6 +29,9 @@ const HEARING: Duration = Duration::from_secs(1);
 /// after that to say good-bye to the server.
 const LEAVE: Duration = Duration::from_secs(5);
 
+/// What TLS may have sealed for a server that reads nothing: rustls's own limit.
+const SEALED: u64 = 64 * 1024;
+
 /// What is spoken in a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -37,17 +43,31 @@ pub(super) enum Protocol {
 
 type Side = TokioIo<Upgraded>;
 
+/// The client's side of a tunnel to be.
+pub(super) struct Near {
+    upgrade: OnUpgrade,
+    holding: Holding,
+}
+
+impl Near {
+    /// Of this client, who asked for it.
+    pub(super) fn new(upgrade: OnUpgrade, client: &Client, buffers: &Arc<Buffers>) -> Self {
+        Self { upgrade, holding: buffers.holding(client.connection.peer.ip(), &client.activity) }
+    }
+}
+
 /// Passes octets both ways until both sides have ended, or until it is over for the client: then a WebSocket is told
 /// why, between two frames of the server's, and both sides are closed. `leaving` comes when the process is about to end:
 /// then a WebSocket is told so, and may close in its own time; to a protocol that is not known nothing can be said.
 pub(super) async fn tunnel(
-    client: OnUpgrade,
+    client: Near,
     server: OnUpgrade,
     protocol: Protocol,
     ended: impl Future<Output = Reason>,
     leaving: impl Future<Output = ()>,
 ) {
-    let (client, server) = match tokio::try_join!(client, server) {
+    let Near { upgrade, mut holding } = client;
+    let (client, server) = match tokio::try_join!(upgrade, server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "the upgrade did not come about"),
     };
@@ -56,7 +76,7 @@ pub(super) async fn tunnel(
     let mut up = Way::default();
     let mut down = Way { frames: (protocol == Protocol::WebSocket).then(Frames::default), ..Way::default() };
     let reason = tokio::select! {
-        passed = pass_both(&mut client, &mut server, &mut up, &mut down) => {
+        passed = pass_both(&mut client, &mut server, (&mut up, &mut down), &mut holding) => {
             if let Err(error) = passed {
                 tracing::debug!(%error, "a tunnel broke off");
             }
@@ -86,7 +106,13 @@ pub(super) async fn tunnel(
     }
 }
 
-async fn pass_both(client: &mut Side, server: &mut Side, up: &mut Way, down: &mut Way) -> io::Result<()> {
+/// Passes octets both ways. A tunnel whose other end reads nothing may have to give way to others, and ends in an error then.
+async fn pass_both(
+    client: &mut Side,
+    server: &mut Side,
+    (up, down): (&mut Way, &mut Way),
+    holding: &mut Holding,
+) -> io::Result<()> {
     let (mut up_ended, mut down_ended) = (false, false);
     poll_fn(|cx| {
         if !up_ended && let Poll::Ready(outcome) = up.poll(cx, client, server) {
@@ -97,7 +123,12 @@ async fn pass_both(client: &mut Side, server: &mut Side, up: &mut Way, down: &mu
             outcome?;
             down_ended = true;
         }
-        if up_ended && down_ended { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if up_ended && down_ended {
+            return Poll::Ready(Ok(()));
+        }
+        let gives_way = ready!(holding.poll(up.holds(SEALED) + down.holds(0), cx));
+        CUT.increment(Reason::Overloaded);
+        Poll::Ready(Err(io::Error::other(gives_way)))
     })
     .await
 }
@@ -159,6 +190,11 @@ struct Way {
 }
 
 impl Way {
+    /// How many octets are in memory: what waits, and `sealed` before it.
+    fn holds(&self, sealed: u64) -> u64 {
+        if self.waiting.is_empty() { 0 } else { sealed + self.waiting.len() as u64 }
+    }
+
     /// Passes on what there is; ready when the end was passed on.
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Side, to: &mut Side) -> Poll<io::Result<()>> {
         thread_local! {

@@ -5,7 +5,7 @@ use super::authorized::Asked;
 use super::body::ClientBody;
 use super::forward::{ForwardError, Head, Way};
 use super::measure::failure;
-use super::tunnel::{Protocol, tunnel};
+use super::tunnel::{Near, Protocol, tunnel};
 use crate::auth::decision::Permit;
 use crate::base::reason::Reason;
 use crate::telemetry::metrics::UpstreamFailure;
@@ -14,7 +14,6 @@ use http::header::{HOST, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::sync::Arc;
@@ -25,11 +24,11 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When no server answers in time.
-pub async fn upgrade(
+pub(super) async fn upgrade(
     _: &Permit,
     upstream: &Upstream,
     way: Way<'_>,
-    client: OnUpgrade,
+    client: Near,
     request: Request<ClientBody>,
     ended: impl Future<Output = Reason> + Send + 'static,
     leaving: impl Future<Output = ()> + Send + 'static,

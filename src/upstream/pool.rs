@@ -46,6 +46,9 @@ pub(super) const MOST_HEAD: usize = 64 * 1024;
 /// The largest number of fields in a response head.
 const MOST_FIELDS: usize = 256;
 
+/// The most of an answer that may be read ahead over a connection of its own.
+pub const MOST_AHEAD: u64 = MOST_HEAD as u64;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A connection to one server, or a share of one, and what drives it.

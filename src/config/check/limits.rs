@@ -7,8 +7,11 @@ use crate::config::read::{At, Field, PlaceId};
 use crate::config::{CountedBy, LeastRate, Limits, Rate, RequestLimits, Timeouts};
 use std::num::{NonZeroU32, NonZeroU64};
 
-/// What bodies that are held may take at least: as much as the largest of them.
+/// What bodies that are held may take at least, and so all bodies on their way: as much as the largest of them.
 const LEAST_HELD: u64 = 16 * 1024 * 1024;
+/// What bodies may take where nothing is said: all of them, and those that are held.
+const BUFFERS: u64 = 512 * 1024 * 1024;
+const HELD: u64 = 64 * 1024 * 1024;
 /// How fast a client must be, in octets a second: slower than any that somebody waits for, and a hundred times faster
 /// than one that only holds its place.
 const LEAST_RATE: u64 = 240;
@@ -61,10 +64,14 @@ impl Context<'_> {
             }
             Some(At { place, .. }) => self.error(*place, "the size of a request head is from 8KiB to 1MiB", None),
         };
-        let held_bodies = match raw.held_bodies.given() {
-            None => (!raw.held_bodies.is_there()).then_some(64 * 1024 * 1024),
-            Some(At { value: raw::Size(size), .. }) if *size >= LEAST_HELD => Some(*size),
-            Some(At { place, .. }) => self.error(*place, "it is 16MiB at least: one body may be as large", None),
+        let buffers = self.held(&raw.buffers, BUFFERS);
+        let held_bodies = self.held(&raw.held_bodies, buffers.unwrap_or(BUFFERS).min(HELD));
+        let held_bodies = match (buffers, held_bodies, raw.held_bodies.given()) {
+            (Some(buffers), Some(held), Some(At { place, .. })) if held > buffers => {
+                let help = "raise limits.buffers (512MiB where nothing is said), or lower this".to_owned();
+                self.error(*place, "this is a part of limits.buffers, and larger than it", help)
+            }
+            _ => held_bodies,
         };
         let requests_per_address = match &raw.requests_per_address {
             Field::Absent => Some(None),
@@ -83,6 +90,7 @@ impl Context<'_> {
         };
         let exempt = self.exempted(&raw.exempt);
         Some(Limits {
+            buffers: buffers?,
             held_bodies: held_bodies?,
             connections: connections?,
             connections_per_address: connections_per_address?,
@@ -91,6 +99,15 @@ impl Context<'_> {
             requests_per_address: requests_per_address?,
             exempt: exempt?,
         })
+    }
+
+    /// How much memory bodies may take.
+    fn held(&mut self, field: &Field<raw::Size>, default: u64) -> Option<u64> {
+        match field.given() {
+            None => (!field.is_there()).then_some(default),
+            Some(At { value: raw::Size(size), .. }) if *size >= LEAST_HELD => Some(*size),
+            Some(At { place, .. }) => self.error(*place, "it is 16MiB at least: one body may be as large", None),
+        }
     }
 
     /// How many requests one client may make on a route; the outer `None` is a fault.

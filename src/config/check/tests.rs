@@ -986,6 +986,8 @@ fn a_faulty_upstream_or_limit_is_refused() {
             ("timeouts: {least_rate: 240B/s}".to_owned(), "timeouts.least_rate", "mapping"),
             ("limits: {connections: 0}".to_owned(), "limits.connections", "limit of 0"),
             ("limits: {held_bodies: 1MiB}".to_owned(), "limits.held_bodies", "16MiB at least"),
+            ("limits: {buffers: 1MiB}".to_owned(), "limits.buffers", "16MiB at least"),
+            ("limits: {buffers: 32MiB, held_bodies: 64MiB}".to_owned(), "limits.held_bodies", "larger than it"),
             ("limits: {connections: -1}".to_owned(), "limits.connections", "whole number"),
             ("limits: {head: 4KiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),
             ("limits: {head: 2MiB}".to_owned(), "limits.head", "from 8KiB to 1MiB"),

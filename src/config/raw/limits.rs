@@ -75,7 +75,9 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) head: Field<Size>,
     /// The number of header fields of a request. Default: 100.
     pub(in crate::config) headers: Field<u64>,
-    /// Memory for request bodies that are held whole, all together; one address has an eighth. Default: `64MiB`.
+    /// Memory for all bodies on their way, of requests and answers, all together. Default: `512MiB`.
+    pub(in crate::config) buffers: Field<Size>,
+    /// The part of it for request bodies that are held whole; one address has an eighth. Default: `64MiB`.
     pub(in crate::config) held_bodies: Field<Size>,
     /// How many requests one address (IPv6: one /64) may make, whatever it asks for. Default: no limit.
     pub(in crate::config) requests_per_address: Field<AddressRequests>,

@@ -63,7 +63,7 @@ metrics! {
     CONNECTIONS_REFUSED Counter "wicketgate_connections_refused_total" ["listener" "cause"] "Connections that were closed as soon as they were accepted, by the limit or rule that they met.";
     HANDSHAKES Counter "wicketgate_handshakes_total" ["listener" "result"] "TLS handshakes that were done (full, resumed), and connections that came to nothing before, by cause.";
     HANDSHAKE_DURATION Histogram "wicketgate_handshake_duration_seconds" ["kind"] "From accepting a connection to the end of its TLS handshake, the client's own part and its balancer's included.";
-    CONNECTIONS_CUT Counter "wicketgate_connections_cut_total" ["reason"] "Open connections and tunnels that were cut because what let them in no longer holds.";
+    CONNECTIONS_CUT Counter "wicketgate_connections_cut_total" ["reason"] "Open connections and tunnels that were cut because what let them in no longer holds, or for want of memory (overloaded).";
     LIVE Gauge "wicketgate_live_connections" [] "Open connections that are found when something changes that they rest on.";
 
     REQUESTS Counter "wicketgate_requests_total" ["route" "method" "status"] "Requests that were answered, by class of status; none where the connection was closed instead.";
@@ -72,6 +72,8 @@ metrics! {
     DECIDE_DURATION Histogram "wicketgate_decide_duration_seconds" [] "From the head of a request to its verdict: gathering of evidence and decision.";
     REQUESTS_UNDER_WAY Gauge "wicketgate_requests_under_way" [] "Requests that are being answered.";
     RESPONSE_BYTES Counter "wicketgate_response_bytes_total" ["route"] "Octets of the bodies of answers, as they were handed over to be sent.";
+    BUFFERS Gauge "wicketgate_buffers_bytes" [] "Memory for bodies on their way that did not go on at once, of requests and answers, and for bodies that are held whole.";
+    BUFFERS_LIMIT Gauge "wicketgate_buffers_limit_bytes" [] "The value of limits.buffers.";
     TUNNELS Gauge "wicketgate_tunnels_open" [] "WebSockets and other connections that have switched protocols.";
 
     UPSTREAM_DURATION Histogram "wicketgate_upstream_duration_seconds" ["upstream"] "From sending a request to an upstream to the head of its answer, connecting and trying again included.";

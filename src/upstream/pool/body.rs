@@ -1,7 +1,8 @@
 //! The body of a response on its way from a server, with what it holds: the connection, which it drives and gives back at
 //! its end, and the request's place at the server.
 
-use super::{BoxError, Pooled, Pools, Wire, drive};
+use super::shared::STREAM_WINDOW;
+use super::{BoxError, MOST_AHEAD, Pooled, Pools, Wire, drive};
 use crate::upstream::Ticket;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -66,6 +67,16 @@ where
             body.release();
         }
         body
+    }
+
+    /// How many octets of it may be read before anybody asks for them.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        match &self.connection {
+            None => 0,
+            Some(Pooled { wire: Wire::One { .. }, .. }) => MOST_AHEAD,
+            Some(Pooled { wire: Wire::Two(_), .. }) => STREAM_WINDOW.into(),
+        }
     }
 
     fn release(&mut self) {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const MOST_STREAMS: u32 = 100;
 /// How much of one answer a server may send ahead of a client that reads slowly: with what waits for that client besides,
 /// no more than is held of an answer over HTTP/1.1.
-const STREAM_WINDOW: u32 = 192 * 1024;
+pub(super) const STREAM_WINDOW: u32 = 192 * 1024;
 /// And on a connection, which is shared by clients that have nothing to do with each other: so much that each stream has its
 /// own, and those that nobody reads leave the others theirs.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
