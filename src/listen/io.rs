@@ -19,6 +19,9 @@ use tokio_rustls::server::TlsStream;
 /// have nothing more to send.
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_PAUSE: Duration = Duration::from_secs(2);
+/// From how many octets on that the socket has not taken no more are sealed: a client that reads nothing has each answer
+/// held once in its queue, and not twice.
+const MOST_UNSENT: u64 = 64 * 1024;
 
 /// A client's stream: TLS, or on a listener without it the connection itself.
 #[derive(Debug)]
@@ -160,6 +163,20 @@ impl ClientIo {
         }
         written
     }
+
+    /// Sends what is sealed before more is, where that is much.
+    fn catch_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.unsent() < MOST_UNSENT {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = self.inner().poll_flush(cx);
+        if sent.is_ready() {
+            self.activity.sealed(0, false);
+        } else {
+            self.activity.written(true);
+        }
+        sent
+    }
 }
 
 impl Read for ClientIo {
@@ -184,6 +201,7 @@ impl Read for ClientIo {
 
 impl Write for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.catch_up(cx))?;
         let written = self.inner().poll_write(cx, octets);
         self.note(written)
     }
@@ -215,6 +233,7 @@ impl Write for ClientIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.catch_up(cx))?;
         let written = self.inner().poll_write_vectored(cx, slices);
         self.note(written)
     }

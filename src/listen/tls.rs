@@ -13,9 +13,9 @@ use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::sync::Arc;
 
-/// How much plaintext a connection may hold before its writer has to wait. Larger than rustls's own 64 KiB
-/// so that a download is not cut into as many small writes.
-pub(super) const BUFFER_LIMIT: usize = 256 * 1024;
+/// How much a connection may have sealed before its writer has to wait. Larger than rustls's own 64 KiB so that what hyper
+/// gathers of an answer is one write.
+pub(super) const BUFFER_LIMIT: usize = 128 * 1024;
 
 /// A certificate with its key, and the names it is for.
 #[derive(Clone)]
