@@ -41,8 +41,10 @@ impl Gate {
         setup.write(folder.path(), address);
         happening();
         let process = serve(folder.path());
+        let more = setup.more_addresses();
         let mut gate = Self { process, address, pki: setup.pki, folder };
         gate.wait();
+        eventually("the gate to listen everywhere", || more.iter().all(listens).then_some(()));
         gate
     }
 
@@ -135,6 +137,18 @@ impl Gate {
         self.process.signal("TERM");
         self.process.wait(PATIENCE).unwrap_or_else(|| panic!("the gate did not end:\n{}", self.log()))
     }
+}
+
+/// Whether anybody listens on an address of IPv4, found out without a connection, which the gate would count and log.
+fn listens(address: &SocketAddr) -> bool {
+    let SocketAddr::V4(address) = address else { return true };
+    // Octets of the address as this machine's processor has them, and state 10: LISTEN (proc_net_tcp of the kernel's documentation).
+    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    sockets.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().take(4).collect();
+        fields.get(1) == Some(&local.as_str()) && fields.get(3) == Some(&"0A")
+    })
 }
 
 /// Starts `wicketgate serve` on the configuration in a folder, with no more open files than a shell or a service

@@ -83,6 +83,12 @@ impl Setup {
         self
     }
 
+    /// The addresses of the listeners besides the first.
+    pub(super) fn more_addresses(&self) -> Vec<SocketAddr> {
+        let address = Regex::new(r#"\baddress: "([^"]+)""#).unwrap();
+        self.more_listeners.iter().filter_map(|listener| address.captures(listener)?[1].parse().ok()).collect()
+    }
+
     /// Sets a key of the upstream `app`.
     pub(crate) fn upstream(mut self, key: &str, value: &str) -> Self {
         self.upstream.set(key, value);
