@@ -285,6 +285,8 @@ impl Checks<'_> {
                 let answer = self.ask(*version, None, target, &[]).await;
                 let Some(request) = self.sent_since(before) else {
                     assert!(matches!(answer.status, 400 | 401 | 403), "{target}: {}", answer.status);
+                    let is_public = matches!(target, "/secret/../public" | "//public/x" | "/%70ublic/x");
+                    assert!(!(is_public && self.front.brings_paths_into_form), "{target}: {}", answer.text());
                     continue;
                 };
                 // The application is to read nothing but what was asked about.
@@ -327,7 +329,12 @@ impl Checks<'_> {
             assert!(self.sent_since(before).is_none(), "{fields:?} let somebody in");
             let answer = say(Some(&self.alice), "GET /secret", &format!("{host}{fields}"));
             match self.sent_since(before) {
-                Some(request) => assert_eq!(told(&request), OF_ALICE, "{fields:?}"),
+                Some(request) => {
+                    assert_eq!(told(&request), OF_ALICE, "{fields:?}");
+                    // Nor is the application, if it is a front itself, to remove what the client has named.
+                    let named = request.all("connection").join(", ").to_ascii_lowercase();
+                    assert!(!named.contains("remote-"), "{fields:?}: {}", request.head);
+                }
                 None => assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{fields:?}: {answer}"),
             }
         }
@@ -345,26 +352,27 @@ impl Checks<'_> {
             assert!(self.sent_since(before).is_none(), "{line} with {fields:?} let somebody in");
         }
         // Another protocol behind the front, in which nobody would be asked.
-        let upgrade =
-            format!("{host}Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n");
-        for protocol in ["h2c", "websocket, h2c", "TLS/1.2"] {
+        let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+        let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
+        for protocol in ["h2c", "websocket, h2c", "websocket\r\nUpgrade: h2c", "h2c\r\nUpgrade: websocket", "TLS/1.2"] {
             let before = self.upstream.requests().len();
-            say(Some(&self.alice), "GET /", &format!("{upgrade}Upgrade: {protocol}\r\n"));
+            say(Some(&self.alice), "GET /", &format!("{host}{upgrade}{key}Upgrade: {protocol}\r\n"));
             if let Some(request) = self.sent_since(before) {
                 let offered = request.all("upgrade").join(", ").to_ascii_lowercase();
                 assert!(offered.is_empty() || offered == "websocket", "{protocol}: {}", request.head);
                 assert_eq!(told(&request), OF_ALICE, "{protocol}");
             }
         }
-        let socket = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                      Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+        let socket = format!("{host}{key}Upgrade: websocket\r\nConnection: keep-alive, Upgrade");
         let before = self.upstream.requests().len();
-        let answer = say(None, "GET /secret", &format!("{host}{socket}"));
+        let answer = say(None, "GET /secret", &format!("{socket}\r\n"));
         assert!(answer.starts_with("HTTP/1.1 40") && self.sent_since(before).is_none(), "{answer}");
-        say(Some(&self.alice), "GET /secret", &format!("{host}{socket}"));
-        let request = self.upstream.last();
-        assert_eq!(told(&request), OF_ALICE);
-        assert_eq!(request.header("upgrade").is_some(), self.front.websockets, "{}", request.head);
+        for named in ["", ", Remote-User, X-Client-Verify"] {
+            say(Some(&self.alice), "GET /socket", &format!("{socket}{named}\r\n"));
+            let request = self.upstream.last();
+            assert_eq!((request.target(), told(&request)), ("/socket", strings(&OF_ALICE)), "{named}");
+            assert_eq!(request.header("upgrade").is_some(), self.front.websockets, "{}", request.head);
+        }
         // What comes behind the body.
         let trailers =
             "Transfer-Encoding: chunked\r\nTrailer: Remote-User\r\n\r\n3\r\nabc\r\n0\r\nRemote-User: bob\r\n";
@@ -391,6 +399,7 @@ impl Checks<'_> {
                 let request = self.upstream.last();
                 assert_eq!(request.target(), "/address");
                 assert!(!request.head.contains("192.0.2.7"), "{}", request.head);
+                assert!(request.header("x-forwarded-for").is_some(), "{}", request.head);
             } else {
                 assert_eq!((answer.status, fields.len()), (400, 2), "{}", answer.text());
             }
