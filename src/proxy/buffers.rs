@@ -12,7 +12,7 @@ use crate::listen::activity::Activity;
 use crate::telemetry::seldom::Seldom;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub struct Buffers {
     /// How much may be.
     most: AtomicU64,
     all: AtomicU64,
+    /// Of these, what is held by those who give way, and is as good as gone.
+    leaving: AtomicU64,
     holders: Mutex<Holders>,
     /// Held by who makes room: it is enough that one does.
     making_room: Mutex<()>,
@@ -57,8 +59,8 @@ struct Holder {
     octets: AtomicU64,
     /// When it has moved, in milliseconds since the origin.
     moved: AtomicU64,
-    /// It is to give way.
-    gives_way: AtomicBool,
+    /// With how much it is to give way, if it is.
+    leaves_with: AtomicU64,
     activity: Arc<Activity>,
 }
 
@@ -92,6 +94,7 @@ impl Default for Buffers {
             origin: Instant::now(),
             most: AtomicU64::new(u64::MAX),
             all: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
             holders: Mutex::default(),
             making_room: Mutex::default(),
             said: Seldom::new(SAID),
@@ -132,8 +135,8 @@ impl Buffers {
 
     /// So many more are held, by whomever. Connections give way to that if need be.
     pub(super) fn take(&self, octets: u64) {
-        let all = self.all.fetch_add(octets, Relaxed).saturating_add(octets);
-        if all > self.most() {
+        self.all.fetch_add(octets, Relaxed);
+        if self.staying() > self.most() {
             self.make_room();
         }
     }
@@ -141,6 +144,11 @@ impl Buffers {
     /// So many are given back.
     pub(super) fn give_back(&self, octets: u64) {
         self.all.fetch_sub(octets, Relaxed);
+    }
+
+    /// How many octets are held without those that are as good as gone.
+    fn staying(&self) -> u64 {
+        self.all().saturating_sub(self.leaving.load(Relaxed))
     }
 
     fn now(&self) -> u64 {
@@ -160,7 +168,7 @@ impl Buffers {
             prefix: AddressPrefix::of(address),
             octets: AtomicU64::new(0),
             moved: AtomicU64::new(self.now()),
-            gives_way: AtomicBool::new(false),
+            leaves_with: AtomicU64::new(0),
             activity: Arc::clone(activity),
         });
         holders.by_number.insert(number, Arc::clone(&holder));
@@ -170,26 +178,24 @@ impl Buffers {
     /// Has connections give way, if what they hold is too much even without those that do already.
     fn make_room(&self) {
         let Ok(_one) = self.making_room.try_lock() else { return };
+        let (now, most, all) = (self.now(), self.most(), self.staying());
+        if all <= most {
+            return;
+        }
         let holders: Vec<Arc<Holder>> = self.holders().by_number.values().map(Arc::clone).collect();
-        let (now, most) = (self.now(), self.most());
-        let mut all = self.all();
         let mut staying = Vec::with_capacity(holders.len());
         for holder in &holders {
             let octets = holder.octets.load(Relaxed);
-            if holder.gives_way.load(Relaxed) {
-                all = all.saturating_sub(octets);
-            } else if octets > 0 {
+            if octets > 0 && holder.leaves_with.load(Relaxed) == 0 {
                 let still = Duration::from_millis(now.saturating_sub(holder.moved.load(Relaxed)));
                 staying.push((holder, Share { prefix: holder.prefix, octets, still }));
             }
         }
-        if all <= most {
-            return;
-        }
         let shares: Vec<Share> = staying.iter().map(|(_, share)| *share).collect();
         let leaving = who_gives_way(&shares, all.saturating_sub(most - most / FREED));
-        for (holder, _) in leaving.iter().filter_map(|index| staying.get(*index)) {
-            holder.gives_way.store(true, Relaxed);
+        for (holder, share) in leaving.iter().filter_map(|index| staying.get(*index)) {
+            holder.leaves_with.store(share.octets, Relaxed);
+            self.leaving.fetch_add(share.octets, Relaxed);
             holder.activity.wake();
         }
         if !leaving.is_empty()
@@ -261,6 +267,9 @@ impl Holding {
         let (held, passed) = self.activity.look();
         let octets = held.saturating_add(besides);
         if octets == 0 && self.counted == 0 {
+            if let Some(holder) = self.holder.as_ref().filter(|holder| holder.leaves_with.load(Relaxed) > 0) {
+                holder.stay(&self.buffers);
+            }
             return Poll::Pending;
         }
         let holder = self.holder.get_or_insert_with(|| self.buffers.register(self.address, &self.activity));
@@ -279,15 +288,22 @@ impl Holding {
                 self.buffers.give_back(before - octets);
             }
         }
-        if !holder.gives_way.load(Relaxed) {
+        if holder.leaves_with.load(Relaxed) == 0 {
             return Poll::Pending;
         }
         if octets == 0 {
-            // By now it has done what it was closed for.
-            holder.gives_way.store(false, Relaxed);
+            // By now it has done what it was to be closed for.
+            holder.stay(&self.buffers);
             return Poll::Pending;
         }
         Poll::Ready(GivesWay { octets })
+    }
+}
+
+impl Holder {
+    /// It does not give way any more.
+    fn stay(&self, buffers: &Buffers) {
+        buffers.leaving.fetch_sub(self.leaves_with.swap(0, Relaxed), Relaxed);
     }
 }
 
@@ -296,6 +312,9 @@ impl Drop for Holding {
         if let Some(holder) = &self.holder {
             self.buffers.holders().by_number.remove(&holder.number);
             self.buffers.give_back(self.counted);
+            // Whoever makes room at this moment may still have it in hand, and must not count it as leaving twice.
+            let _one = self.buffers.making_room.lock().unwrap_or_else(PoisonError::into_inner);
+            holder.stay(&self.buffers);
         }
     }
 }

@@ -72,7 +72,8 @@ fn clients_of_one_address_give_way_before_others_do() {
     assert!(buffers.all() > 8 * MIB, "more gave way than had to: {}", buffers.all());
     assert!(other.stays());
     drop((greedy, other));
-    assert_eq!((buffers.all(), buffers.holders().by_number.len()), (0, 0));
+    assert_eq!((buffers.all(), buffers.staying(), buffers.holders().by_number.len()), (0, 0, 0));
+    assert_eq!(buffers.leaving.load(Relaxed), 0);
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn nothing_is_counted_of_what_goes_on_at_once_and_a_connection_that_has_made_way
     assert_eq!(large.holding.counted, 20 * MIB);
     large.activity.pass(20 * MIB);
     assert!(large.stays(), "there is nothing to be had from closing it");
-    assert_eq!(buffers.all(), STEP);
+    assert_eq!((buffers.all(), buffers.staying()), (STEP, STEP));
     assert!(large.hold(MIB));
 }
 
@@ -180,7 +181,7 @@ proptest! {
             // Whoever was told gives way when its task runs.
             open.iter_mut().for_each(|one| if one.as_mut().is_some_and(|one| !one.stays()) { *one = None });
             let counted: u64 = open.iter().flatten().map(|one| one.holding.counted).sum();
-            prop_assert_eq!(buffers.all(), counted);
+            prop_assert_eq!((buffers.all(), buffers.leaving.load(Relaxed)), (counted, 0));
             prop_assert!(counted <= 16 * MIB);
             for one in open.iter().flatten() {
                 let (held, _) = one.activity.held();
