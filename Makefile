@@ -10,7 +10,6 @@ FUZZ_BRIEFLY ?= 5
 FUZZ_SECONDS ?= 60
 
 CARGO ?= cargo
-export CARGO
 
 .PHONY: help demo programs lint deny test bench packaged h2spec pkcs11 otel prove fuzz
 
@@ -34,7 +33,7 @@ deny: ## licences, advisories and sources of the dependencies (needs cargo-deny 
 # first to be forgotten.
 test: programs lint ## all that must hold at every commit
 	fuzz/run.sh $(FUZZ_BRIEFLY)
-	tests/run.sh
+	$(CARGO) test
 
 h2spec: ## the conformance test h2spec, which must be on the path, against the TLS listener
 	$(CARGO) test --test h2spec -- --ignored --nocapture

@@ -243,11 +243,12 @@ fn our_certificates_serve_gnutls_as_a_server_and_openssl_as_its_client() {
     bench.ours("ca issue ben --pem --out ben.pem -c wicketgate.yaml");
     bench.ours("ca revoke --account ben -c wicketgate.yaml");
     bench.lists();
-    let address = unused_address();
+    // It takes the port on every address, so that the port is one that no address of a test has.
+    let port = (10_000 + std::process::id() % 8_000).to_string();
     let mut server = Command::new("gnutls-serv")
         .args(["--echo", "--require-client-cert", "--verify-client-cert", "--x509cafile", "authority/root.pem"])
         .args(["--x509crlfile", "all.crl", "--x509certfile", "server.pem", "--x509keyfile", "server.key"])
-        .args(["--port", &address.port().to_string()])
+        .args(["--port", &port])
         .current_dir(bench.0.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -258,8 +259,7 @@ fn our_certificates_serve_gnutls_as_a_server_and_openssl_as_its_client() {
         bench.tries(&format!(
             "echo hello | timeout 10 openssl s_client -quiet -verify_return_error -verify_hostname localhost \
              -CAfile authority/root.pem -cert {name}.pem -cert_chain {name}.pem -key {name}.key \
-             -connect localhost:{} 2>&1",
-            address.port()
+             -connect localhost:{port} 2>&1"
         ))
     };
     let said = eventually("an echo", || Some(ask("ann").1).filter(|said| said.contains("hello")));

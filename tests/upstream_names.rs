@@ -62,10 +62,15 @@ fn reply(question: &[u8], addresses: &[Ipv4Addr]) -> Vec<u8> {
 
 /// Servers on one port of several loopback addresses, which answer with their address.
 fn servers(addresses: &[Ipv4Addr]) -> u16 {
-    let first = TcpListener::bind((addresses[0], 0)).unwrap();
-    let port = first.local_addr().unwrap().port();
-    let others = addresses[1..].iter().map(|address| TcpListener::bind((*address, port)).unwrap());
-    for listener in std::iter::once(first).chain(others) {
+    // What is free on the first may be somebody's on another.
+    let (port, listeners) = common::eventually("a port that is free on all of them", || {
+        let first = TcpListener::bind((addresses[0], 0)).ok()?;
+        let port = first.local_addr().ok()?.port();
+        let others = addresses[1..].iter().map(|address| TcpListener::bind((*address, port)));
+        let all: std::io::Result<Vec<TcpListener>> = std::iter::once(Ok(first)).chain(others).collect();
+        Some((port, all.ok()?))
+    });
+    for listener in listeners {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 std::thread::spawn(move || serve(&stream));
