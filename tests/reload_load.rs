@@ -25,13 +25,8 @@ const IDLE: &str = "{ idle: 2s }";
 const LEFT_BEHIND: u64 = 64;
 
 fn setup(app: &Upstream, others: &[Upstream; 2]) -> (Setup, SocketAddr) {
-    let setup = Setup::before(app);
-    let (root, people) = (setup.pki.root.numbered_list(1, &[], far()), setup.pki.people.numbered_list(1, &[], far()));
-    let crl = "crl: { files: [root.crl, people.crl] }";
-    let setup = setup
-        .file("root.crl", &root)
-        .file("people.crl", &people)
-        .section("trust", &format!("{{ staff: {{ authorities: [ca.pem], revocation: {{ {crl} }} }} }}"))
+    let setup = Setup::before(app)
+        .with_lists()
         .section("routes", ROUTES)
         .upstream("timeouts", IDLE)
         .other_upstream("other", &format!("{{ servers: [\"http://{}\"], timeouts: {IDLE} }}", others[0].address()));

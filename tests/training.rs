@@ -8,7 +8,6 @@ use common::admin::with_admin;
 use common::client::{Client, Connection, full, get};
 use common::digest::{authorization, get_with, session, set_password};
 use common::gate::Gate;
-use common::pki::far;
 use common::setup::Setup;
 use common::upstream::Upstream;
 use http::Request;
@@ -25,13 +24,8 @@ const CLIENTS: usize = 8;
 const LARGE: usize = 8 << 20;
 
 fn setup(app: &Upstream) -> Setup {
-    let setup = Setup::before(app);
-    let (root, people) = (setup.pki.root.numbered_list(1, &[], far()), setup.pki.people.numbered_list(1, &[], far()));
-    let revocation = "revocation: { crl: { files: [root.crl, people.crl] }, database: true }";
-    let setup = setup
-        .file("root.crl", &root)
-        .file("people.crl", &people)
-        .section("trust", &format!("{{ staff: {{ authorities: [ca.pem], {revocation} }} }}"))
+    let setup = Setup::before(app)
+        .with_lists()
         .section("digest", "{ realm: example.org }")
         .section("log", "{ audit: audit.log, access: { path: access.log } }")
         .section("limits", "{ requests_per_address: { rate: 1000000/s, concurrency: 10000 } }")

@@ -2,7 +2,7 @@
 //! good for something; a test changes the keys that it is about.
 
 use super::gate::Gate;
-use super::pki::{Pki, write_private_octets};
+use super::pki::{Pki, far, write_private_octets};
 use super::upstream::Upstream;
 use regex::Regex;
 use std::net::SocketAddr;
@@ -105,6 +105,15 @@ impl Setup {
     pub(crate) fn section(mut self, key: &str, value: &str) -> Self {
         self.sections.set(key, value);
         self
+    }
+
+    /// Reads the empty first list of each authority from `root.crl` and `people.crl`.
+    pub(crate) fn with_lists(self) -> Self {
+        let (root, people) = (self.pki.root.numbered_list(1, &[], far()), self.pki.people.numbered_list(1, &[], far()));
+        let revocation = "{ crl: { files: [root.crl, people.crl] } }";
+        self.file("root.crl", &root)
+            .file("people.crl", &people)
+            .section("trust", &format!("{{ staff: {{ authorities: [ca.pem], revocation: {revocation} }} }}"))
     }
 
     /// One route for everybody, with or without a certificate.
